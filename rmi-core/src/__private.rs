@@ -1,0 +1,56 @@
+//! What generated code calls. Not part of the public interface: it changes without notice.
+
+use std::future::Future;
+
+use serde::Serialize;
+
+pub use std::{
+    borrow::ToOwned,
+    clone::Clone,
+    fmt::{Debug, Formatter, Result as FmtResult},
+    future::Future as StdFuture,
+    marker::{Send, Sized, Sync},
+    option::Option::{self, None, Some},
+    result::Result::{self, Err, Ok},
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
+
+pub use crate::{
+    call::{Call, OneWay, Stub},
+    context::{Context, ContextArgument},
+    contract::{Contract, Method, Param, Version},
+    endpoint::Client,
+    error::RemoteError,
+    message::{ArgumentsWriter, Exception, Outcome},
+    service::{BoxFuture, Instances, Invocation, MethodResult, Service},
+};
+pub use serde::de::DeserializeOwned;
+
+mod exception;
+pub use exception::{ExceptionReader, ExceptionWriter};
+
+/// Boxes the body of a dispatch arm; what it breaks off with is the outcome as well.
+pub fn respond<'a, F>(body: F) -> BoxFuture<'a, Outcome>
+where
+    F: Future<Output = Result<Outcome, Outcome>> + Send + 'a,
+{
+    Box::pin(async move { body.await.unwrap_or_else(|outcome| outcome) })
+}
+
+/// Turns what a method returned into its outcome.
+pub fn finish<R>(call: &Invocation, returned: R) -> Outcome
+where
+    R: MethodResult,
+    R::Ok: Serialize,
+{
+    returned.into_outcome(call.contract())
+}
+
+/// For an index that the contract does not have: a service that was called past its endpoint.
+pub fn no_such_method<'a>(call: Invocation) -> BoxFuture<'a, Outcome> {
+    use crate::message::{Rejection, RejectionCode};
+    let details = format!("`{}` has no method number {}", call.contract().name, call.index());
+    Box::pin(async move { Rejection::new(RejectionCode::UnknownMethod, details).into() })
+}

@@ -1,0 +1,224 @@
+//! What a handler knows about the request that it serves.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    endpoint::{Endpoint, WeakEndpoint},
+    json::Json,
+    message::{Progress, Sn},
+    seal::Principal,
+    service::Invocation,
+    text::Text,
+};
+
+/// What a handler knows about the request that it serves, and what it can say while it runs.
+///
+/// A method takes it as `#[remote(context)] cx: &Context<P>`, where `P` is the type of its progress details; it is neither on
+/// the wire nor in the client's signature.
+pub struct Context<P = Json> {
+    job: Arc<Job>,
+    details: PhantomData<fn(P)>,
+}
+
+impl<P> Context<P> {
+    /// The request's serial number; some peers send none.
+    #[must_use]
+    pub fn sn(&self) -> Option<&Sn> {
+        self.job.sn.as_ref()
+    }
+
+    /// Who sent the request, as far as it is verified.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.job.principal
+    }
+
+    /// How much longer the caller's ttl lets the request wait; `None` when it set none.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.job.deadline
+    }
+
+    /// How long it is until [`Context::deadline`].
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.job.deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// The caller's own data, which every reply echoes.
+    #[must_use]
+    pub fn data(&self) -> Option<&Json> {
+        self.job.data.as_ref()
+    }
+
+    /// The W3C `traceparent` that the request came with.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        self.job.trace.as_deref()
+    }
+
+    /// How often the method has been started for this request: 1 unless it is run again after a crash.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.job.attempt
+    }
+
+    /// Whether the bus has delivered the request before.
+    #[must_use]
+    pub fn redelivered(&self) -> bool {
+        self.job.redelivered
+    }
+
+    /// Whether the caller wants the method to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.job.cancel.is_set()
+    }
+
+    /// Waits until the caller wants the method to stop. Cancel safe; a method that does not look runs on.
+    pub async fn cancelled(&self) {
+        self.job.cancel.wait().await;
+    }
+
+    /// The endpoint that serves the request, to make calls of its own; `None` when it has been dropped.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.job.endpoint.upgrade()
+    }
+}
+
+impl<P: Serialize> Context<P> {
+    /// Reports a step. Never waits: while the bus keeps up each step is sent, and when it does not, later steps replace those
+    /// that still wait. Nothing is sent when the caller did not ask for progress.
+    pub fn progress(&self, total: u64, completed: u64, details: P) {
+        if self.job.progress.wanted {
+            match Json::encode(&details) {
+                Ok(details) => self.job.progress.push(Progress { total, completed, details }),
+                Err(error) => tracing::warn!(%error, "progress details are not JSON; the step is not sent"),
+            }
+        }
+    }
+}
+
+impl<P> Clone for Context<P> {
+    fn clone(&self) -> Self {
+        Context { job: Arc::clone(&self.job), details: PhantomData }
+    }
+}
+
+impl<P> fmt::Debug for Context<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.job.fmt(f)
+    }
+}
+
+/// A context as a parameter type, from which the type of the progress is projected.
+pub trait ContextArgument {
+    /// The type of the progress details.
+    type Progress;
+
+    #[doc(hidden)]
+    fn of(call: &Invocation) -> Self;
+}
+
+impl<P> ContextArgument for Context<P> {
+    type Progress = P;
+
+    fn of(call: &Invocation) -> Self {
+        Context { job: Arc::clone(&call.job), details: PhantomData }
+    }
+}
+
+/// A request that is being served, as its handler and its endpoint share it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) sn: Option<Sn>,
+    pub(crate) principal: Principal,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) data: Option<Json>,
+    pub(crate) trace: Option<Text>,
+    pub(crate) attempt: u32,
+    pub(crate) redelivered: bool,
+    pub(crate) cancel: Cancellation,
+    pub(crate) progress: Steps,
+    pub(crate) endpoint: WeakEndpoint,
+}
+
+/// A flag that is set once and can be waited for.
+#[derive(Debug, Default)]
+pub(crate) struct Cancellation {
+    set: AtomicBool,
+    waiting: Notify,
+}
+
+impl Cancellation {
+    pub(crate) fn set(&self) {
+        self.set.store(true, Ordering::Release);
+        self.waiting.notify_waiters();
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.set.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn wait(&self) {
+        let waiting = self.waiting.notified();
+        if !self.is_set() {
+            waiting.await;
+        }
+    }
+}
+
+/// Steps that a handler has reported and that are still to be sent.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    wanted: bool,
+    waiting: Mutex<VecDeque<Progress>>,
+    more: Notify,
+}
+
+impl Steps {
+    /// How many steps wait at most; then the last one is replaced.
+    const MOST: usize = 256;
+
+    pub(crate) fn new(wanted: bool) -> Self {
+        Steps { wanted, waiting: Mutex::default(), more: Notify::new() }
+    }
+
+    fn push(&self, step: Progress) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() == Self::MOST {
+            waiting.pop_back();
+        }
+        waiting.push_back(step);
+        drop(waiting);
+        self.more.notify_one();
+    }
+
+    /// The next step, if one waits.
+    pub(crate) fn pop(&self) -> Option<Progress> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Waits for the next step. Cancel safe.
+    pub(crate) async fn next(&self) -> Progress {
+        loop {
+            if let Some(step) = self.pop() {
+                return step;
+            }
+            self.more.notified().await;
+        }
+    }
+}

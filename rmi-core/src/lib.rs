@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod address;
+pub mod call;
+pub mod context;
+pub mod contract;
+pub mod endpoint;
+pub mod error;
+pub mod json;
+pub mod message;
+pub mod prelude;
+pub mod protocol;
+pub mod seal;
+pub mod service;
+pub mod text;
+pub mod time;
+pub mod transport;
+
+#[doc(hidden)]
+pub mod __private;
+
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use rmi_macros::{RemoteError, remote};
+
+pub use crate::{
+    address::Address,
+    call::{Call, Pending, Update},
+    context::Context,
+    endpoint::{Client, Endpoint},
+    error::{CallError, RemoteError},
+    json::Json,
+    protocol::{Limits, Native},
+    seal::{Ed25519, Keyring, Principal, Trust},
+    transport::memory::Memory,
+};

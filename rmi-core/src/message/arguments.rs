@@ -1,0 +1,314 @@
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use crate::{
+    contract::{Method, Param, Style},
+    json::{Json, JsonError},
+    message::{Rejection, RejectionCode},
+};
+
+/// A method's arguments, encoded once and decoded by the types that they are meant for.
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    /// The positional arguments: an array.
+    pub positional: Json,
+    /// The named arguments: an object.
+    pub named: Json,
+    /// The parameters, when the arguments were written from a contract. They let a dialect that only has names name the
+    /// positional ones.
+    pub params: &'static [Param],
+}
+
+impl Arguments {
+    /// No arguments.
+    pub const NONE: Arguments = Arguments { positional: Json::EMPTY_ARRAY, named: Json::EMPTY_OBJECT, params: &[] };
+
+    /// Reads the arguments one after the other.
+    ///
+    /// # Errors
+    ///
+    /// The two parts are not an array and an object, or there are more than `limit` arguments.
+    pub fn reader(&self, limit: usize) -> Result<ArgumentsReader<'_>, Rejection> {
+        let malformed = |e: JsonError| Rejection::new(RejectionCode::Arguments, e.to_string());
+        let positional: Raws<'_> = if self.positional.as_str() == "[]" {
+            Raws::default()
+        } else {
+            self.positional.decode_borrowed().map_err(malformed)?
+        };
+        let named: NamedRaws<'_> =
+            if self.named.as_str() == "{}" { NamedRaws::default() } else { self.named.decode_borrowed().map_err(malformed)? };
+        let count = positional.0.len() + named.0.len();
+        if count > limit {
+            let details = format!("{count} arguments, at most {limit} are allowed");
+            return Err(Rejection::new(RejectionCode::Limit, details));
+        }
+        Ok(ArgumentsReader { positional: positional.0, named: named.0, next: 0 })
+    }
+
+    /// The arguments with their names, as far as they are known: what a dialect needs that writes an object.
+    ///
+    /// # Errors
+    ///
+    /// The two parts are not an array and an object.
+    pub fn by_name(&self) -> Result<Vec<(Option<Cow<'_, str>>, &RawValue)>, JsonError> {
+        let positional: Raws<'_> = self.positional.decode_borrowed()?;
+        let named: NamedRaws<'_> = self.named.decode_borrowed()?;
+        let names = self.params.iter().map(|p| Some(Cow::Borrowed(p.name))).chain(std::iter::repeat(None));
+        let positional = names.zip(positional.0).collect::<Vec<_>>();
+        let named = named.0.into_iter().filter_map(|(name, value)| Some((Some(name), value?)));
+        Ok(positional.into_iter().chain(named).collect())
+    }
+}
+
+impl PartialEq for Arguments {
+    fn eq(&self, other: &Self) -> bool {
+        self.positional == other.positional && self.named == other.named
+    }
+}
+
+/// Constructor arguments for the instance that a method is invoked on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constructor {
+    /// The positional arguments: an array.
+    pub positional: Json,
+    /// The named arguments: an object.
+    pub named: Json,
+}
+
+impl Constructor {
+    /// A constructor call without arguments.
+    pub const EMPTY: Constructor = Constructor { positional: Json::EMPTY_ARRAY, named: Json::EMPTY_OBJECT };
+
+    /// Constructor arguments from one struct, whose fields are the names.
+    ///
+    /// # Errors
+    ///
+    /// The value does not serialise as an object.
+    pub fn from_struct<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
+        let named = Json::encode(value)?;
+        if !named.as_str().starts_with('{') {
+            return Err(JsonError::custom("constructor arguments are written from a struct with named fields"));
+        }
+        Ok(Constructor { positional: Json::EMPTY_ARRAY, named })
+    }
+
+    /// Reads the constructor arguments as a struct: positional ones fill the fields in the order of their declaration, named
+    /// ones by name, and missing ones have the default that `T` gives them.
+    ///
+    /// # Errors
+    ///
+    /// An argument is missing, unknown, given twice, or has the wrong form.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        super::arguments::constructor::decode(self)
+    }
+}
+
+/// Writes arguments into one buffer as they are pushed.
+#[derive(Debug)]
+pub struct ArgumentsWriter {
+    params: &'static [Param],
+    style: Style,
+    buffer: Vec<u8>,
+    count: usize,
+    error: Option<(usize, JsonError)>,
+}
+
+impl ArgumentsWriter {
+    /// Arguments for a method of a contract, in the form that the contract wants.
+    #[must_use]
+    pub fn new(method: &'static Method) -> Self {
+        ArgumentsWriter { params: method.params, style: method.style, buffer: Vec::new(), count: 0, error: None }
+    }
+
+    /// Appends the next argument, in the order of the contract's parameters.
+    pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) {
+        if self.error.is_some() {
+            return;
+        }
+        if self.buffer.is_empty() {
+            self.buffer.reserve(64);
+        }
+        self.buffer.push(match (self.count, self.style) {
+            (0, Style::Positional) => b'[',
+            (0, Style::Named) => b'{',
+            _ => b',',
+        });
+        let written = match (self.style, self.params.get(self.count)) {
+            (Style::Named, Some(param)) => serde_json::to_writer(&mut self.buffer, param.name)
+                .map(|()| self.buffer.push(b':'))
+                .and_then(|()| serde_json::to_writer(&mut self.buffer, value)),
+            _ => serde_json::to_writer(&mut self.buffer, value),
+        };
+        if let Err(error) = written {
+            self.error = Some((self.count, JsonError(error)));
+        }
+        self.count += 1;
+    }
+
+    /// The arguments.
+    ///
+    /// # Errors
+    ///
+    /// One of the values could not be written; the error names its parameter.
+    pub fn finish(mut self) -> Result<Arguments, JsonError> {
+        if let Some((index, error)) = self.error {
+            let name = self.params.get(index).map_or("?", |p| p.name);
+            return Err(JsonError::custom(format_args!("argument `{name}`: {error}")));
+        }
+        let mut arguments = Arguments { params: self.params, ..Arguments::NONE };
+        if self.count == 0 {
+            return Ok(arguments);
+        }
+        let (close, part) = match self.style {
+            Style::Positional => (b']', &mut arguments.positional),
+            Style::Named => (b'}', &mut arguments.named),
+        };
+        self.buffer.push(close);
+        *part = Json::trusted(String::from_utf8(self.buffer).map_err(JsonError::custom)?);
+        Ok(arguments)
+    }
+}
+
+/// Reads arguments in the order of a method's parameters, each by position or by name.
+#[derive(Debug)]
+pub struct ArgumentsReader<'a> {
+    positional: SmallVec<[&'a RawValue; 6]>,
+    named: SmallVec<[(Cow<'a, str>, Option<&'a RawValue>); 4]>,
+    next: usize,
+}
+
+impl<'a> ArgumentsReader<'a> {
+    fn raw(&mut self, name: &str) -> Result<Option<&'a RawValue>, Rejection> {
+        let positional = self.positional.get(self.next).copied();
+        self.next += 1;
+        let named = self.named.iter_mut().find(|(n, _)| n == name).and_then(|(_, value)| value.take());
+        match (positional, named) {
+            (Some(_), Some(_)) => {
+                Err(Rejection::new(RejectionCode::Arguments, format!("`{name}` is given by position and by name")))
+            }
+            (value, None) | (None, value) => Ok(value),
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, Rejection> {
+        serde_json::from_str(raw.get()).map_err(|e| Rejection::new(RejectionCode::Arguments, format!("`{name}`: {e}")))
+    }
+
+    /// The next argument. A missing one is an error unless the type has a value for it, as `Option` has.
+    ///
+    /// # Errors
+    ///
+    /// It is missing, given twice, or does not have the parameter's type.
+    pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Rejection> {
+        match self.raw(name)? {
+            Some(raw) => Self::decode(name, raw),
+            None => T::deserialize(Missing).map_err(|_| Rejection::new(RejectionCode::Arguments, format!("`{name}` is missing"))),
+        }
+    }
+
+    /// The next argument, or its default when it is missing.
+    ///
+    /// # Errors
+    ///
+    /// It is given twice, or does not have the parameter's type.
+    pub fn optional<T: DeserializeOwned>(&mut self, name: &str, default: impl FnOnce() -> T) -> Result<T, Rejection> {
+        match self.raw(name)? {
+            Some(raw) => Self::decode(name, raw),
+            None => Ok(default()),
+        }
+    }
+
+    /// Says that all parameters have been read.
+    ///
+    /// # Errors
+    ///
+    /// There are arguments that no parameter took.
+    pub fn end(self) -> Result<(), Rejection> {
+        if self.positional.len() > self.next {
+            let details = format!("{} positional arguments, the method has {} parameters", self.positional.len(), self.next);
+            return Err(Rejection::new(RejectionCode::Arguments, details));
+        }
+        match self.named.into_iter().find(|(_, value)| value.is_some()) {
+            Some((name, _)) => Err(Rejection::new(RejectionCode::Arguments, format!("the method has no parameter `{name}`"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a missing argument deserialises from: only a type that has a value for "nothing there" accepts it.
+struct Missing;
+
+impl<'de> serde::Deserializer<'de> for Missing {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("missing"))
+    }
+
+    fn deserialize_option<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_none()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+#[derive(Default)]
+struct Raws<'a>(SmallVec<[&'a RawValue; 6]>);
+
+impl<'de> Deserialize<'de> for Raws<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Raws<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an array of arguments")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut values = Raws::default();
+                while let Some(value) = seq.next_element()? {
+                    values.0.push(value);
+                }
+                Ok(values)
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
+    }
+}
+
+#[derive(Default)]
+struct NamedRaws<'a>(SmallVec<[(Cow<'a, str>, Option<&'a RawValue>); 4]>);
+
+impl<'de> Deserialize<'de> for NamedRaws<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = NamedRaws<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of named arguments")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut values = NamedRaws::default();
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    values.0.push((name, Some(value)));
+                }
+                Ok(values)
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+mod constructor;

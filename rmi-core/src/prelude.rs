@@ -1,0 +1,12 @@
+//! What a program that defines, serves or calls a contract usually needs.
+
+pub use crate::{
+    call::{Call, Pending, Update},
+    context::Context,
+    endpoint::{Client, Endpoint},
+    error::CallError,
+};
+
+pub use crate::RemoteError;
+#[cfg(feature = "macros")]
+pub use crate::remote;

@@ -1,0 +1,4 @@
+//! The native envelope.
+/// The native envelope.
+#[derive(Clone, Debug, Default)]
+pub struct Native {}

@@ -1,0 +1,5 @@
+/// x
+pub trait DigestAuthenticator {}
+/// x
+#[derive(Debug)]
+pub struct Gofer {}

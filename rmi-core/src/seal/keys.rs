@@ -1,0 +1,9 @@
+/// x
+#[derive(Debug)]
+pub struct KeyError {}
+/// x
+#[derive(Debug)]
+pub struct PrivateKey {}
+/// x
+#[derive(Debug)]
+pub struct PublicKey {}

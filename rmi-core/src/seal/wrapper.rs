@@ -1,0 +1,7 @@
+/// x
+#[derive(Debug)]
+pub struct Wrapped {}
+/// x
+pub fn peel() {}
+/// x
+pub fn wrap() {}

@@ -1,0 +1,161 @@
+//! How messages travel: frames in, frames out, and links that come and go. A transport never looks into a payload.
+
+mod deliveries;
+mod frame;
+mod links;
+pub mod memory;
+mod subscription;
+
+use std::{fmt::Debug, time::Duration};
+
+use async_trait::async_trait;
+
+pub use self::{
+    deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Settle},
+    frame::{Destination, Frame, Properties},
+    links::{Link, LinkChange, LinkId, LinkReporter, Links},
+    subscription::{Purpose, Sharing, Source, Subscription},
+};
+
+/// A way to send and receive frames.
+///
+/// Implemented by the in-memory bus here, and by the crates of the other transports. Everything that a transport keeps (a
+/// connection, a topology) survives the loss of a link without the help of its user.
+#[async_trait]
+pub trait Transport: Send + Sync + Debug + 'static {
+    /// What this transport can do. Asked when something is bound, not in the middle of a call.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Hands a frame to the bus, and says who is responsible for it now.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether the frame was handed over; it is never handed over twice.
+    ///
+    /// # Errors
+    ///
+    /// The frame could not be handed over, or it is not known whether it was ([`TransportErrorKind::Ambiguous`]).
+    async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError>;
+
+    /// Starts to receive. Declarative: what was subscribed is there again after a reconnect.
+    ///
+    /// # Errors
+    ///
+    /// The source cannot be subscribed to as it was asked for.
+    async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError>;
+
+    /// The links, as they come and go: a broker has one, a listener has many. Starts with those that are up.
+    fn links(&self) -> Links;
+
+    /// Leaves a link, and comes back after a while, or not.
+    ///
+    /// # Errors
+    ///
+    /// There is no such link.
+    async fn pause(&self, link: LinkId, resume: Option<Duration>) -> Result<(), TransportError>;
+
+    /// Flushes what was published and ends: every [`Deliveries`] closes.
+    ///
+    /// # Errors
+    ///
+    /// Something that was published could not be flushed.
+    async fn close(&self) -> Result<(), TransportError>;
+}
+
+/// What a transport can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// It knows when nobody is there: [`Receipt::NoRoute`].
+    pub unroutable: bool,
+    /// Several subscribers can share one address, each frame going to one of them.
+    pub competing: bool,
+    /// What was not settled is delivered again.
+    pub redelivery: bool,
+    /// Frames expire by their `ttl` while they wait.
+    pub expiry: bool,
+    /// There are topics with patterns.
+    pub topics: bool,
+    /// Addresses can outlive their subscribers.
+    pub durable: bool,
+    /// There are several links, each with a peer at its end.
+    pub links: bool,
+    /// The longest payload, in bytes.
+    pub max_payload: usize,
+}
+
+impl Default for Capabilities {
+    /// A transport that can do nothing but carry payloads of any size.
+    fn default() -> Self {
+        Capabilities {
+            unroutable: false,
+            competing: false,
+            redelivery: false,
+            expiry: false,
+            topics: false,
+            durable: false,
+            links: false,
+            max_payload: usize::MAX,
+        }
+    }
+}
+
+/// Who is responsible for a frame now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// The bus has it and will deliver it.
+    Stored,
+    /// It is on its way; nobody has confirmed it.
+    Handed,
+    /// Nobody is there to receive it; it was not kept.
+    NoRoute,
+}
+
+/// A transport did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{kind}: {message}")]
+#[non_exhaustive]
+pub struct TransportError {
+    /// What kind of failure it is.
+    pub kind: TransportErrorKind,
+    /// What was tried, and what to do.
+    pub message: String,
+    /// The error below.
+    #[source]
+    pub source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl TransportError {
+    /// An error of a kind.
+    pub fn new(kind: TransportErrorKind, message: impl Into<String>) -> Self {
+        TransportError { kind, message: message.into(), source: None }
+    }
+
+    /// The same error with the one that caused it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(std::sync::Arc::new(source));
+        self
+    }
+}
+
+/// What kind of failure a [`TransportError`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The transport was closed, by us.
+    #[error("the transport is closed")]
+    Closed,
+    /// There is no link, and there was none in time. The frame was not sent.
+    #[error("not connected")]
+    Disconnected,
+    /// A bounded queue stayed full. The frame was not sent.
+    #[error("no room")]
+    Full,
+    /// It is not known whether the frame arrived.
+    #[error("the link was lost before the frame was confirmed")]
+    Ambiguous,
+    /// The transport cannot do this, or not in this way.
+    #[error("refused")]
+    Refused,
+}

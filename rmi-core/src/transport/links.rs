@@ -1,0 +1,103 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::text::Text;
+
+/// Names a link of one transport. Ids are not used again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// A connection that is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub id: LinkId,
+    /// How often it has come up: 1 the first time.
+    pub generation: u64,
+    /// Who the transport says is at its other end.
+    pub peer: Option<Text>,
+}
+
+/// A link came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkChange {
+    /// It is up.
+    Up(Link),
+    /// It is down, and why.
+    Down(LinkId, Text),
+}
+
+/// The changes of a transport's links, from those that were up when this was made.
+///
+/// A watcher that falls more than a thousand changes behind is ended: it watches anew and starts with what is up then.
+#[derive(Debug)]
+pub struct Links {
+    changes: mpsc::Receiver<LinkChange>,
+}
+
+impl Links {
+    /// Waits for the next change; `None` when the transport has ended. Cancel safe.
+    pub async fn next(&mut self) -> Option<LinkChange> {
+        self.changes.recv().await
+    }
+}
+
+/// The transport's side of [`Links`].
+#[derive(Clone, Debug, Default)]
+pub struct LinkReporter(Arc<Mutex<Reporter>>);
+
+#[derive(Debug, Default)]
+struct Reporter {
+    up: Vec<Link>,
+    watchers: Vec<mpsc::Sender<LinkChange>>,
+    closed: bool,
+}
+
+/// How many changes a watcher may be behind. One that is further behind is dropped: its `next` ends.
+const BEHIND: usize = 1024;
+
+impl LinkReporter {
+    /// A new watcher.
+    #[must_use]
+    pub fn watch(&self) -> Links {
+        let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sender, changes) = mpsc::channel(BEHIND + reporter.up.len());
+        for link in &reporter.up {
+            let _ = sender.try_send(LinkChange::Up(link.clone()));
+        }
+        if !reporter.closed {
+            reporter.watchers.push(sender);
+        }
+        Links { changes }
+    }
+
+    /// A link is up.
+    pub fn up(&self, link: Link) {
+        let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reporter.up.retain(|l| l.id != link.id);
+        reporter.up.push(link.clone());
+        reporter.report(&LinkChange::Up(link));
+    }
+
+    /// A link is down.
+    pub fn down(&self, id: LinkId, why: impl Into<Text>) {
+        let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reporter.up.retain(|l| l.id != id);
+        reporter.report(&LinkChange::Down(id, why.into()));
+    }
+
+    /// The transport has ended: every watcher's `next` ends.
+    pub fn close(&self) {
+        let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reporter.closed = true;
+        reporter.up.clear();
+        reporter.watchers.clear();
+    }
+}
+
+impl Reporter {
+    fn report(&mut self, change: &LinkChange) {
+        self.watchers.retain(|watcher| watcher.try_send(change.clone()).is_ok());
+    }
+}
