@@ -1,56 +1,452 @@
 //! Calls: one verb each for waiting, watching, calling back, sending elsewhere and forgetting.
+//!
+//! | verb | what it is | gives |
+//! |---|---|---|
+//! | `.await` | synchronous invocation | the result |
+//! | [`.send()`](Call::send) | asynchronous invocation | a [`Pending`] to watch, to await or to [`attach`](Pending::attach) a callback to |
+//! | [`.reply_to(..)`](Call::reply_to) | the reply goes to somebody else | the serial number |
+//! | [`.prepare()`](Call::prepare) | manual trigger | the serial number first, the call later |
+//! | [`.notify()`](Call::notify) | fire and forget | the serial number |
 
-use std::marker::PhantomData;
+mod callback;
+mod one_way;
+mod pending;
+mod stub;
 
+use std::{
+    fmt,
+    future::{IntoFuture, poll_fn},
+    marker::PhantomData,
+    sync::{Arc, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::Instrument;
+
+pub use self::{
+    callback::{Attached, Callback},
+    one_way::OneWay,
+    pending::{Pending, Update},
+    stub::Stub,
+};
 use crate::{
+    address::Address,
     contract::Method,
-    json::Json,
-    message::{ArgumentsWriter, Exception, Progress},
+    endpoint::{
+        binding::{Binding, Route, SendError},
+        dispatch::Core,
+        links::{Stop, replies_at},
+        pending::{Heard, Key, Lost, Times, Waiting},
+    },
+    error::{CallError, Phase, RemoteError},
+    json::{Json, JsonError},
+    message::{AbortReason, Arguments, Body, Exception, Head, Message, Outcome, ReplyPath, Request, Sn, Statuses},
+    protocol::{Replies, Role},
+    service::BoxFuture,
+    text::Text,
+    trace,
+    transport::{Answering, Receipt, TransportError, TransportErrorKind},
 };
 
 /// A call that has not been made. Does nothing until it is awaited or one of its verbs is used.
+///
+/// It owns its arguments, encoded when it was made. `T` is the result, `E` the error of the contract, `P` the details of
+/// progress.
 #[must_use = "a call does nothing until it is awaited or one of its verbs is used"]
-#[derive(Debug)]
 pub struct Call<T, E = Exception, P = Json> {
+    pub(crate) plan: Plan,
     answer: PhantomData<fn() -> (T, E, P)>,
 }
 
-/// A one-way call that has not been made.
-#[must_use = "a call does nothing until it is awaited or one of its verbs is used"]
+/// A call without the types of its answer.
 #[derive(Debug)]
-pub struct OneWay {}
-
-/// A call that has been sent, and whose updates are watched.
-#[derive(Debug)]
-pub struct Pending<T, E = Exception, P = Json> {
-    answer: PhantomData<fn() -> (T, E, P)>,
+pub(crate) struct Plan {
+    pub(crate) stub: Stub,
+    pub(crate) method: Text,
+    pub(crate) contract: Option<&'static Method>,
+    pub(crate) args: Result<Arguments, JsonError>,
+    pub(crate) times: Times,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) data: Result<Option<Json>, JsonError>,
+    pub(crate) statuses: Option<Statuses>,
+    pub(crate) id: uuid::Uuid,
 }
 
-/// What happened to a call.
-#[derive(Debug)]
-pub enum Update<T, P = Json> {
-    /// The agent has taken responsibility.
-    Accepted,
-    /// The method has been invoked.
-    Started,
-    /// The method reports a step.
-    Progress(Progress<P>),
-    /// The method returned.
-    Done(T),
-}
-
-/// What a client is made of: where its contract is served, and how it is reached.
-#[derive(Clone, Debug)]
-pub struct Stub {}
-
-impl Stub {
-    /// A call of a method with its arguments.
-    pub fn call<T, E, P>(&self, _method: &'static Method, _args: ArgumentsWriter) -> Call<T, E, P> {
-        Call { answer: PhantomData }
+impl<T, E, P> Call<T, E, P> {
+    pub(crate) fn new(plan: Plan) -> Self {
+        Call { plan, answer: PhantomData }
     }
 
-    /// A call of a one-way method.
-    pub fn one_way(&self, _method: &'static Method, _args: ArgumentsWriter) -> OneWay {
-        OneWay {}
+    /// How long the outcome may take in all, from now. The method's or the endpoint's own time unless it is set.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.plan.times.total = timeout;
+        self
+    }
+
+    /// How long the agent may take to accept the request.
+    pub fn accept_within(mut self, time: Duration) -> Self {
+        self.plan.times.accept = Some(time);
+        self
+    }
+
+    /// How long it may take until the method starts.
+    pub fn start_within(mut self, time: Duration) -> Self {
+        self.plan.times.start = Some(time);
+        self
+    }
+
+    /// How long the agent may be silent; every status begins it anew.
+    pub fn idle(mut self, time: Duration) -> Self {
+        self.plan.times.idle = Some(time);
+        self
+    }
+
+    /// How long the request may wait on the bus and at the agent before the method starts. An expired request never runs.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.plan.ttl = Some(ttl);
+        self
+    }
+
+    /// Data of the caller's own, which every reply echoes.
+    pub fn data<D: Serialize>(mut self, data: D) -> Self {
+        self.plan.data = Json::encode(&data).map(Some);
+        self
+    }
+
+    /// Which statuses are asked for, in place of those that the verb needs.
+    pub fn statuses(mut self, statuses: Statuses) -> Self {
+        self.plan.statuses = Some(statuses);
+        self
+    }
+
+    /// Makes the serial number known before the call is made: a manual trigger.
+    pub fn prepare(self) -> Prepared<T, E, P> {
+        Prepared { call: self }
+    }
+
+    /// Sends the request and forgets it: nothing is ever replied. Waits only until the bus has it.
+    ///
+    /// # Errors
+    ///
+    /// The request could not be written or sent, or nobody listens at the address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether the request was sent.
+    pub async fn notify(self) -> Result<Sn, CallError<E>> {
+        self.plan.deliver(None).await
+    }
+
+    /// Somebody else gets the replies: [`Endpoint::replies`](crate::Endpoint::replies) of whoever listens at the address.
+    pub fn reply_to(self, address: impl Into<Address>) -> ReplyTo<E> {
+        ReplyTo { plan: self.plan, to: address.into(), error: PhantomData }
+    }
+}
+
+impl<T, E, P> Call<T, E, P>
+where
+    T: DeserializeOwned,
+    E: RemoteError,
+    P: DeserializeOwned,
+{
+    /// Sends the request; its statuses and its outcome are watched, awaited or called back.
+    ///
+    /// # Errors
+    ///
+    /// The request could not be written or sent, or nobody listens at the address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether the request was sent.
+    pub async fn send(self) -> Result<Pending<T, E, P>, CallError<E>> {
+        let stub = self.plan.stub.clone();
+        let sn = Sn::from(self.plan.id);
+        let mut sent = self.plan.begin(Statuses::ALL, true)?;
+        sent.publish().await?;
+        Ok(Pending::new(stub, sn, sent))
+    }
+
+    async fn perform(self) -> Result<T, CallError<E>> {
+        let class = self.plan.stub.class.clone();
+        let span = self.plan.span();
+        async move {
+            let mut sent = self.plan.begin(Statuses::NONE, false)?;
+            sent.publish().await?;
+            answer(sent.outcome().await?, &class)
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+impl<T, E, P> IntoFuture for Call<T, E, P>
+where
+    T: DeserializeOwned + 'static,
+    E: RemoteError,
+    P: DeserializeOwned + 'static,
+{
+    type Output = Result<T, CallError<E>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.perform())
+    }
+}
+
+impl<T, E, P> fmt::Debug for Call<T, E, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Call").field(&self.plan).finish()
+    }
+}
+
+/// A call whose serial number is known before it is made.
+#[must_use = "a prepared call does nothing until it is triggered"]
+pub struct Prepared<T, E = Exception, P = Json> {
+    call: Call<T, E, P>,
+}
+
+impl<T, E, P> Prepared<T, E, P> {
+    /// The serial number that the request will have.
+    #[must_use]
+    pub fn sn(&self) -> Sn {
+        Sn::from(self.call.plan.id)
+    }
+
+    /// The call, to use one of its verbs: once, because a serial number is good for one request.
+    pub fn trigger(self) -> Call<T, E, P> {
+        self.call
+    }
+}
+
+impl<T, E, P> fmt::Debug for Prepared<T, E, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("sn", &self.sn()).finish_non_exhaustive()
+    }
+}
+
+/// A call whose replies somebody else gets.
+#[must_use = "a call does nothing until it is sent"]
+pub struct ReplyTo<E = Exception> {
+    plan: Plan,
+    to: Address,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<E> ReplyTo<E> {
+    /// Sends the request.
+    ///
+    /// # Errors
+    ///
+    /// The request could not be written or sent, or nobody listens at the agent's address.
+    pub async fn send(self) -> Result<Sn, CallError<E>> {
+        self.plan.deliver(Some(self.to)).await
+    }
+}
+
+impl<E> fmt::Debug for ReplyTo<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyTo").field("plan", &self.plan).field("to", &self.to).finish()
+    }
+}
+
+/// Reads an outcome as the types of the method that was called.
+pub(crate) fn answer<T: DeserializeOwned, E: RemoteError>(outcome: Outcome, contract: &str) -> Result<T, CallError<E>> {
+    match outcome {
+        Outcome::Result(value) => value.decode().map_err(CallError::Decode),
+        Outcome::Exception(exception) => Err(match E::from_exception(&exception, contract) {
+            Some(error) => CallError::Remote(error),
+            None => CallError::Exception(exception),
+        }),
+        Outcome::Rejected(rejection) => Err(CallError::Rejected(rejection)),
+        Outcome::Aborted(abort) => Err(match abort.reason {
+            AbortReason::Cancelled => CallError::Cancelled,
+            AbortReason::Interrupted => CallError::Interrupted(abort),
+            AbortReason::Poisoned => CallError::Poisoned(abort),
+            AbortReason::Panicked => CallError::Panicked(abort),
+        }),
+    }
+}
+
+impl<E> From<Lost> for CallError<E> {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Timeout(phase, after) => CallError::Timeout { phase, after },
+            Lost::Reply => CallError::ReplyLost,
+            Lost::Closed => CallError::Closed,
+        }
+    }
+}
+
+impl<E> From<SendError> for CallError<E> {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Protocol(e) => CallError::Encode(e.to_string()),
+            SendError::Auth(e) => CallError::Encode(format!("it cannot be signed: {e}")),
+            SendError::Transport(e) => CallError::Transport(e),
+        }
+    }
+}
+
+impl Plan {
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!(
+            "rmi.call",
+            otel.kind = "client",
+            rpc.system = "rmi",
+            rpc.service = &*self.stub.class,
+            rpc.method = &*self.method,
+            messaging.destination.name = self.stub.address.as_str(),
+            messaging.message.conversation_id = %self.id,
+        )
+    }
+
+    /// The request as a message.
+    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<Message, String> {
+        let Plan { stub, method, contract, args, ttl, data, statuses, id, .. } = self;
+        let args = args.map_err(|e| e.to_string())?;
+        let data = data.map_err(|e| format!("the user data: {e}"))?;
+        let binding = stub.binding();
+        let head = Head {
+            id: binding.features.ids.then(|| Text::from(binding.clock.id().to_string())),
+            sn: Some(Sn::from(id)),
+            sent: Some(binding.clock.now()),
+            from: Some(binding.own.clone()),
+            to: stub.address,
+            reply,
+            ttl: ttl.or(contract.and_then(|m| m.ttl)),
+            data,
+            trace: trace::current().map(|parent| parent.child(binding.clock.id()).text().clone()),
+        };
+        let wants = Some(statuses.unwrap_or(wants));
+        let request =
+            Request { class: stub.class, method, version: stub.version, cntr: stub.cntr, args, wants, contract };
+        Ok(Message { head, body: Body::Request(request) })
+    }
+
+    /// Sends the request; nobody here waits for its replies.
+    async fn deliver<E>(self, reply: Option<Address>) -> Result<Sn, CallError<E>> {
+        let (sn, limit, core) = (Sn::from(self.id), self.times.total, Arc::clone(&self.stub.core));
+        let (binding, address) = (Arc::clone(self.stub.binding()), self.stub.address.clone());
+        open(&core)?;
+        let message = self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?;
+        let link = match binding.link_to(&address) {
+            Route::Any => None,
+            Route::By(link) => Some(link),
+            Route::Nowhere => return Err(CallError::NoAgent(address)),
+        };
+        let Some(publishing) = binding.send(&message, link)? else { return Err(unsayable()) };
+        match tokio::time::timeout(limit, publishing).await {
+            Err(_) => Err(CallError::Timeout { phase: Phase::Send, after: limit }),
+            Ok(Err(error)) => Err(CallError::Transport(error)),
+            Ok(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(address)),
+            Ok(Ok(Receipt::Stored | Receipt::Handed)) => Ok(sn),
+        }
+    }
+
+    /// Enters the call among those that wait.
+    fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<Sent, CallError<E>> {
+        let core = Arc::clone(&self.stub.core);
+        open(&core)?;
+        let binding = Arc::clone(self.stub.binding());
+        let agent = self.stub.address.clone();
+        let mut wants = self.statuses.unwrap_or(wants);
+        // What a time is set for has to be heard of.
+        wants.accepted |= self.times.accept.is_some() || self.times.idle.is_some();
+        wants.started |= self.times.start.is_some() || self.times.idle.is_some();
+        wants.progress |= self.times.idle.is_some();
+        self.statuses = Some(wants);
+        let serial = Key::Serial(self.id.as_u128());
+        let (key, reply, answering) = match binding.features.replies {
+            Replies::Shared => {
+                let reply_to = binding.reply_to.read().unwrap_or_else(PoisonError::into_inner).clone();
+                let reply_to = reply_to.ok_or_else(|| {
+                    let kind = TransportErrorKind::Disconnected;
+                    CallError::Transport(TransportError::new(kind, "the link is down, so no reply could come"))
+                })?;
+                (serial, reply_to, None)
+            }
+            Replies::SameLink => (serial, binding.own.clone(), None),
+            Replies::PerCall => {
+                let address = Address::from(format!("{}.reply.{}", binding.own.key(), self.id));
+                let answering = Answering {
+                    sn: Sn::from(self.id),
+                    agent: agent.clone(),
+                    class: self.stub.class.clone(),
+                    method: self.method.clone(),
+                    token: None,
+                };
+                (Key::Address(address.clone()), address, Some(answering))
+            }
+        };
+        let times = self.times;
+        let message = self.message(Some(ReplyPath::to(reply)), wants).map_err(CallError::Encode)?;
+        let waiting = binding.pending.begin(key, agent, answering, times, watched);
+        Ok(Sent { core, binding, message, waiting, replies: None })
+    }
+}
+
+fn open<E>(core: &Core) -> Result<(), CallError<E>> {
+    if core.stage.is_closed() {
+        let error = TransportError::new(TransportErrorKind::Closed, "the endpoint has been shut down");
+        return Err(CallError::Transport(error));
+    }
+    Ok(())
+}
+
+fn unsayable<E>() -> CallError<E> {
+    CallError::Encode("the binding's protocol has no requests".to_owned())
+}
+
+/// A call that waits. Made before the request is sent, so that no reply comes too early.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    core: Arc<Core>,
+    binding: Arc<Binding>,
+    message: Message,
+    waiting: Waiting,
+    /// Receives the replies to this call alone, where the protocol has an address for each call.
+    replies: Option<Stop>,
+}
+
+impl Sent {
+    /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
+    async fn publish<E>(&mut self) -> Result<(), CallError<E>> {
+        let Sent { core, binding, message, waiting, replies } = self;
+        if binding.features.replies == Replies::PerCall
+            && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
+        {
+            let role = Role::Call { address: &path.to, request };
+            *replies = Some(replies_at(core, binding, &role, &path.to).await.map_err(CallError::Transport)?);
+        }
+        let link = match binding.link_to(&message.head.to) {
+            Route::Any => None,
+            Route::By(link) => Some(link),
+            Route::Nowhere => return Err(CallError::NoAgent(message.head.to.clone())),
+        };
+        let Some(mut publishing) = binding.send(message, link)? else { return Err(unsayable()) };
+        let receipt = poll_fn(|cx| match publishing.as_mut().poll(cx) {
+            Poll::Ready(receipt) => Poll::Ready(Some(receipt)),
+            Poll::Pending => waiting.poll_ended(cx).map(|()| None),
+        })
+        .await;
+        match receipt {
+            Some(Err(error)) => Err(CallError::Transport(error)),
+            Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to.clone())),
+            Some(Ok(Receipt::Stored | Receipt::Handed)) => {
+                waiting.sent();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn outcome<E>(&self) -> Result<Outcome, CallError<E>> {
+        Ok(poll_fn(|cx| self.waiting.poll_outcome(cx)).await?)
+    }
+
+    pub(crate) async fn next(&self) -> Heard {
+        poll_fn(|cx| self.waiting.poll_next(cx)).await
     }
 }

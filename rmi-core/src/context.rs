@@ -5,7 +5,7 @@ use std::{
     fmt,
     marker::PhantomData,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,6 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     endpoint::{Endpoint, WeakEndpoint},
     json::Json,
+    lock::lock,
     message::{Progress, Sn},
     seal::Principal,
     service::Invocation,
@@ -186,6 +187,7 @@ impl Cancellation {
 pub(crate) struct Steps {
     wanted: bool,
     waiting: Mutex<VecDeque<Progress>>,
+    finished: AtomicBool,
     more: Notify,
 }
 
@@ -194,11 +196,11 @@ impl Steps {
     const MOST: usize = 256;
 
     pub(crate) fn new(wanted: bool) -> Self {
-        Steps { wanted, waiting: Mutex::default(), more: Notify::new() }
+        Steps { wanted, waiting: Mutex::default(), finished: AtomicBool::new(false), more: Notify::new() }
     }
 
     fn push(&self, step: Progress) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.waiting);
         if waiting.len() == Self::MOST {
             waiting.pop_back();
         }
@@ -207,16 +209,21 @@ impl Steps {
         self.more.notify_one();
     }
 
-    /// The next step, if one waits.
-    pub(crate) fn pop(&self) -> Option<Progress> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    /// The handler has ended: there will be no more.
+    pub(crate) fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+        self.more.notify_one();
     }
 
-    /// Waits for the next step. Cancel safe.
-    pub(crate) async fn next(&self) -> Progress {
+    /// Waits for the next step; `None` after the last one. Cancel safe.
+    pub(crate) async fn next(&self) -> Option<Progress> {
         loop {
-            if let Some(step) = self.pop() {
-                return step;
+            let finished = self.finished.load(Ordering::Acquire);
+            if let Some(step) = lock(&self.waiting).pop_front() {
+                return Some(step);
+            }
+            if finished {
+                return None;
             }
             self.more.notified().await;
         }

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod endpoint;
 pub mod error;
 pub mod json;
+mod lock;
 pub mod message;
 pub mod prelude;
 pub mod protocol;
@@ -16,6 +17,7 @@ pub mod seal;
 pub mod service;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod transport;
 
 #[doc(hidden)]

@@ -1,0 +1,105 @@
+//! The class `Admin`, which every endpoint serves: in a lane of its own, so that it reaches a busy agent.
+
+use std::sync::{OnceLock, Weak};
+
+use crate::{
+    contract::{Contract, Method, Param, Version},
+    endpoint::{admission::Key, dispatch::Core},
+    json::Json,
+    lock::lock,
+    message::{Exception, Outcome, Sn},
+    protocol::Serials,
+    seal::Principal,
+    service::{BoxFuture, Invocation, Service},
+};
+
+/// How many `Admin` calls run at a time.
+pub(crate) const LANE: usize = 4;
+
+static CONTRACT: Contract = Contract::new(
+    "Admin",
+    Version { major: 1, minor: 0 },
+    &[
+        Method::new("hello", &[]).docs("Says hello.").idempotent().inline(),
+        Method::new("echo", &[Param::new("something", "Json")]).docs("Returns its argument.").idempotent().inline(),
+        Method::new("cancel", &[Param::new("sn", "String")])
+            .docs("Cancels a request of the caller's own. Returns the serial numbers that were cancelled by this call.")
+            .idempotent()
+            .inline(),
+    ],
+)
+.docs("What every endpoint can be asked.");
+
+/// Serves `Admin`.
+#[derive(Debug, Default)]
+pub(crate) struct Admin {
+    core: std::sync::Arc<OnceLock<Weak<Core>>>,
+}
+
+impl Admin {
+    /// The service, and where it is told whose requests it cancels.
+    pub(crate) fn new() -> (Self, std::sync::Arc<OnceLock<Weak<Core>>>) {
+        let admin = Admin::default();
+        let core = std::sync::Arc::clone(&admin.core);
+        (admin, core)
+    }
+
+    fn run(&self, call: &Invocation) -> Result<Outcome, Outcome> {
+        let mut args = call.arguments()?;
+        match call.method().name {
+            "hello" => {
+                args.end()?;
+                let name = self.core().map(|core| core.name.to_string()).unwrap_or_default();
+                Ok(result(&format!("Hello, I am {name}")))
+            }
+            "echo" => {
+                let something: Json = args.required("something")?;
+                args.end()?;
+                Ok(Outcome::Result(something))
+            }
+            _ => {
+                let sn: String = args.required("sn")?;
+                args.end()?;
+                self.cancel(&sn, &call.job.principal)
+            }
+        }
+    }
+
+    fn core(&self) -> Option<std::sync::Arc<Core>> {
+        self.core.get().and_then(Weak::upgrade)
+    }
+
+    fn cancel(&self, sn: &str, principal: &Principal) -> Result<Outcome, Outcome> {
+        let unknown = || {
+            let text = format!("serial number ({sn}), not-found");
+            Outcome::Exception(Exception::new("builtins", "Exception", text))
+        };
+        let parsed = Sn::new(sn).ok_or_else(unknown)?;
+        let core = self.core().ok_or_else(unknown)?;
+        // A serial number that is good on its link alone is cancelled by its own dialect, not by number from elsewhere.
+        let global = core.bindings.iter().filter(|b| b.features.serials == Serials::Global);
+        let job = global
+            .filter_map(|binding| lock(&binding.window).running(principal, &Key::new(&parsed, None)))
+            .next()
+            .ok_or_else(unknown)?;
+        if job.cancel.is_set() {
+            return Ok(Outcome::Result(Json::EMPTY_ARRAY));
+        }
+        job.cancel.set();
+        Ok(result(&[sn]))
+    }
+}
+
+fn result<T: serde::Serialize + ?Sized>(value: &T) -> Outcome {
+    Outcome::Result(Json::encode(value).unwrap_or_default())
+}
+
+impl Service for Admin {
+    fn contract(&self) -> &'static Contract {
+        &CONTRACT
+    }
+
+    fn dispatch(&self, call: Invocation) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move { self.run(&call).unwrap_or_else(|outcome| outcome) })
+    }
+}

@@ -1,0 +1,358 @@
+//! Duplicates and replays are one look-up: what a principal has asked for before, and how it ended.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    context::Job,
+    message::{Outcome, Rejection, RejectionCode, ReplyPath, Sn},
+    protocol::Limits,
+    seal::Principal,
+    time::Timestamp,
+    transport::{Acker, LinkId},
+};
+
+/// How much is remembered of each principal's requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WindowSize {
+    /// How many requests.
+    pub requests: usize,
+    /// How many bytes of outcomes. A request whose outcome had to go is still known, and not run again.
+    pub bytes: usize,
+}
+
+impl Default for WindowSize {
+    /// 65,536 requests and 32 MiB of outcomes for each principal.
+    fn default() -> Self {
+        WindowSize { requests: 65_536, bytes: 32 << 20 }
+    }
+}
+
+impl WindowSize {
+    /// Sets how many requests are remembered, at least one.
+    #[must_use]
+    pub fn requests(mut self, requests: usize) -> Self {
+        self.requests = requests.max(1);
+        self
+    }
+
+    /// Sets how many bytes of outcomes are kept.
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+}
+
+/// How many principals are remembered. The one that was idle longest goes, and its floor stays for all.
+const PRINCIPALS: usize = 4096;
+
+/// A request's serial number as a key of its own: an attacker's long text costs no more than it has to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    serial: Serial,
+    link: Option<LinkId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Serial {
+    Uuid(u128),
+    Text(Box<str>),
+}
+
+impl Key {
+    pub(crate) fn new(sn: &Sn, link: Option<LinkId>) -> Self {
+        Key { serial: uuid_of(sn).map_or_else(|| Serial::Text(sn.as_str().into()), Serial::Uuid), link }
+    }
+}
+
+/// The number of a serial number that is a UUID in the one form that we write; other forms are other serial numbers.
+pub(crate) fn uuid_of(sn: &Sn) -> Option<u128> {
+    let text = sn.as_str();
+    let canonical = text.len() == 36 && !text.bytes().any(|b| b.is_ascii_uppercase());
+    canonical.then(|| uuid::Uuid::try_parse(text).ok()).flatten().map(|id| id.as_u128())
+}
+
+/// A request as the window sees it.
+pub(crate) struct Candidate<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) key: Key,
+    pub(crate) digest: u64,
+    pub(crate) sent: Option<Timestamp>,
+    pub(crate) ttl: Option<Duration>,
+}
+
+/// What the window says to a request.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is new, and is now remembered as running.
+    New,
+    /// It runs: whoever asked again is told the outcome as well.
+    Attached,
+    /// It has run.
+    Done(Outcome),
+    /// It may not run.
+    Rejected(Rejection),
+}
+
+/// Somebody who asked again for what already runs.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) reply: Option<ReplyPath>,
+    pub(crate) acker: Acker,
+}
+
+/// What one binding has been asked for.
+#[derive(Debug)]
+pub(crate) struct Window {
+    lanes: HashMap<Principal, Lane>,
+    size: WindowSize,
+    /// Set on sealed bindings: dates are demanded and checked.
+    fresh: Option<Limits>,
+    /// The highest floor of a principal that was forgotten.
+    floor: Timestamp,
+    turn: u64,
+}
+
+#[derive(Debug)]
+struct Lane {
+    entries: HashMap<Key, Entry>,
+    /// Every entry, oldest first.
+    order: VecDeque<Key>,
+    /// The entries that still have their outcome, oldest first.
+    kept: VecDeque<(Key, u64)>,
+    bytes: usize,
+    floor: Timestamp,
+    used: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    digest: u64,
+    sent: Timestamp,
+    /// Tells it from an earlier request with the same serial number.
+    turn: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Running { job: Arc<Job>, attached: Vec<Attached> },
+    Done(Outcome),
+    /// It has run, and its outcome had to make room.
+    Forgotten,
+}
+
+/// How often one request may be asked for again while it runs.
+const ATTACHED: usize = 16;
+
+impl Window {
+    pub(crate) fn new(size: WindowSize, fresh: Option<Limits>) -> Self {
+        Window { lanes: HashMap::new(), size, fresh, floor: Timestamp::MIN, turn: 0 }
+    }
+
+    /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request.
+    pub(crate) fn admit(
+        &mut self,
+        candidate: &Candidate<'_>,
+        now: Timestamp,
+        job: &Arc<Job>,
+        asked: &mut Option<Attached>,
+    ) -> Verdict {
+        self.turn += 1;
+        let turn = self.turn;
+        let (sealed, size, floor) = (self.fresh, self.size, self.floor);
+        let lane = self.lane(candidate.principal);
+        lane.used = turn;
+        if let Some(entry) = lane.entries.get_mut(&candidate.key) {
+            if entry.digest == candidate.digest {
+                return entry.again(asked);
+            }
+            if sealed.is_some() {
+                return Verdict::Rejected(Rejection::new(RejectionCode::Reused, ""));
+            }
+            if let State::Running { .. } = entry.state {
+                let details = "the request that has it is still running";
+                return Verdict::Rejected(Rejection::new(RejectionCode::Reused, details));
+            }
+        }
+        if let Some(limits) = sealed
+            && let Err(rejection) = lane.fresh(candidate, now, &limits, floor)
+        {
+            return Verdict::Rejected(rejection);
+        }
+        let state = State::Running { job: Arc::clone(job), attached: Vec::new() };
+        let sent = candidate.sent.unwrap_or(Timestamp::MIN);
+        let entry = Entry { digest: candidate.digest, sent, turn, state };
+        match lane.entries.insert(candidate.key.clone(), entry) {
+            Some(reused) => lane.bytes -= reused.weight(),
+            None => lane.order.push_back(candidate.key.clone()),
+        }
+        lane.shrink(size.requests);
+        Verdict::New
+    }
+
+    /// A request has ended: its outcome is kept, and those who asked again are returned.
+    pub(crate) fn finish(&mut self, principal: &Principal, key: &Key, outcome: &Outcome) -> Vec<Attached> {
+        let size = self.size;
+        let Some(lane) = self.lanes.get_mut(principal) else { return Vec::new() };
+        let Some(entry) = lane.entries.get_mut(key) else { return Vec::new() };
+        let ended = std::mem::replace(&mut entry.state, State::Done(outcome.clone()));
+        lane.bytes += weight(outcome);
+        lane.kept.push_back((key.clone(), entry.turn));
+        lane.slim(size.bytes);
+        match ended {
+            State::Running { attached, .. } => attached,
+            State::Done(_) | State::Forgotten => Vec::new(),
+        }
+    }
+
+    /// A request was given back without having run: it is as if it had not come.
+    pub(crate) fn give_back(&mut self, principal: &Principal, key: &Key) -> Vec<Attached> {
+        let Some(lane) = self.lanes.get_mut(principal) else { return Vec::new() };
+        lane.order.retain(|k| k != key);
+        match lane.remove(key).map(|e| e.state) {
+            Some(State::Running { attached, .. }) => attached,
+            _ => Vec::new(),
+        }
+    }
+
+    /// The request of a principal that runs under a serial number.
+    pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Option<Arc<Job>> {
+        match &self.lanes.get(principal)?.entries.get(key)?.state {
+            State::Running { job, .. } => Some(Arc::clone(job)),
+            State::Done(_) | State::Forgotten => None,
+        }
+    }
+
+    /// How many requests are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.lanes.values().map(|lane| lane.entries.len()).sum()
+    }
+
+    fn lane(&mut self, principal: &Principal) -> &mut Lane {
+        if !self.lanes.contains_key(principal) && self.lanes.len() >= PRINCIPALS {
+            let idle = self.lanes.iter().filter(|(_, lane)| lane.is_idle()).min_by_key(|(_, lane)| lane.used);
+            if let Some(idle) = idle.map(|(principal, _)| principal.clone())
+                && let Some(lane) = self.lanes.remove(&idle)
+            {
+                let newest = lane.entries.values().map(|e| e.sent).max().unwrap_or(Timestamp::MIN);
+                self.floor = self.floor.max(lane.floor).max(newest);
+            }
+        }
+        self.lanes.entry(principal.clone()).or_insert_with(|| Lane {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            kept: VecDeque::new(),
+            bytes: 0,
+            floor: Timestamp::MIN,
+            used: 0,
+        })
+    }
+}
+
+impl Entry {
+    fn weight(&self) -> usize {
+        match &self.state {
+            State::Done(outcome) => weight(outcome),
+            State::Running { .. } | State::Forgotten => 0,
+        }
+    }
+
+    fn again(&mut self, asked: &mut Option<Attached>) -> Verdict {
+        match &mut self.state {
+            State::Running { attached, .. } if attached.len() < ATTACHED => {
+                attached.extend(asked.take());
+                Verdict::Attached
+            }
+            State::Running { .. } => {
+                let details = "it is running, and too many wait for it already";
+                Verdict::Rejected(Rejection::new(RejectionCode::Busy, details))
+            }
+            State::Done(outcome) => Verdict::Done(outcome.clone()),
+            State::Forgotten => {
+                let details = "it has run, and its outcome is no longer kept";
+                Verdict::Rejected(Rejection::new(RejectionCode::Stale, details))
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn is_idle(&self) -> bool {
+        !self.entries.values().any(|e| matches!(e.state, State::Running { .. }))
+    }
+
+    fn fresh(&self, it: &Candidate<'_>, now: Timestamp, limits: &Limits, floor: Timestamp) -> Result<(), Rejection> {
+        let stale = |details: String| Err(Rejection::new(RejectionCode::Stale, details));
+        let Some(sent) = it.sent else { return stale("it has no date".to_owned()) };
+        if sent > now.plus(limits.skew) {
+            return stale(format!("it is dated {sent}, and it is {now} here: compare the clocks"));
+        }
+        let age = it.ttl.unwrap_or(limits.max_age);
+        if now > sent.plus(age).plus(limits.skew) {
+            return stale(format!("it is dated {sent}, and it is {now} here"));
+        }
+        let floor = self.floor.max(floor);
+        if sent <= floor {
+            return stale(format!("it is dated {sent}, and what came before {floor} is no longer remembered"));
+        }
+        Ok(())
+    }
+
+    /// Makes room for the newest: the oldest that does not run goes, and raises the floor.
+    fn shrink(&mut self, most: usize) {
+        let mut running = 0;
+        while self.entries.len() > most && running < self.order.len() {
+            let Some(key) = self.order.pop_front() else { return };
+            match self.entries.get(&key).map(|e| &e.state) {
+                Some(State::Running { .. }) => {
+                    self.order.push_back(key);
+                    running += 1;
+                }
+                Some(_) => {
+                    if let Some(entry) = self.remove(&key) {
+                        self.floor = self.floor.max(entry.sent);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Makes room for the newest outcome: the oldest outcomes go.
+    fn slim(&mut self, most: usize) {
+        while self.bytes > most {
+            let Some((key, turn)) = self.kept.pop_front() else { return };
+            if let Some(entry) = self.entries.get_mut(&key).filter(|e| e.turn == turn) {
+                self.bytes -= entry.weight();
+                entry.state = State::Forgotten;
+            }
+        }
+        // What was evicted by count is still in this list; it is cleared before it is much longer than the window.
+        if self.kept.len() > 2 * self.entries.len() + 64 {
+            let entries = &self.entries;
+            self.kept.retain(|(key, turn)| entries.get(key).is_some_and(|e| e.turn == *turn));
+        }
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.bytes -= entry.weight();
+        Some(entry)
+    }
+}
+
+/// What an outcome weighs: the bytes that it keeps.
+fn weight(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Result(json) => json.as_str().len(),
+        Outcome::Exception(e) => e.exval.len() + e.xargs.as_str().len() + e.xstate.as_str().len() + 64,
+        Outcome::Rejected(r) => r.description.len() + r.details.len(),
+        Outcome::Aborted(a) => a.message.len(),
+    }
+}

@@ -1,0 +1,298 @@
+//! A protocol, a transport and a trust, opened for one endpoint.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, RwLock},
+};
+
+use crate::{
+    address::Address,
+    endpoint::{
+        admission::{Window, WindowSize},
+        counters::Counters,
+        pending::PendingTable,
+    },
+    lock::lock,
+    message::{Body, Head, Message, Outcome, ReplyPath, Sn, Status},
+    protocol::{Features, Limits, Protocol, ProtocolError},
+    seal::{AuthError, Authenticator, Principal, Trust, TrustKind, wrap},
+    service::BoxFuture,
+    text::Text,
+    time::Clock,
+    transport::{LinkId, Receipt, Transport, TransportError},
+};
+
+/// A protocol, a transport and a trust, opened for one endpoint.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    /// Where the binding stands among its endpoint's.
+    pub(crate) index: usize,
+    pub(crate) protocol: Arc<dyn Protocol>,
+    pub(crate) features: Features,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) trust: Trust,
+    pub(crate) limits: Limits,
+    /// The endpoint's address.
+    pub(crate) own: Address,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where replies to our calls come, while the link lasts.
+    pub(crate) reply_to: RwLock<Option<Address>>,
+    pub(crate) pending: Arc<PendingTable>,
+    pub(crate) window: Mutex<Window>,
+    pub(crate) counters: Counters,
+    /// Exchanges that replies may be sent to.
+    pub(crate) reply_exchanges: Vec<String>,
+    /// The links that are up, of a transport that has links with peers.
+    pub(crate) links: Mutex<Vec<KnownLink>>,
+    hasher: RandomState,
+    rejections: Mutex<Allowance>,
+}
+
+/// By which link an address is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Any,
+    By(LinkId),
+    Nowhere,
+}
+
+/// A link that is up, and who is at its other end as far as that has been said.
+#[derive(Debug)]
+pub(crate) struct KnownLink {
+    pub(crate) id: LinkId,
+    pub(crate) name: Option<Text>,
+}
+
+/// A message could not be sent.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    Protocol(ProtocolError),
+    Auth(AuthError),
+    Transport(TransportError),
+}
+
+impl std::fmt::Display for SendError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SendError::Protocol(e) => e.fmt(f),
+            SendError::Auth(e) => e.fmt(f),
+            SendError::Transport(e) => e.fmt(f),
+        }
+    }
+}
+
+/// What a binding is opened with.
+pub(crate) struct Opening {
+    pub(crate) index: usize,
+    pub(crate) protocol: Arc<dyn Protocol>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) trust: Trust,
+    pub(crate) limits: Limits,
+    pub(crate) window: WindowSize,
+    pub(crate) reply_exchanges: Vec<String>,
+}
+
+impl Binding {
+    pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>) -> Self {
+        let demands_dates = match &opening.trust.0 {
+            TrustKind::Sealed(authenticator) => authenticator.demands().dated,
+            TrustKind::Insecure { .. } => false,
+        };
+        Binding {
+            index: opening.index,
+            features: opening.protocol.features(),
+            protocol: opening.protocol,
+            transport: opening.transport,
+            trust: opening.trust,
+            limits: opening.limits,
+            own,
+            clock,
+            reply_to: RwLock::default(),
+            pending: Arc::default(),
+            window: Mutex::new(Window::new(opening.window, demands_dates.then_some(opening.limits))),
+            counters: Counters::default(),
+            reply_exchanges: opening.reply_exchanges,
+            links: Mutex::default(),
+            hasher: RandomState::new(),
+            rejections: Mutex::default(),
+        }
+    }
+
+    /// The authenticator of a sealed binding.
+    pub(crate) fn authenticator(&self) -> Option<&Arc<dyn Authenticator>> {
+        match &self.trust.0 {
+            TrustKind::Sealed(authenticator) => Some(authenticator),
+            TrustKind::Insecure { .. } => None,
+        }
+    }
+
+    /// By which link an address is reached. Where the bus finds the way, any.
+    pub(crate) fn link_to(&self, address: &Address) -> Route {
+        if !self.transport.capabilities().links {
+            return Route::Any;
+        }
+        let links = lock(&self.links);
+        match links.iter().find(|known| known.name.as_deref() == Some(address.as_str())) {
+            Some(known) => Route::By(known.id),
+            // The other end of the only link is whoever we talk to, until it says its name.
+            None => match links.as_slice() {
+                [only] if only.name.is_none() => Route::By(only.id),
+                _ => Route::Nowhere,
+            },
+        }
+    }
+
+    /// Whether a sender may answer for an agent.
+    pub(crate) fn may_answer(&self, sender: &Principal, agent: &Address) -> bool {
+        match (self.authenticator(), sender.name()) {
+            (None, _) => true,
+            (Some(authenticator), Some(sender)) => authenticator.answers(sender, agent.key()),
+            (Some(authenticator), None) => !authenticator.demands().sender,
+        }
+    }
+
+    /// Whether an unsealed binding lets its callers reach a method.
+    pub(crate) fn lets_in(&self, class: &str, method: &str) -> bool {
+        match &self.trust.0 {
+            TrustKind::Insecure { only: Some(only) } => only.iter().any(|entry| {
+                entry.split_once('.').is_some_and(|(c, m)| c == class && (m == method || m == "*"))
+            }),
+            TrustKind::Insecure { only: None } | TrustKind::Sealed(_) => true,
+        }
+    }
+
+    /// Tells the text of one request from that of another. Keyed, so that nobody can make two alike.
+    pub(crate) fn digest(&self, text: &[u8]) -> u64 {
+        self.hasher.hash_one(text)
+    }
+
+    /// Writes, signs and publishes a message. `None` when the dialect has no such message.
+    pub(crate) fn send<'a>(
+        &'a self,
+        message: &Message,
+        link: Option<LinkId>,
+    ) -> Result<Option<BoxFuture<'a, Result<Receipt, TransportError>>>, SendError> {
+        let Some(mut frame) = self.protocol.encode(message).map_err(SendError::Protocol)? else { return Ok(None) };
+        if let Some(authenticator) = self.authenticator() {
+            let signatures = authenticator.sign(&[&frame.payload]).map_err(SendError::Auth)?;
+            let [signature] = signatures.as_slice() else {
+                return Err(SendError::Auth(AuthError::Failed(Text::from_static("one text, another number of signatures"))));
+            };
+            let text = std::str::from_utf8(&frame.payload)
+                .map_err(|e| SendError::Protocol(ProtocolError(format!("what is sealed is not text: {e}"))))?;
+            frame.payload = wrap(text, signature);
+        }
+        if frame.link.is_none() {
+            frame.link = link;
+        }
+        Ok(Some(self.transport.publish(frame)))
+    }
+
+    /// A message about a request, to whoever waits for it.
+    pub(crate) fn about(&self, request: &Answered, body: Body) -> Message {
+        let ids = self.features.ids.then(|| Text::from(self.clock.id().to_string()));
+        Message {
+            head: Head {
+                id: ids,
+                sn: request.sn.clone(),
+                sent: Some(self.clock.now()),
+                from: Some(self.own.clone()),
+                to: request.reply.to.clone(),
+                reply: Some(request.reply.clone()),
+                ttl: None,
+                data: request.data.clone(),
+                trace: None,
+            },
+            body,
+        }
+    }
+
+    /// Sends a status. One that cannot be sent is counted and logged: the outcome will say more.
+    pub(crate) async fn status(&self, request: &Answered, status: Status) {
+        if !self.features.statuses {
+            return;
+        }
+        let message = self.about(request, Body::Status(status));
+        let sent = match self.send(&message, request.link) {
+            Ok(Some(publishing)) => publishing.await.map(|_| ()).map_err(SendError::Transport),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            self.counters.statuses_lost.add();
+            tracing::debug!(%error, to = %request.reply.to, "a status could not be sent");
+        }
+    }
+
+    /// Sends an outcome, several times if need be. False when it could not be sent: the bus still has the request then.
+    pub(crate) async fn outcome(&self, request: &Answered, outcome: Outcome) -> bool {
+        /// How often it is tried, with a pause that doubles from this one.
+        const TRIES: u32 = 6;
+        const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+        let message = self.about(request, Body::Outcome(outcome));
+        for attempt in 0..TRIES {
+            let error = match self.send(&message, request.link) {
+                Ok(Some(publishing)) => match publishing.await {
+                    Ok(Receipt::NoRoute) => {
+                        self.counters.replies_unroutable.add();
+                        tracing::debug!(to = %request.reply.to, "nobody waits for the outcome any more");
+                        return true;
+                    }
+                    Ok(Receipt::Stored | Receipt::Handed) => return true,
+                    Err(error) => SendError::Transport(error),
+                },
+                Ok(None) => return true,
+                Err(error) => error,
+            };
+            tracing::warn!(%error, to = %request.reply.to, attempt, "an outcome could not be sent");
+            match error {
+                SendError::Transport(_) => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,
+                SendError::Protocol(_) | SendError::Auth(_) => break,
+            }
+        }
+        self.counters.outcomes_unsent.add();
+        false
+    }
+
+    /// Whether one more answer to somebody unverified may go out now.
+    pub(crate) fn may_answer_unverified(&self) -> bool {
+        lock(&self.rejections).take(self.clock.now().as_millis())
+    }
+
+    /// Whether replies may go to an address: not to one that we serve, nor through an exchange that is not listed.
+    pub(crate) fn may_reply_to(&self, to: &Address) -> bool {
+        if to.key() == self.own.key() {
+            return false;
+        }
+        to.exchange().is_none_or(|exchange| self.reply_exchanges.iter().any(|listed| listed == exchange))
+    }
+}
+
+/// Who waits for what becomes of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    pub(crate) sn: Option<Sn>,
+    pub(crate) reply: ReplyPath,
+    pub(crate) data: Option<crate::json::Json>,
+    pub(crate) link: Option<LinkId>,
+}
+
+/// Ten a second, and ten at once.
+#[derive(Debug, Default)]
+struct Allowance {
+    second: i64,
+    used: u32,
+}
+
+impl Allowance {
+    const A_SECOND: u32 = 10;
+
+    fn take(&mut self, millis: i64) -> bool {
+        let second = millis.div_euclid(1000);
+        if second != self.second {
+            *self = Allowance { second, used: 0 };
+        }
+        self.used += 1;
+        self.used <= Self::A_SECOND
+    }
+}

@@ -1,0 +1,229 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+
+use crate::{
+    address::Address,
+    contract::Contract,
+    endpoint::{
+        Endpoint, Handle, WeakEndpoint,
+        admin::{self, Admin},
+        admission::WindowSize,
+        binding::{Binding, Opening},
+        dispatch::{Core, Served},
+        links,
+        shutdown::{Running, Stage},
+    },
+    protocol::{Limits, Protocol, Role},
+    seal::{Trust, TrustKind},
+    service::Service,
+    time::{Clock, SystemClock},
+    transport::{Transport, TransportError},
+};
+
+/// Puts an endpoint together. Made by [`Endpoint::builder`].
+#[must_use = "a builder does nothing until it is started"]
+pub struct Builder {
+    name: Address,
+    bindings: Vec<Opening>,
+    services: Vec<Arc<dyn Service>>,
+    concurrency: usize,
+    timeout: Duration,
+    grace: Duration,
+    limits: Limits,
+    window: WindowSize,
+    reply_exchanges: Vec<String>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Builder {
+    pub(crate) fn new(name: Address) -> Self {
+        Builder {
+            name,
+            bindings: Vec::new(),
+            services: Vec::new(),
+            concurrency: 64,
+            timeout: Duration::from_secs(90),
+            grace: Duration::from_secs(30),
+            limits: Limits::default(),
+            window: WindowSize::default(),
+            reply_exchanges: Vec::new(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Opens a wire: how messages are written, how they travel, and what is demanded of whoever sends them. An endpoint may
+    /// have several; what it serves is served on all of them, and its clients use the first unless they are told otherwise.
+    pub fn bind(mut self, protocol: impl Protocol, transport: impl Transport, trust: impl Into<Trust>) -> Self {
+        self.bindings.push(Opening {
+            index: self.bindings.len(),
+            protocol: Arc::new(protocol),
+            transport: Arc::new(transport),
+            trust: trust.into(),
+            limits: self.limits,
+            window: self.window,
+            reply_exchanges: Vec::new(),
+        });
+        self
+    }
+
+    /// Serves a contract.
+    pub fn serve(mut self, service: impl Service) -> Self {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// How many handlers run at a time, at least one. 64 unless it is set.
+    pub fn concurrency(mut self, handlers: usize) -> Self {
+        self.concurrency = handlers.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// How long a call waits for its outcome when neither it nor its method says so. 90 seconds unless it is set.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long [`Endpoint::run_until`] lets handlers finish. 30 seconds unless it is set.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// What is read at most of one message, on every binding.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How much is remembered of each principal's requests, on every binding.
+    pub fn window(mut self, window: WindowSize) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Exchanges that replies may be sent through. Without this they go to queues only.
+    pub fn reply_exchanges<I: IntoIterator<Item = S>, S: Into<String>>(mut self, exchanges: I) -> Self {
+        self.reply_exchanges = exchanges.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where the time and new identifiers come from: the system, unless a test says otherwise.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Starts to receive.
+    ///
+    /// # Errors
+    ///
+    /// What was put together does not fit together, or a transport refuses what the endpoint needs of it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing running.
+    pub async fn start(self) -> Result<Endpoint, BuildError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(BuildError::NoRuntime);
+        }
+        if self.bindings.is_empty() {
+            return Err(BuildError::NoBinding(self.name));
+        }
+        let mut services: HashMap<&'static str, Served> = HashMap::new();
+        for service in self.services {
+            let contract = service.contract();
+            if services.insert(contract.name, Served::new(service, None)).is_some() {
+                return Err(BuildError::Duplicate(contract.name));
+            }
+        }
+        let contracts: Vec<&'static Contract> = services.values().map(|served| served.service.contract()).collect();
+        let mut for_admin = None;
+        services.entry("Admin").or_insert_with(|| {
+            let (admin, core) = Admin::new();
+            for_admin = Some(core);
+            Served::new(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))))
+        });
+        let mut bindings = Vec::with_capacity(self.bindings.len());
+        for mut opening in self.bindings {
+            opening.limits = self.limits;
+            opening.window = self.window;
+            opening.reply_exchanges.clone_from(&self.reply_exchanges);
+            if opening.trust.is_sealed() && !opening.protocol.features().sealable {
+                return Err(BuildError::NotSealable(opening.index));
+            }
+            announce(&self.name, &opening, &contracts);
+            bindings.push(Arc::new(Binding::open(opening, self.name.clone(), Arc::clone(&self.clock))));
+        }
+        let handle = Arc::new_cyclic(|weak: &Weak<Handle>| {
+            let core = Arc::new(Core {
+                name: self.name,
+                bindings,
+                services,
+                permits: Arc::new(Semaphore::new(self.concurrency)),
+                running: Running::default(),
+                stage: Stage::default(),
+                weak: WeakEndpoint(weak.clone()),
+                default_timeout: self.timeout,
+            });
+            Handle { core, grace: self.grace, drained: OnceLock::new() }
+        });
+        let core = &handle.core;
+        if let Some(cell) = for_admin {
+            let _ = cell.set(Arc::downgrade(core));
+        }
+        let endpoint = Endpoint(Arc::clone(&handle));
+        for binding in &core.bindings {
+            tokio::spawn(Arc::clone(&binding.pending).sweep());
+            let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
+            let role = Role::Agent { address: &core.name, contracts: &contracts, prefetch };
+            // An endpoint that serves nothing is nobody's agent: requests to it are unroutable rather than unanswered.
+            if !contracts.is_empty() {
+                links::listen(core, binding, &role, Some(core.name.clone())).await?;
+            }
+            links::connect(core, binding).await?;
+        }
+        Ok(endpoint)
+    }
+}
+
+/// Says what an unsealed binding lets anybody call.
+fn announce(name: &Address, opening: &Opening, contracts: &[&'static Contract]) {
+    let TrustKind::Insecure { only } = &opening.trust.0 else { return };
+    let all = || contracts.iter().flat_map(|c| c.methods.iter().map(|m| format!("{}.{}", c.name, m.name)));
+    let open: Vec<String> = only.as_ref().map_or_else(|| all().collect(), |only| only.to_vec());
+    tracing::warn!(endpoint = %name, binding = opening.index, ?open, "an unsealed binding lets anybody on the bus call these");
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let services: Vec<_> = self.services.iter().map(|s| s.contract().name).collect();
+        f.debug_struct("Builder").field("name", &self.name).field("services", &services).finish_non_exhaustive()
+    }
+}
+
+/// An endpoint could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is no tokio runtime.
+    #[error("there is no tokio runtime: start the endpoint inside `#[tokio::main]` or `Runtime::block_on`")]
+    NoRuntime,
+    /// The endpoint has no binding.
+    #[error("endpoint `{0}` has no binding: add `.bind(protocol, transport, trust)`; trust is `Trust::insecure()` if it must be")]
+    NoBinding(Address),
+    /// Two services have one class.
+    #[error("class `{0}` is served twice: give one of the contracts another `name`")]
+    Duplicate(&'static str),
+    /// A binding is to be sealed, and its protocol has no place for a signature.
+    #[error("binding {0} is sealed, but its protocol has no place for signatures: use `Trust::insecure()` and say what may be called")]
+    NotSealable(usize),
+    /// A transport refuses.
+    #[error("a transport refused what the endpoint needs of it")]
+    Transport(#[from] TransportError),
+}

@@ -1,0 +1,69 @@
+//! What an endpoint counts: everything that is dropped has a name.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counters of a binding.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)*
+        }
+
+        impl Counters {
+            pub(crate) fn read(&self, calls_waiting: u64, remembered: u64) -> Figures {
+                Figures { calls_waiting, remembered, $($name: self.$name.0.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        /// What a binding has counted since it was opened, and what it holds now.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Figures {
+            /// Calls that wait for their outcome now.
+            pub calls_waiting: u64,
+            /// Requests that the duplicate window remembers now.
+            pub remembered: u64,
+            $($(#[$doc])* pub $name: u64,)*
+        }
+    };
+}
+
+counters! {
+    /// Deliveries that were no message of the protocol, or exceeded a limit.
+    malformed,
+    /// Messages on a sealed binding that were not signed, or not by a key of their sender.
+    unverified,
+    /// Messages that were meant for another address.
+    misdirected,
+    /// Requests that were rejected.
+    rejected,
+    /// Requests that were attached to one that was already running.
+    attached,
+    /// Requests that were answered with the stored outcome of an earlier one.
+    repeated,
+    /// Requests that were rejected as possible replays.
+    stale,
+    /// Replies that no call waited for.
+    orphans,
+    /// Replies by somebody who may not answer for the agent that was called.
+    impostors,
+    /// Statuses that could not be sent.
+    statuses_lost,
+    /// Outcomes whose reply address is gone.
+    replies_unroutable,
+    /// Outcomes that could not be sent: the bus still has their requests.
+    outcomes_unsent,
+    /// Handlers that panicked.
+    panics,
+}

@@ -1,0 +1,284 @@
+//! The way in: size, wrapper, form, cheap checks, signature. Nothing is recorded or answered in full before it is verified.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
+
+use tokio::task::JoinHandle;
+
+use crate::{
+    address::Address,
+    endpoint::binding::Binding,
+    message::{Message, Rejection, RejectionCode},
+    protocol::{Refused, Replies, within_depth},
+    seal::{AuthError, Principal, Sealed, Signature, Wrapped, peel},
+    service::BoxFuture,
+    text::Text,
+    transport::{Acker, Deliveries, Delivery, Disposition, LinkId, Purpose},
+};
+
+/// How many deliveries are taken at a time.
+const BATCH: usize = 64;
+/// How many of them are verified in one go.
+const CHUNK: usize = 16;
+
+/// A delivery that has been read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) content: Result<Verified, Unreadable>,
+    pub(crate) origin: Origin,
+    pub(crate) acker: Acker,
+}
+
+/// A message, and who it is from.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) message: Message,
+    pub(crate) principal: Principal,
+    /// Of the exact text.
+    pub(crate) digest: u64,
+}
+
+/// A delivery that is no message, or not by whom it says.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) refused: Refused,
+    /// Whether the sender is known all the same: on an unsealed binding nobody is, so everybody counts.
+    pub(crate) verified: bool,
+}
+
+/// Where a delivery came by.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) address: Address,
+    pub(crate) link: LinkId,
+    pub(crate) redelivered: bool,
+    pub(crate) purpose: Purpose,
+}
+
+/// Who takes what was opened, in the order in which it arrived.
+pub(crate) trait Receiver: Send + Sync + 'static {
+    /// Handles it there and then, or says what there is to wait for.
+    fn take(&self, opened: Opened) -> Option<BoxFuture<'_, ()>>;
+}
+
+enum Next {
+    Batch,
+    Verified(Vec<Opened>),
+    End,
+}
+
+/// Receives from one subscription until it ends or `stop` says so, keeping its order.
+pub(crate) async fn receive(
+    binding: Arc<Binding>,
+    mut deliveries: Box<dyn Deliveries>,
+    at: Option<Address>,
+    receiver: impl Receiver,
+    stop: impl Future<Output = ()> + Send,
+) {
+    let mut stop = pin!(stop);
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut verifying: VecDeque<JoinHandle<Vec<Opened>>> = VecDeque::new();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    loop {
+        let next = {
+            let room = verifying.len() < 2 * cores;
+            let mut recv = room.then(|| deliveries.recv(&mut batch, BATCH));
+            poll_fn(|cx| {
+                if stop.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Next::End);
+                }
+                if let Some(front) = verifying.front_mut()
+                    && let Poll::Ready(opened) = Pin::new(front).poll(cx)
+                {
+                    return Poll::Ready(Next::Verified(opened.unwrap_or_default()));
+                }
+                match recv.as_mut().map(|recv| recv.as_mut().poll(cx)) {
+                    Some(Poll::Ready(Ok(0))) => Poll::Ready(Next::End),
+                    Some(Poll::Ready(Ok(_))) => Poll::Ready(Next::Batch),
+                    Some(Poll::Ready(Err(error))) => {
+                        tracing::error!(%error, address = ?at, "a subscription has ended");
+                        Poll::Ready(Next::End)
+                    }
+                    Some(Poll::Pending) | None => Poll::Pending,
+                }
+            })
+            .await
+        };
+        match next {
+            Next::Verified(opened) => {
+                verifying.pop_front();
+                for opened in opened {
+                    if let Some(waiting) = receiver.take(opened) {
+                        waiting.await;
+                    }
+                }
+            }
+            // One message alone is opened here: a task for it would cost more than it gains.
+            Next::Batch if binding.authenticator().is_some() && (batch.len() > 1 || !verifying.is_empty()) => {
+                let chunk = batch.len().div_ceil(cores).clamp(1, CHUNK);
+                let mut rest = batch.drain(..);
+                loop {
+                    let deliveries: Vec<_> = rest.by_ref().take(chunk).collect();
+                    if deliveries.is_empty() {
+                        break;
+                    }
+                    let (binding, at) = (Arc::clone(&binding), at.clone());
+                    verifying.push_back(tokio::spawn(async move { open(&binding, at.as_ref(), deliveries) }));
+                }
+            }
+            Next::Batch if binding.authenticator().is_some() => {
+                for opened in open(&binding, at.as_ref(), batch.drain(..).collect()) {
+                    if let Some(waiting) = receiver.take(opened) {
+                        waiting.await;
+                    }
+                }
+            }
+            Next::Batch => {
+                for delivery in batch.drain(..) {
+                    if let Some(waiting) = receiver.take(open_plain(&binding, at.as_ref(), delivery)) {
+                        waiting.await;
+                    }
+                }
+            }
+            Next::End => break,
+        }
+    }
+    for chunk in verifying {
+        for opened in chunk.await.unwrap_or_default() {
+            opened.acker.settle(Disposition::Release);
+        }
+    }
+    for delivery in batch {
+        delivery.acker.settle(Disposition::Release);
+    }
+}
+
+/// A delivery that has been read, and whose signature is still to be checked.
+struct Read {
+    content: Result<(Message, Text, Option<Signature>), Unreadable>,
+    origin: Origin,
+    acker: Acker,
+    peer: Option<Text>,
+}
+
+fn open_plain(binding: &Binding, at: Option<&Address>, delivery: Delivery) -> Opened {
+    let Read { content, origin, acker, peer } = read(binding, at, delivery);
+    let content = content.map(|(message, text, _)| {
+        let principal = peer.map_or(Principal::Anonymous, Principal::Transport);
+        Verified { message, principal, digest: binding.digest(text.as_bytes()) }
+    });
+    Opened { content, origin, acker }
+}
+
+/// Reads deliveries and verifies their signatures together.
+fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> Vec<Opened> {
+    let Some(authenticator) = binding.authenticator() else {
+        return deliveries.into_iter().map(|delivery| open_plain(binding, at, delivery)).collect();
+    };
+    let read: Vec<Read> = deliveries.into_iter().map(|delivery| read(binding, at, delivery)).collect();
+    let sealed: Vec<Sealed<'_>> = read
+        .iter()
+        .filter_map(|read| read.content.as_ref().ok())
+        .filter_map(|(message, text, signature)| {
+            let sender = message.head.from.as_ref().map(Address::as_str);
+            Some(Sealed { text: text.as_bytes(), signature: signature.as_ref()?, sender })
+        })
+        .collect();
+    let expected = sealed.len();
+    let mut verdicts = catch_unwind(AssertUnwindSafe(|| authenticator.verify(&sealed))).unwrap_or_default();
+    if verdicts.len() != expected {
+        tracing::error!(expected, got = verdicts.len(), "the authenticator failed; nothing it was given is let in");
+        let failed = Err(AuthError::Failed(Text::from_static("the authenticator gave no verdict")));
+        verdicts = vec![failed; expected];
+    }
+    let mut verdicts = verdicts.into_iter();
+    let demands = authenticator.demands();
+    read.into_iter()
+        .map(|Read { content, origin, acker, .. }| {
+            let content = content.and_then(|(message, text, signature)| {
+                let verdict = match signature {
+                    Some(_) => verdicts.next().unwrap_or(Err(AuthError::Unsigned)),
+                    None => Err(AuthError::Unsigned),
+                };
+                let verdict = match verdict {
+                    Ok(_) if demands.sender && message.head.from.is_none() => Err(AuthError::NoSender),
+                    verdict => verdict,
+                };
+                match verdict {
+                    Ok(principal) => Ok(Verified { digest: binding.digest(text.as_bytes()), message, principal }),
+                    Err(error) => {
+                        binding.counters.unverified.add();
+                        tracing::debug!(%error, at = %origin.address, "a message was not let in");
+                        let rejection = Rejection::new(RejectionCode::Authentication, error.to_string());
+                        Err(Unreadable { refused: Refused::answering(message.head, rejection), verified: false })
+                    }
+                }
+            });
+            Opened { content, origin, acker }
+        })
+        .collect()
+}
+
+fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read {
+    let origin = Origin {
+        address: delivery.address(),
+        link: delivery.link,
+        redelivered: delivery.redelivered,
+        purpose: delivery.purpose,
+    };
+    let acker = std::mem::replace(&mut delivery.acker, Acker::settled());
+    let peer = delivery.peer.take();
+    let content = read_message(binding, at, delivery).map_err(|refused| {
+        binding.counters.malformed.add();
+        tracing::debug!(rejection = %refused.rejection, at = %origin.address, "a delivery was refused");
+        Unreadable { refused, verified: binding.authenticator().is_none() }
+    });
+    Read { content, origin, acker, peer }
+}
+
+fn read_message(
+    binding: &Binding,
+    at: Option<&Address>,
+    mut delivery: Delivery,
+) -> Result<(Message, Text, Option<Signature>), Refused> {
+    let refuse = |code, details: String| Refused::silently(Rejection::new(code, details));
+    let limits = &binding.limits;
+    if delivery.payload.len() > limits.payload {
+        let details = format!("{} bytes, at most {} are allowed", delivery.payload.len(), limits.payload);
+        return Err(refuse(RejectionCode::Limit, details));
+    }
+    let wrapped = if binding.features.sealable {
+        peel(delivery.payload.clone()).map_err(|e| refuse(RejectionCode::Malformed, e.to_string()))?
+    } else {
+        let text = Text::from_utf8(delivery.payload.clone());
+        Wrapped::Plain(text.map_err(|e| refuse(RejectionCode::Malformed, format!("the payload is not UTF-8: {e}")))?)
+    };
+    let (text, signature) = match wrapped {
+        Wrapped::Plain(text) => (text, None),
+        Wrapped::Sealed { text, signature } => (text, Some(signature)),
+    };
+    if !within_depth(text.as_bytes(), limits.depth) {
+        return Err(refuse(RejectionCode::Limit, format!("nested deeper than {} levels", limits.depth)));
+    }
+    delivery.payload = text.clone().into_bytes();
+    if binding.features.replies == Replies::PerCall && delivery.purpose == Purpose::Replies {
+        delivery.answering = binding.pending.answering(&delivery.address());
+    }
+    let message = binding.protocol.decode(&delivery)?;
+    // What was made for another address and is played here is not for us, whoever signed it.
+    if binding.authenticator().is_some()
+        && let Some(at) = at
+        && message.head.to.key() != at.key()
+    {
+        binding.counters.misdirected.add();
+        let details = format!("it is addressed to `{}`", message.head.to);
+        return Err(refuse(RejectionCode::Authentication, details));
+    }
+    Ok((message, text, signature))
+}

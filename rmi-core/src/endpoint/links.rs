@@ -1,0 +1,121 @@
+//! What an endpoint does when a link comes or goes.
+
+use std::sync::{Arc, PoisonError};
+
+use crate::{
+    address::Address,
+    context::Cancellation,
+    endpoint::{
+        binding::Binding,
+        dispatch::{Core, Inbox},
+        inbound::receive,
+    },
+    protocol::{Replies, Role},
+    transport::{LinkChange, TransportError},
+};
+
+/// Subscribes to what a role needs, and receives it until the endpoint stops taking requests.
+pub(crate) async fn listen(
+    core: &Arc<Core>,
+    binding: &Arc<Binding>,
+    role: &Role<'_>,
+    at: Option<Address>,
+) -> Result<(), TransportError> {
+    for subscription in binding.protocol.listen(role) {
+        let deliveries = binding.transport.subscribe(subscription).await?;
+        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
+        let stage = Arc::clone(core);
+        let stop = async move { stage.stage.stopping().await };
+        tokio::spawn(receive(Arc::clone(binding), deliveries, at.clone(), inbox, stop));
+    }
+    Ok(())
+}
+
+/// Makes the reply address, and makes a new one whenever the link has been away.
+pub(crate) async fn connect(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<(), TransportError> {
+    let mut links = binding.transport.links();
+    let mut replies = match binding.features.replies {
+        Replies::Shared => Some(await_replies(core, binding).await?),
+        Replies::PerCall | Replies::SameLink => None,
+    };
+    let mut generation = 1;
+    let (core, binding) = (Arc::clone(core), Arc::clone(binding));
+    tokio::spawn(async move {
+        while let Some(change) = links.next().await {
+            match change {
+                LinkChange::Up(link) => {
+                    if link.generation > generation && replies.is_some() {
+                        generation = link.generation;
+                        match await_replies(&core, &binding).await {
+                            Ok(fresh) => replies = Some(fresh),
+                            Err(error) => tracing::error!(%error, "there is no reply address after the reconnect"),
+                        }
+                    }
+                }
+                LinkChange::Down(link, why) => {
+                    tracing::info!(link = link.0, %why, "a link is down");
+                    *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
+                    binding.pending.lose();
+                }
+            }
+            if core.stage.is_closed() {
+                break;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Ends the receiving of replies when it is dropped.
+pub(crate) struct Stop(Arc<Cancellation>);
+
+impl Stop {
+    pub(crate) fn new(stop: Arc<Cancellation>) -> Self {
+        Stop(stop)
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stop")
+    }
+}
+
+async fn await_replies(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<Stop, TransportError> {
+    let address = Address::from(format!("{}.replies.{}", binding.own.key(), binding.clock.id()));
+    let stop = replies_at(core, binding, &Role::Caller { address: &address }, &address).await?;
+    *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    Ok(stop)
+}
+
+/// Receives replies at an address until the endpoint closes or what is returned is dropped.
+pub(crate) async fn replies_at(
+    core: &Arc<Core>,
+    binding: &Arc<Binding>,
+    role: &Role<'_>,
+    address: &Address,
+) -> Result<Stop, TransportError> {
+    let stop = Arc::new(Cancellation::default());
+    for subscription in binding.protocol.listen(role) {
+        let deliveries = binding.transport.subscribe(subscription).await?;
+        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
+        let (core, stopped) = (Arc::clone(core), Arc::clone(&stop));
+        let until = async move {
+            let mut closed = std::pin::pin!(core.stage.closed());
+            let mut stopped = std::pin::pin!(stopped.wait());
+            std::future::poll_fn(|cx| {
+                let over = closed.as_mut().poll(cx).is_ready() || stopped.as_mut().poll(cx).is_ready();
+                if over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            })
+            .await;
+        };
+        tokio::spawn(receive(Arc::clone(binding), deliveries, Some(address.clone()), inbox, until));
+    }
+    Ok(Stop::new(stop))
+}

@@ -1,0 +1,378 @@
+//! Calls that wait for their outcome. One table, one lock, one task that watches the clock.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    address::Address,
+    error::Phase,
+    lock::lock,
+    message::{Outcome, Status},
+    transport::Answering,
+};
+
+/// What tells a call's replies from others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// The serial number: ours are UUIDs.
+    Serial(u128),
+    /// The address that was made for this call alone.
+    Address(Address),
+}
+
+/// How long a call waits for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) total: Duration,
+    pub(crate) accept: Option<Duration>,
+    pub(crate) start: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+}
+
+/// Why a call ended without an outcome.
+#[derive(Clone, Debug)]
+pub(crate) enum Lost {
+    Timeout(Phase, Duration),
+    Reply,
+    Closed,
+}
+
+/// The calls that wait.
+#[derive(Debug, Default)]
+pub(crate) struct PendingTable {
+    state: Mutex<State>,
+    earlier: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    slots: HashMap<Key, Slot>,
+    /// When the sweeper looks next.
+    wake: Option<Instant>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    waiter: Arc<Waiter>,
+    agent: Address,
+    answering: Option<Answering>,
+    began: Instant,
+    times: Times,
+    progress: Reached,
+    heard: Instant,
+}
+
+/// How far a call has come, as far as its caller can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reached {
+    Begun,
+    Sent,
+    Accepted,
+    Started,
+}
+
+impl Slot {
+    /// The next moment at which the call is too late, what for, and how long that was.
+    fn deadline(&self) -> (Instant, Phase, Duration) {
+        let total = if self.progress == Reached::Begun { Phase::Send } else { Phase::Total };
+        let mut next = (self.began + self.times.total, total, self.times.total);
+        let mut earlier = |from: Instant, limit: Option<Duration>, phase| {
+            if let Some(limit) = limit
+                && from + limit < next.0
+            {
+                next = (from + limit, phase, limit);
+            }
+        };
+        if self.progress < Reached::Accepted {
+            earlier(self.began, self.times.accept, Phase::Accept);
+        }
+        if self.progress < Reached::Started {
+            earlier(self.began, self.times.start, Phase::Start);
+        }
+        earlier(self.heard, self.times.idle, Phase::Idle);
+        next
+    }
+}
+
+impl PendingTable {
+    /// Enters a call. The guard takes it out again, whatever happens.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        key: Key,
+        agent: Address,
+        answering: Option<Answering>,
+        times: Times,
+        watched: bool,
+    ) -> Waiting {
+        let waiter = Arc::new(Waiter { watched, state: Mutex::default() });
+        let now = Instant::now();
+        let slot = Slot {
+            waiter: Arc::clone(&waiter),
+            agent,
+            answering,
+            began: now,
+            times,
+            progress: Reached::Begun,
+            heard: now,
+        };
+        let deadline = slot.deadline().0;
+        let mut state = lock(&self.state);
+        if state.closed {
+            drop(state);
+            waiter.end(Err(Lost::Closed));
+        } else {
+            state.slots.insert(key.clone(), slot);
+            let earlier = state.wake.is_none_or(|wake| deadline < wake);
+            if earlier {
+                state.wake = Some(deadline);
+            }
+            drop(state);
+            if earlier {
+                self.earlier.notify_one();
+            }
+        }
+        Waiting { table: Arc::clone(self), key, waiter }
+    }
+
+    /// The call that an address was made for.
+    pub(crate) fn answering(&self, address: &Address) -> Option<Answering> {
+        lock(&self.state).slots.get(&Key::Address(address.clone())).and_then(|slot| slot.answering.clone())
+    }
+
+    /// A status arrived. False when no call waits for it, or `allowed` says that its sender may not answer for the agent.
+    pub(crate) fn status(&self, key: &Key, status: Status, allowed: impl FnOnce(&Address) -> bool) -> bool {
+        let mut state = lock(&self.state);
+        let Some(slot) = state.slots.get_mut(key).filter(|slot| allowed(&slot.agent)) else { return false };
+        slot.heard = Instant::now();
+        let reached = match status {
+            Status::Accepted => Reached::Accepted,
+            Status::Started | Status::Progress(_) => Reached::Started,
+        };
+        slot.progress = slot.progress.max(reached);
+        let waiter = Arc::clone(&slot.waiter);
+        drop(state);
+        waiter.status(status);
+        true
+    }
+
+    /// The outcome arrived. False as for [`PendingTable::status`].
+    pub(crate) fn outcome(&self, key: &Key, outcome: Outcome, allowed: impl FnOnce(&Address) -> bool) -> bool {
+        let mut state = lock(&self.state);
+        if !state.slots.get(key).is_some_and(|slot| allowed(&slot.agent)) {
+            return false;
+        }
+        let slot = state.slots.remove(key);
+        drop(state);
+        if let Some(slot) = slot {
+            slot.waiter.end(Ok(outcome));
+        }
+        true
+    }
+
+    /// How many calls wait.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.state).slots.len()
+    }
+
+    /// The replies of every call that was sent are lost: the link that they would have come by is.
+    pub(crate) fn lose(&self) {
+        let mut state = lock(&self.state);
+        let sent = |_: &Key, slot: &mut Slot| slot.progress >= Reached::Sent;
+        let lost: Vec<_> = state.slots.extract_if(sent).collect();
+        drop(state);
+        for (_, slot) in lost {
+            slot.waiter.end(Err(Lost::Reply));
+        }
+    }
+
+    /// Ends every call, and those that come later at once.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let slots = std::mem::take(&mut state.slots);
+        drop(state);
+        for (_, slot) in slots {
+            slot.waiter.end(Err(Lost::Closed));
+        }
+        self.earlier.notify_one();
+    }
+
+    /// Ends the calls whose time has run out, until the table is closed.
+    pub(crate) async fn sweep(self: Arc<Self>) {
+        /// How often the table is walked through at most.
+        const REST: Duration = Duration::from_millis(1);
+        loop {
+            let wake = {
+                let state = lock(&self.state);
+                if state.closed {
+                    return;
+                }
+                state.wake
+            };
+            let mut earlier = std::pin::pin!(self.earlier.notified());
+            match wake {
+                None => earlier.await,
+                Some(wake) => {
+                    let mut sleep = std::pin::pin!(sleep_until(wake));
+                    let rung = std::future::poll_fn(|cx| match earlier.as_mut().poll(cx) {
+                        Poll::Ready(()) => Poll::Ready(false),
+                        Poll::Pending => sleep.as_mut().poll(cx).map(|()| true),
+                    })
+                    .await;
+                    if rung {
+                        self.expire();
+                        sleep_until(Instant::now() + REST).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn expire(&self) {
+        let now = Instant::now();
+        let mut late = Vec::new();
+        let mut next = None::<Instant>;
+        let mut state = lock(&self.state);
+        state.slots.retain(|_, slot| {
+            let (at, phase, after) = slot.deadline();
+            if at <= now {
+                late.push((Arc::clone(&slot.waiter), phase, after));
+                return false;
+            }
+            next = Some(next.map_or(at, |next| next.min(at)));
+            true
+        });
+        state.wake = next;
+        drop(state);
+        for (waiter, phase, after) in late {
+            waiter.end(Err(Lost::Timeout(phase, after)));
+        }
+    }
+}
+
+/// A call that waits. Dropped, it waits no longer; the call itself goes on.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    table: Arc<PendingTable>,
+    key: Key,
+    waiter: Arc<Waiter>,
+}
+
+impl Waiting {
+    /// The bus has taken the request.
+    pub(crate) fn sent(&self) {
+        if let Some(slot) = lock(&self.table.state).slots.get_mut(&self.key) {
+            slot.progress = slot.progress.max(Reached::Sent);
+        }
+    }
+
+    /// Whether the call has ended, however it did.
+    pub(crate) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.waiter.state);
+        if state.end.is_some() {
+            return Poll::Ready(());
+        }
+        state.wait(cx);
+        Poll::Pending
+    }
+
+    pub(crate) fn poll_outcome(&self, cx: &mut Context<'_>) -> Poll<Result<Outcome, Lost>> {
+        let mut state = lock(&self.waiter.state);
+        match state.end.take() {
+            Some(end) => Poll::Ready(end),
+            None => {
+                state.wait(cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The next status, or the end.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Heard> {
+        let mut state = lock(&self.waiter.state);
+        if let Some(status) = state.statuses.pop_front() {
+            return Poll::Ready(Heard::Status(status));
+        }
+        match state.end.take() {
+            Some(end) => Poll::Ready(Heard::End(end)),
+            None => {
+                state.wait(cx);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        lock(&self.table.state).slots.remove(&self.key);
+    }
+}
+
+/// What a watched call hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Status(Status),
+    End(Result<Outcome, Lost>),
+}
+
+#[derive(Debug)]
+struct Waiter {
+    watched: bool,
+    state: Mutex<WaiterState>,
+}
+
+#[derive(Debug, Default)]
+struct WaiterState {
+    statuses: VecDeque<Status>,
+    end: Option<Result<Outcome, Lost>>,
+    waker: Option<Waker>,
+}
+
+/// How many statuses wait for a watcher; then a step of progress replaces the one before it.
+const STATUSES: usize = 256;
+
+impl Waiter {
+    fn status(&self, status: Status) {
+        if !self.watched {
+            return;
+        }
+        let mut state = lock(&self.state);
+        if state.statuses.len() >= STATUSES {
+            state.statuses.pop_back();
+        }
+        state.statuses.push_back(status);
+        state.wake();
+    }
+
+    fn end(&self, end: Result<Outcome, Lost>) {
+        let mut state = lock(&self.state);
+        state.end = Some(end);
+        state.wake();
+    }
+}
+
+impl WaiterState {
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! How an endpoint ends: what runs may finish, what has not started goes back.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::timeout};
+
+use crate::{
+    context::Cancellation,
+    endpoint::dispatch::Core,
+    transport::TransportError,
+};
+
+/// How far an endpoint is on its way to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Stage {
+    stopping: Cancellation,
+    closed: Cancellation,
+}
+
+impl Stage {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_set()
+    }
+
+    /// Waits until no new request is taken any more.
+    pub(crate) async fn stopping(&self) {
+        self.stopping.wait().await;
+    }
+
+    /// Waits until nothing is received any more.
+    pub(crate) async fn closed(&self) {
+        self.closed.wait().await;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_set()
+    }
+
+    fn stop(&self) {
+        self.stopping.set();
+    }
+
+    fn close(&self) {
+        self.stopping.set();
+        self.closed.set();
+    }
+}
+
+/// How many requests are on their way to their outcome.
+#[derive(Debug, Default)]
+pub(crate) struct Running(Arc<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    running: AtomicUsize,
+    none: Notify,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Guard(Arc<Count>);
+
+impl Running {
+    pub(crate) fn enter(&self) -> Guard {
+        self.0.running.fetch_add(1, Ordering::AcqRel);
+        Guard(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.running.load(Ordering::Acquire)
+    }
+
+    async fn none(&self) {
+        loop {
+            let none = self.0.none.notified();
+            if self.count() == 0 {
+                return;
+            }
+            none.await;
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "it says whether handlers were left behind"]
+pub struct Drained {
+    /// Handlers that were still running when the grace was over. Their requests go back to the bus.
+    pub left_behind: usize,
+}
+
+impl Core {
+    /// Stops taking requests, lets what runs finish within the grace, and closes.
+    pub(crate) async fn drain(&self, grace: Duration) -> Result<Drained, TransportError> {
+        self.stage.stop();
+        let left_behind = match timeout(grace, self.running.none()).await {
+            Ok(()) => 0,
+            Err(_) => self.running.count(),
+        };
+        if left_behind > 0 {
+            tracing::warn!(left_behind, ?grace, "handlers were still running when the grace was over");
+        }
+        self.stage.close();
+        let mut closed = Ok(());
+        for binding in &self.bindings {
+            binding.pending.close();
+            closed = closed.and(binding.transport.close().await);
+        }
+        closed.map(|()| Drained { left_behind })
+    }
+
+    /// Stops at once: nothing is waited for.
+    pub(crate) fn abandon(&self) {
+        self.stage.close();
+        for binding in &self.bindings {
+            binding.pending.close();
+        }
+    }
+}
