@@ -2,12 +2,14 @@
 //!
 //! A protocol is pure: it does no I/O, reads no clock, draws no random number and never waits.
 
+pub mod depth;
 pub mod envelope;
 mod session;
 
 use std::{fmt::Debug, time::Duration};
 
 pub use self::{
+    depth::within_depth,
     envelope::Native,
     session::{Action, LinkEvent, Session},
 };

@@ -5,14 +5,16 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::DateTime;
+
+mod rfc3339;
 
 /// A moment in UTC, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The earliest moment that can be written.
+    /// Earlier than every other moment.
     pub const MIN: Timestamp = Timestamp(i64::MIN);
 
     /// A moment so many milliseconds after the Unix epoch.
@@ -30,23 +32,30 @@ impl Timestamp {
     /// Reads an RFC 3339 date with a zone; digits below the millisecond are cut.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|at| Timestamp(at.timestamp_millis()))
+        let read = rfc3339::parse(text);
+        read.or_else(|| Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis())).map(Timestamp)
     }
 
-    /// `2026-11-20T23:56:00Z`, the form of replies.
+    /// `2026-11-20T23:56:00Z`, the form of replies. Years have four digits: what lies outside becomes the nearest moment inside.
     #[must_use]
     pub fn to_seconds(self) -> String {
-        self.format(SecondsFormat::Secs)
+        self.seconds().into_iter().map(char::from).collect()
     }
 
-    /// `2026-11-20T23:56:00.123Z`, the form of requests.
+    /// `2026-11-20T23:56:00.123Z`, the form of requests; otherwise as [`Timestamp::to_seconds`].
     #[must_use]
     pub fn to_millis(self) -> String {
-        self.format(SecondsFormat::Millis)
+        self.millis().into_iter().map(char::from).collect()
     }
 
-    fn format(self, digits: SecondsFormat) -> String {
-        DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default().to_rfc3339_opts(digits, true)
+    /// [`Timestamp::to_seconds`] without an allocation, in ASCII.
+    pub(crate) fn seconds(self) -> [u8; 20] {
+        rfc3339::seconds(self.0)
+    }
+
+    /// [`Timestamp::to_millis`] without an allocation, in ASCII.
+    pub(crate) fn millis(self) -> [u8; 24] {
+        rfc3339::millis(self.0)
     }
 
     /// The moment `after` this one.

@@ -1,4 +1,128 @@
-//! The native envelope.
-/// The native envelope.
+//! The native envelope: one JSON object per message, as gofer has spoken it since 2015, and one key beside it for what
+//! gofer has no words for.
+//!
+//! Every key, kind and tolerance is written down in `docs/wire.md`.
+
+mod decode;
+mod encode;
+mod fields;
+mod names;
+mod python;
+mod values;
+mod write;
+
+use serde_json::value::RawValue;
+
+use crate::{
+    message::{Body, Message},
+    protocol::{Features, Protocol, ProtocolError, Refused, Replies, Role, Serials},
+    text::Text,
+    transport::{Delivery, Destination, Frame, Properties, Purpose, Sharing, Source, Subscription},
+};
+
+/// The version that is written, and by default the only one that is read.
+const VERSION: &str = "2.0";
+
+/// What the code of an abort begins with.
+const ABORTED: &str = "aborted.";
+
+/// The native envelope, which gofer 2.3 and later speak.
+///
+/// ```
+/// use rmi_core::protocol::Native;
+///
+/// let native = Native::new();
+/// let patient = Native::new().reads_version("0.2");
+/// ```
 #[derive(Clone, Debug, Default)]
-pub struct Native {}
+pub struct Native {
+    further: Vec<Text>,
+    kwargs: bool,
+}
+
+impl Native {
+    /// The envelope as it is written and read by default: version "2.0".
+    #[must_use]
+    pub fn new() -> Self {
+        Native::default()
+    }
+
+    /// Also reads messages of another version, which have the same form. What is written stays version "2.0".
+    #[must_use]
+    pub fn reads_version(mut self, version: impl Into<Text>) -> Self {
+        self.further.push(version.into());
+        self
+    }
+
+    /// Writes the named arguments of requests twice, as `kws` and as `kwargs`: agents of gofer 2.12 to 3.0 read the second
+    /// only, and drop the first without a word.
+    #[must_use]
+    pub fn repeat_keywords(mut self) -> Self {
+        self.kwargs = true;
+        self
+    }
+
+    /// Whether a value of the key `version` is one that is read. The number 2.0 is none, as in gofer.
+    fn reads(&self, version: &RawValue) -> bool {
+        let quoted = version.get();
+        let plain = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        plain == Some(VERSION)
+            || serde_json::from_str::<String>(quoted).is_ok_and(|v| v == VERSION || self.further.iter().any(|f| *f == *v))
+    }
+}
+
+impl Protocol for Native {
+    fn features(&self) -> Features {
+        Features {
+            serials: Serials::Global,
+            replies: Replies::Shared,
+            statuses: true,
+            rejections: true,
+            admin: true,
+            events: true,
+            sealable: true,
+            ids: false,
+        }
+    }
+
+    fn listen(&self, role: &Role<'_>) -> Vec<Subscription> {
+        let at = |address: &crate::Address, purpose| Subscription::new(Source::Address(address.clone()), purpose);
+        match role {
+            // Durable, as gofer declares it: an agent finds what was sent while it was away.
+            Role::Agent { address, prefetch, .. } => vec![
+                at(address, Purpose::Requests).sharing(Sharing::Competing).acknowledged(true).durable(true).prefetch(*prefetch),
+            ],
+            Role::Caller { address } => {
+                vec![at(address, Purpose::Replies).sharing(Sharing::Exclusive).acknowledged(false).durable(false)]
+            }
+            Role::Call { .. } => Vec::new(),
+            Role::Replies { address } => {
+                vec![at(address, Purpose::Replies).sharing(Sharing::Competing).acknowledged(true).durable(true)]
+            }
+        }
+    }
+
+    fn encode(&self, message: &Message) -> Result<Option<Frame>, ProtocolError> {
+        let payload = encode::encode(message, self.kwargs)?;
+        let Message { head, body } = message;
+        let to = match body {
+            Body::Event(event) => Destination::Topic { exchange: Text::EMPTY, key: event.key.clone() },
+            Body::Request(_) | Body::Status(_) | Body::Outcome(_) => Destination::Address(head.to.clone()),
+        };
+        let (is_request, is_event) = (matches!(body, Body::Request(_)), matches!(body, Body::Event(_)));
+        let properties = Properties { content_encoding: Some(Text::from_static("utf-8")), ..Properties::default() };
+        Ok(Some(Frame {
+            properties,
+            // A reply is never too late: whoever waits decides.
+            ttl: if is_request || is_event { head.ttl } else { None },
+            mandatory: is_request,
+            persistent: !is_event,
+            repeatable: head.sn.is_some() && !is_event,
+            ..Frame::new(to, payload)
+        }))
+    }
+
+    fn decode(&self, delivery: &Delivery) -> Result<Message, Refused> {
+        decode::decode(self, delivery)
+    }
+}
