@@ -307,7 +307,7 @@ impl Plan {
         let Plan { stub, method, contract, args, ttl, data, statuses, id, .. } = self;
         let args = args.map_err(|e| e.to_string())?;
         let data = data.map_err(|e| format!("the user data: {e}"))?;
-        let binding = stub.binding();
+        let binding = Arc::clone(stub.binding());
         let head = Head {
             id: binding.features.ids.then(|| Text::from(binding.clock.id().to_string())),
             sn: Some(Sn::from(id)),

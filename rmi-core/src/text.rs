@@ -76,6 +76,12 @@ impl AsRef<str> for Text {
     }
 }
 
+impl std::borrow::Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         Text(ByteString::from(text))

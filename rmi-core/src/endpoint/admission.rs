@@ -211,16 +211,6 @@ impl Window {
         }
     }
 
-    /// A request was given back without having run: it is as if it had not come.
-    pub(crate) fn give_back(&mut self, principal: &Principal, key: &Key) -> Vec<Attached> {
-        let Some(lane) = self.lanes.get_mut(principal) else { return Vec::new() };
-        lane.order.retain(|k| k != key);
-        match lane.remove(key).map(|e| e.state) {
-            Some(State::Running { attached, .. }) => attached,
-            _ => Vec::new(),
-        }
-    }
-
     /// The request of a principal that runs under a serial number.
     pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Option<Arc<Job>> {
         match &self.lanes.get(principal)?.entries.get(key)?.state {

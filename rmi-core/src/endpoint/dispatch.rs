@@ -29,7 +29,7 @@ use crate::{
     },
     lock::lock,
     message::{
-        Abort, AbortReason, Body, Head, Message, Outcome, Rejection, RejectionCode, ReplyPath, Request, Status, Statuses,
+        Abort, AbortReason, Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses,
     },
     protocol::{Replies, Serials},
     seal::Principal,

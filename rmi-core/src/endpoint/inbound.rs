@@ -58,7 +58,6 @@ pub(crate) struct Origin {
     pub(crate) address: Address,
     pub(crate) link: LinkId,
     pub(crate) redelivered: bool,
-    pub(crate) purpose: Purpose,
 }
 
 /// Who takes what was opened, in the order in which it arrived.
@@ -230,7 +229,6 @@ fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read
         address: delivery.address(),
         link: delivery.link,
         redelivered: delivery.redelivered,
-        purpose: delivery.purpose,
     };
     let acker = std::mem::replace(&mut delivery.acker, Acker::settled());
     let peer = delivery.peer.take();
