@@ -21,8 +21,8 @@ pub use self::{
     ed25519::Ed25519,
     gofer::{DigestAuthenticator, Gofer},
     keyring::{Keyring, KeyringError, TrustedKey},
-    keys::{KeyError, PrivateKey, PublicKey},
-    wrapper::{Wrapped, peel, wrap},
+    keys::{Fingerprint, FingerprintError, KeyError, PrivateKey, PublicKey},
+    wrapper::{Wrapped, WrapperError, peel, wrap},
 };
 use crate::text::Text;
 
@@ -135,9 +135,20 @@ pub enum AuthError {
     /// The signature has a scheme that the sender's key is not for.
     #[error("the signature's scheme `{0}` is not the key's")]
     Scheme(Text),
+    /// The signature does not have its scheme's form.
+    #[error("the signature cannot be read: {0}")]
+    Malformed(Text),
     /// The authenticator could not do its work.
     #[error("the authenticator failed: {0}")]
     Failed(Text),
+}
+
+impl AuthError {
+    /// A name that an unverified message claims, fit for an error: not long, on one line, and not holding on to the message.
+    pub(crate) fn claimed(name: &str) -> Text {
+        let one_line = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        Text::from(name.chars().take(128).map(one_line).collect::<String>())
+    }
 }
 
 /// What a binding demands of its peers, and what it gives them. Fixed when it is opened.
