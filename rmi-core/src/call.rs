@@ -435,7 +435,7 @@ impl Sent {
             Some(Err(error)) => Err(CallError::Transport(error)),
             Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to.clone())),
             Some(Ok(Receipt::Stored | Receipt::Handed)) => {
-                waiting.sent();
+                waiting.sent(link);
                 Ok(())
             }
             None => Ok(()),

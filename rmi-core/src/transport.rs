@@ -54,6 +54,15 @@ pub trait Transport: Send + Sync + Debug + 'static {
     /// There is no such link.
     async fn pause(&self, link: LinkId, resume: Option<Duration>) -> Result<(), TransportError>;
 
+    /// Says what the bus is to publish when a link is lost. Kept over reconnects.
+    ///
+    /// # Errors
+    ///
+    /// The bus knows no last will.
+    async fn will(&self, _link: LinkId, _frame: Frame) -> Result<(), TransportError> {
+        Err(TransportError::new(TransportErrorKind::Refused, "this bus knows no last will"))
+    }
+
     /// Flushes what was published and ends: every [`Deliveries`] closes.
     ///
     /// # Errors

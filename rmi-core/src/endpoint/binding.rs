@@ -11,6 +11,7 @@ use crate::{
         admission::{Window, WindowSize},
         counters::Counters,
         pending::PendingTable,
+        sessions::Sessions,
     },
     lock::lock,
     message::{Body, Head, Message, Outcome, ReplyPath, Sn, Status},
@@ -44,6 +45,8 @@ pub(crate) struct Binding {
     pub(crate) reply_exchanges: Vec<String>,
     /// The links that are up, of a transport that has links with peers.
     pub(crate) links: Mutex<Vec<KnownLink>>,
+    /// The sessions of a protocol that talks about its links.
+    pub(crate) sessions: Option<Sessions>,
     hasher: RandomState,
     rejections: Mutex<Allowance>,
 }
@@ -93,7 +96,7 @@ pub(crate) struct Opening {
 }
 
 impl Binding {
-    pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>, sessions: Option<Sessions>) -> Self {
         let demands_dates = match &opening.trust.0 {
             TrustKind::Sealed(authenticator) => authenticator.demands().dated,
             TrustKind::Insecure { .. } => false,
@@ -113,6 +116,7 @@ impl Binding {
             counters: Counters::default(),
             reply_exchanges: opening.reply_exchanges,
             links: Mutex::default(),
+            sessions,
             hasher: RandomState::new(),
             rejections: Mutex::default(),
         }
@@ -185,7 +189,17 @@ impl Binding {
         if frame.link.is_none() {
             frame.link = link;
         }
-        Ok(Some(self.transport.publish(frame)))
+        match (&self.sessions, frame.link) {
+            (Some(sessions), Some(link)) => Ok(Some(Box::pin(async move {
+                let sent = frame.clone();
+                let receipt = self.transport.publish(frame).await;
+                if receipt.is_ok() {
+                    sessions.sent(link, &sent);
+                }
+                receipt
+            }))),
+            _ => Ok(Some(self.transport.publish(frame))),
+        }
     }
 
     /// A message about a request, to whoever waits for it.

@@ -16,9 +16,10 @@ use crate::{
         binding::{Binding, Opening},
         dispatch::{Core, Served},
         links,
+        sessions::{Sessions, drive},
         shutdown::{Running, Stage},
     },
-    protocol::{Limits, Protocol, Role},
+    protocol::{Limits, Protocol, Replies, Role},
     seal::{Trust, TrustKind},
     service::Service,
     time::{Clock, SystemClock},
@@ -149,7 +150,9 @@ impl Builder {
             for_admin = Some(core);
             Served::new(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))))
         });
+        let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let mut bindings = Vec::with_capacity(self.bindings.len());
+        let mut wants = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
             opening.limits = self.limits;
             opening.window = self.window;
@@ -158,7 +161,16 @@ impl Builder {
                 return Err(BuildError::NotSealable(opening.index));
             }
             announce(&self.name, &opening, &contracts);
-            bindings.push(Arc::new(Binding::open(opening, self.name.clone(), Arc::clone(&self.clock))));
+            let role = Role::Agent { address: &self.name, contracts: &contracts, prefetch };
+            let (sessions, wanted) = match opening.protocol.session(&role) {
+                Some(_) => {
+                    let (sessions, wanted) = Sessions::new();
+                    (Some(sessions), Some(wanted))
+                }
+                None => (None, None),
+            };
+            wants.push(wanted);
+            bindings.push(Arc::new(Binding::open(opening, self.name.clone(), Arc::clone(&self.clock), sessions)));
         }
         let handle = Arc::new_cyclic(|weak: &Weak<Handle>| {
             let core = Arc::new(Core {
@@ -178,15 +190,18 @@ impl Builder {
             let _ = cell.set(Arc::downgrade(core));
         }
         let endpoint = Endpoint(Arc::clone(&handle));
-        for binding in &core.bindings {
+        for (binding, wanted) in core.bindings.iter().zip(wants) {
             tokio::spawn(Arc::clone(&binding.pending).sweep());
-            let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
             let role = Role::Agent { address: &core.name, contracts: &contracts, prefetch };
-            // An endpoint that serves nothing is nobody's agent: requests to it are unroutable rather than unanswered.
-            if !contracts.is_empty() {
-                links::listen(core, binding, &role, Some(core.name.clone())).await?;
+            if let Some(wanted) = wanted {
+                let stage = Arc::clone(core);
+                tokio::spawn(drive(Arc::clone(binding), wanted, async move { stage.stage.closed().await }));
             }
-            links::connect(core, binding).await?;
+            // An endpoint that serves nothing is nobody's agent: requests to it are unroutable rather than unanswered.
+            if !contracts.is_empty() || binding.features.replies == Replies::SameLink {
+                links::listen(core, binding, &role).await?;
+            }
+            links::connect(core, binding, contracts.clone()).await?;
         }
         Ok(endpoint)
     }

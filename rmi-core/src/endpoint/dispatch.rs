@@ -178,7 +178,7 @@ impl Inbox {
         acker: Acker,
     ) -> Option<BoxFuture<'_, ()>> {
         let (core, binding) = (&self.core, &self.binding);
-        if core.stage.is_stopping() {
+        if core.stage.is_stopping() && binding.transport.capabilities().redelivery {
             acker.settle(Disposition::Release);
             return None;
         }
@@ -193,6 +193,9 @@ impl Inbox {
         if let Some(path) = wrong_reply {
             let rejection = Rejection::new(RejectionCode::ReplyAddress, path.to.text().clone());
             return self.reject(rejection, None, acker);
+        }
+        if core.stage.is_stopping() {
+            return self.reject(Rejection::new(RejectionCode::Closing, ""), answered, acker);
         }
         let (served, index) = match core.find(binding, &request) {
             Ok(found) => found,

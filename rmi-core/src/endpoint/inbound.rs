@@ -109,6 +109,15 @@ pub(crate) async fn receive(
             })
             .await
         };
+        if let (Next::Batch, Some(sessions)) = (&next, &binding.sessions) {
+            for delivery in std::mem::take(&mut batch) {
+                if sessions.received(&delivery).await {
+                    batch.push(delivery);
+                } else {
+                    delivery.acker.settle(Disposition::Ack);
+                }
+            }
+        }
         match next {
             Next::Verified(opened) => {
                 verifying.pop_front();

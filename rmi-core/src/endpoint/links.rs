@@ -5,45 +5,62 @@ use std::sync::{Arc, PoisonError};
 use crate::{
     address::Address,
     context::Cancellation,
+    contract::Contract,
     endpoint::{
-        binding::Binding,
+        binding::{Binding, KnownLink},
         dispatch::{Core, Inbox},
         inbound::receive,
     },
+    lock::lock,
     protocol::{Replies, Role},
-    transport::{LinkChange, TransportError},
+    transport::{LinkChange, Purpose, Source, TransportError},
 };
 
-/// Subscribes to what a role needs, and receives it until the endpoint stops taking requests.
-pub(crate) async fn listen(
-    core: &Arc<Core>,
-    binding: &Arc<Binding>,
-    role: &Role<'_>,
-    at: Option<Address>,
-) -> Result<(), TransportError> {
+/// Subscribes to what an agent needs, and receives it until the endpoint stops taking requests.
+pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role<'_>) -> Result<(), TransportError> {
     for subscription in binding.protocol.listen(role) {
+        let at = match &subscription.source {
+            Source::Address(address) => Some(address.clone()),
+            Source::Topic { .. } | Source::Links => None,
+        };
+        // Where replies come the same way as requests, they are still wanted while handlers finish.
+        let until_closed = subscription.purpose == Purpose::Everything;
         let deliveries = binding.transport.subscribe(subscription).await?;
         let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
-        let stage = Arc::clone(core);
-        let stop = async move { stage.stage.stopping().await };
-        tokio::spawn(receive(Arc::clone(binding), deliveries, at.clone(), inbox, stop));
+        let core = Arc::clone(core);
+        let stop = async move {
+            if until_closed { core.stage.closed().await } else { core.stage.stopping().await }
+        };
+        tokio::spawn(receive(Arc::clone(binding), deliveries, at, inbox, stop));
     }
     Ok(())
 }
 
-/// Makes the reply address, and makes a new one whenever the link has been away.
-pub(crate) async fn connect(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<(), TransportError> {
+/// Makes the reply address, makes a new one whenever the link has been away, and keeps account of the links.
+pub(crate) async fn connect(
+    core: &Arc<Core>,
+    binding: &Arc<Binding>,
+    contracts: Vec<&'static Contract>,
+) -> Result<(), TransportError> {
     let mut links = binding.transport.links();
     let mut replies = match binding.features.replies {
         Replies::Shared => Some(await_replies(core, binding).await?),
         Replies::PerCall | Replies::SameLink => None,
     };
+    let many = binding.transport.capabilities().links;
     let mut generation = 1;
     let (core, binding) = (Arc::clone(core), Arc::clone(binding));
     tokio::spawn(async move {
         while let Some(change) = links.next().await {
             match change {
                 LinkChange::Up(link) => {
+                    if many {
+                        lock(&binding.links).push(KnownLink { id: link.id, name: None });
+                    }
+                    let role = Role::Agent { address: &core.name, contracts: &contracts, prefetch: 0 };
+                    if let (Some(sessions), Some(session)) = (&binding.sessions, binding.protocol.session(&role)) {
+                        sessions.up(&link, session, &*binding.clock);
+                    }
                     if link.generation > generation && replies.is_some() {
                         generation = link.generation;
                         match await_replies(&core, &binding).await {
@@ -54,8 +71,15 @@ pub(crate) async fn connect(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<
                 }
                 LinkChange::Down(link, why) => {
                     tracing::info!(link = link.0, %why, "a link is down");
-                    *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
-                    binding.pending.lose();
+                    if let Some(sessions) = &binding.sessions {
+                        sessions.down(link);
+                    }
+                    if many {
+                        lock(&binding.links).retain(|known| known.id != link);
+                    } else {
+                        *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
+                    }
+                    binding.pending.lose(many.then_some(link));
                 }
             }
             if core.stage.is_closed() {

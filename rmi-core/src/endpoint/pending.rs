@@ -17,7 +17,7 @@ use crate::{
     error::Phase,
     lock::lock,
     message::{Outcome, Status},
-    transport::Answering,
+    transport::{Answering, LinkId},
 };
 
 /// What tells a call's replies from others.
@@ -70,6 +70,7 @@ struct Slot {
     times: Times,
     progress: Reached,
     heard: Instant,
+    link: Option<LinkId>,
 }
 
 /// How far a call has come, as far as its caller can tell.
@@ -124,6 +125,7 @@ impl PendingTable {
             times,
             progress: Reached::Begun,
             heard: now,
+            link: None,
         };
         let deadline = slot.deadline().0;
         let mut state = lock(&self.state);
@@ -184,11 +186,14 @@ impl PendingTable {
         lock(&self.state).slots.len()
     }
 
-    /// The replies of every call that was sent are lost: the link that they would have come by is.
-    pub(crate) fn lose(&self) {
+    /// A link is lost, and with it the replies that would have come by it: those of the calls that took it, or of every call
+    /// where there is one link for all.
+    pub(crate) fn lose(&self, link: Option<LinkId>) {
         let mut state = lock(&self.state);
-        let sent = |_: &Key, slot: &mut Slot| slot.progress >= Reached::Sent;
-        let lost: Vec<_> = state.slots.extract_if(sent).collect();
+        let lost = |_: &Key, slot: &mut Slot| {
+            slot.progress >= Reached::Sent && (link.is_none() || slot.link == link)
+        };
+        let lost: Vec<_> = state.slots.extract_if(lost).collect();
         drop(state);
         for (_, slot) in lost {
             slot.waiter.end(Err(Lost::Reply));
@@ -270,8 +275,9 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// The bus has taken the request.
-    pub(crate) fn sent(&self) {
+    pub(crate) fn sent(&self, link: Option<LinkId>) {
         if let Some(slot) = lock(&self.table.state).slots.get_mut(&self.key) {
+            slot.link = link;
             slot.progress = slot.progress.max(Reached::Sent);
         }
     }
