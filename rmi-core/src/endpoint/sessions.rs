@@ -75,16 +75,14 @@ impl Sessions {
         const REPORTED: Duration = Duration::from_secs(1);
         let link = delivery.link;
         let mut actions = self.show(link, LinkEvent::Received(delivery));
-        if actions.is_none() && !lock(&self.links).ended.contains(&link) {
+        if actions.is_none() && !self.is_reported(link) {
             let known = async {
                 loop {
                     let mut changed = pin!(self.changed.notified());
                     changed.as_mut().enable();
-                    let links = lock(&self.links);
-                    if links.open.contains_key(&link) || links.ended.contains(&link) {
+                    if self.is_reported(link) {
                         return;
                     }
-                    drop(links);
                     changed.await;
                 }
             };
@@ -98,6 +96,11 @@ impl Sessions {
                 false
             }
         }
+    }
+
+    fn is_reported(&self, link: LinkId) -> bool {
+        let links = lock(&self.links);
+        links.open.contains_key(&link) || links.ended.contains(&link)
     }
 
     pub(crate) fn sent(&self, link: LinkId, frame: &Frame) {
