@@ -1,20 +1,18 @@
 //! What generated code calls. Not part of the public interface: it changes without notice.
 
-use std::future::Future;
-
 use serde::Serialize;
 
+use std::borrow::Borrow;
 pub use std::{
     borrow::ToOwned,
     clone::Clone,
-    fmt::{Debug, Formatter, Result as FmtResult},
-    future::Future as StdFuture,
-    marker::{Send, Sized, Sync},
+    default::Default,
+    fmt::{Debug, Display, Formatter, Result as FmtResult},
+    future::Future,
+    marker::{Send, Sync},
+    ops::Fn,
     option::Option::{self, None, Some},
-    result::Result::{self, Err, Ok},
-    string::String,
-    sync::Arc,
-    vec::Vec,
+    result::Result::{self, Ok},
 };
 
 pub use crate::{
@@ -23,13 +21,32 @@ pub use crate::{
     contract::{Contract, Method, Param, Version},
     endpoint::Client,
     error::RemoteError,
-    message::{ArgumentsWriter, Exception, Outcome},
+    message::{ArgumentsReader, ArgumentsWriter, Exception, Outcome},
     service::{BoxFuture, Instances, Invocation, MethodResult, Service},
 };
 pub use serde::de::DeserializeOwned;
 
 mod exception;
 pub use exception::{ExceptionReader, ExceptionWriter};
+
+/// A call of a method that returns `R`.
+pub fn call<R, P>(stub: &Stub, method: &'static Method, args: ArgumentsWriter) -> Call<R::Ok, R::Err, P>
+where
+    R: MethodResult,
+    R::Ok: DeserializeOwned,
+{
+    stub.call(method, args)
+}
+
+/// What a decoded argument is lent as.
+pub fn lend<T: ToOwned + ?Sized>(owned: &T::Owned) -> &T {
+    owned.borrow()
+}
+
+/// Formats a client or a server.
+pub fn debug(f: &mut Formatter<'_>, name: &str, inside: &dyn Debug) -> FmtResult {
+    f.debug_tuple(name).field(inside).finish()
+}
 
 /// Boxes the body of a dispatch arm; what it breaks off with is the outcome as well.
 pub fn respond<'a, F>(body: F) -> BoxFuture<'a, Outcome>

@@ -1,14 +1,63 @@
-//! The macros of `rmi-core`.
+#![doc = include_str!("../README.md")]
+
 use proc_macro::TokenStream;
 
-/// Makes a trait remote.
+mod attributes;
+mod duration;
+mod errors;
+mod expand;
+mod model;
+mod names;
+mod options;
+mod parse;
+mod remote;
+mod remote_error;
+mod spell;
+#[cfg(test)]
+mod tests;
+
+/// Makes a trait a remote contract: the trait itself, `<Trait>Client` and `<Trait>Server<S>`.
+///
+/// ```ignore
+/// #[remote(name = "dog", version = "1.0", rename_all = "camelCase")]
+/// pub trait Dog {
+///     /// Says something.
+///     #[remote(idempotent, timeout = "1s")]
+///     async fn bark(&self, words: &str) -> Result<String, DogError>;
+/// }
+/// ```
+///
+/// | on | options |
+/// |---|---|
+/// | the trait | `name`, `version`, `rename_all`, `params`, `crate`, `client = false`, `server = false` |
+/// | a method | `name`, `alias`, `timeout`, `ttl`, `idempotent`, `oneway`, `inline`, `params` |
+/// | an argument | `name`, `default`, `default = expr`, `context` |
+///
+/// The repository's `docs/macro.md` explains every option and shows what is generated.
 #[proc_macro_attribute]
-pub fn remote(_attr: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn remote(attr: TokenStream, item: TokenStream) -> TokenStream {
+    remote::do_remote(attr.into(), item.into()).into()
 }
 
-/// Makes an error travel.
+/// Makes an error travel: every variant gets a stable wire name, its fields are kept, and what arrives is rebuilt from it.
+///
+/// ```ignore
+/// #[derive(Debug, thiserror::Error, RemoteError)]
+/// pub enum DogError {
+///     #[error("{name} is asleep")]
+///     Asleep { name: String },
+///     #[error("{0} is no trick")]
+///     #[remote(class = "ValueError", module = "builtins")]
+///     NoTrick(String),
+/// }
+/// ```
+///
+/// | on | options |
+/// |---|---|
+/// | the type | `name`, `rename_all`, `crate`; on a struct also `class`, `module`, `skip` |
+/// | a variant | `name`, `rename_all`, `class`, `module`, `skip` |
+/// | a field | `name`, `skip` |
 #[proc_macro_derive(RemoteError, attributes(remote))]
-pub fn remote_error(_item: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn remote_error(item: TokenStream) -> TokenStream {
+    remote_error::do_remote_error(item.into()).into()
 }

@@ -1,0 +1,82 @@
+//! From the model to code: one file for each generated item.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Ident, Type, ext::IdentExt};
+
+use crate::{attributes, model::Trait};
+
+mod client;
+mod contract;
+mod interface;
+mod server;
+
+/// Everything that a valid trait becomes.
+pub(crate) fn complete(model: &Trait) -> TokenStream {
+    let interface = interface::expand(model);
+    let structs = structs(model);
+    let contract = contract::expand(model);
+    let client = model.client.then(|| client::implementation(model));
+    let server = model.server.then(|| server::implementation(model));
+    let implementations = hidden(model, quote!(#contract #client #server));
+    quote!(#interface #structs #implementations)
+}
+
+/// What can stand beside a trait with mistakes: a client with the valid methods, and a server that serves none.
+pub(crate) fn remains(model: &Trait) -> TokenStream {
+    let structs = structs(model);
+    let contract = contract::expand(model);
+    let client = model.client.then(|| client::implementation(model));
+    let server = model.server.then(|| server::placeholder(model));
+    let implementations = hidden(model, quote!(#contract #client #server));
+    quote!(#structs #implementations)
+}
+
+fn structs(model: &Trait) -> TokenStream {
+    let client = model.client.then(|| client::definition(model));
+    let server = model.server.then(|| server::definition(model));
+    quote!(#client #server)
+}
+
+/// What the implementations of a trait say about it, in a scope of its own.
+fn hidden(model: &Trait, items: TokenStream) -> TokenStream {
+    let attrs = &model.written.attrs;
+    let deprecated = attributes::deprecated(attrs) || model.methods.iter().any(|m| attributes::deprecated(&m.attrs));
+    // The copies are deprecated as well; that they are made is not a use.
+    let allow = deprecated.then(|| quote!(#[allow(deprecated)]));
+    let conditions = attributes::conditions(attrs);
+    let scope = scope(&model.private, items);
+    quote!(#(#conditions)* #allow #scope)
+}
+
+/// A scope of its own, in which `__rmi` is what generated code calls.
+pub(crate) fn scope(private: &TokenStream, items: TokenStream) -> TokenStream {
+    quote! {
+        const _: () = {
+            use #private as __rmi;
+            #items
+        };
+    }
+}
+
+/// `DogClient`, `DogServer`: where the trait's name is.
+fn named_after(model: &Trait, suffix: &str) -> Ident {
+    let ident = &model.written.ident;
+    format_ident!("{}{}", ident.unraw(), suffix, span = ident.span().resolved_at(Span::mixed_site()))
+}
+
+/// `<Ty as Trait>`, which is reported as the type that the user wrote when the type has no such implementation.
+fn projected(ty: &Type, bound: &str) -> TokenStream {
+    let (first, last) = ends(ty);
+    let open = quote_spanned!(first=> <);
+    let bound = Ident::new(bound, last);
+    let rest = quote_spanned!(last=> as __rmi::#bound>);
+    quote!(#open #ty #rest)
+}
+
+/// The spans of the first and the last token, as places of generated code: what is put between them covers the tokens.
+fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+    let mut spans = tokens.to_token_stream().into_iter().map(|token| token.span().resolved_at(Span::mixed_site()));
+    let first = spans.next().unwrap_or_else(Span::mixed_site);
+    (first, spans.last().unwrap_or(first))
+}

@@ -1,0 +1,63 @@
+//! What the trait says about itself, as constants.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use crate::{
+    attributes,
+    model::{Kind, Method, Style, Trait},
+    spell::spell,
+};
+
+/// The numbers of the methods, and the contract.
+pub(super) fn expand(model: &Trait) -> TokenStream {
+    let numbers = model.methods.iter().map(|method| {
+        let (conditions, ident) = (attributes::conditions(&method.attrs), method.generated_ident());
+        quote!(#(#conditions)* #ident)
+    });
+    let methods = model.methods.iter().map(|m| entry(m));
+    let name = &model.name;
+    let (major, minor) = model.version;
+    let docs = described(&attributes::docs(&model.written.attrs));
+    // The compiler counts, because only it knows which methods exist.
+    quote! {
+        #[allow(non_camel_case_types)]
+        enum __Number { #(#numbers),* }
+
+        static __CONTRACT: __rmi::Contract = __rmi::Contract::new(
+            #name,
+            __rmi::Version { major: #major, minor: #minor },
+            &[#(#methods),*],
+        ) #docs;
+    }
+}
+
+fn entry(method: &Method) -> TokenStream {
+    let conditions = attributes::conditions(&method.attrs);
+    let name = &method.name;
+    let params = method.arguments.iter().filter_map(|argument| {
+        let Kind::Parameter { name, default, .. } = &argument.kind else { return None };
+        let conditions = attributes::conditions(&argument.attrs);
+        let ty = spell(&argument.written);
+        let default = default.as_ref().map(|_| quote!(.with_default()));
+        Some(quote!(#(#conditions)* __rmi::Param::new(#name, #ty) #default))
+    });
+    let aliases = &method.aliases;
+    let flag = |on: bool, tokens: TokenStream| on.then_some(tokens);
+    let says = [
+        flag(!aliases.is_empty(), quote!(.aliases(&[#(#aliases),*]))),
+        Some(described(&attributes::docs(&method.attrs))),
+        flag(method.style == Style::Named, quote!(.named())),
+        flag(method.idempotent, quote!(.idempotent())),
+        flag(method.returns.is_none(), quote!(.oneway())),
+        flag(method.context().is_some(), quote!(.context())),
+        flag(method.inline, quote!(.inline())),
+        method.timeout.map(|millis| quote!(.timeout_millis(#millis))),
+        method.ttl.map(|millis| quote!(.ttl_millis(#millis))),
+    ];
+    quote_spanned!(method.span()=> #(#conditions)* __rmi::Method::new(#name, &[#(#params),*]) #(#says)*)
+}
+
+fn described(docs: &str) -> TokenStream {
+    if docs.is_empty() { TokenStream::new() } else { quote!(.docs(#docs)) }
+}

@@ -1,0 +1,161 @@
+//! The server: finds the method, decodes its arguments, invokes it, and writes its outcome.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+
+use super::{named_after, projected};
+use crate::{
+    attributes,
+    model::{Argument, Fallback, Kind, Method, Trait},
+};
+
+/// The struct, and how it is made.
+pub(super) fn definition(model: &Trait) -> TokenStream {
+    let (private, vis, server) = (&model.private, &model.written.vis, named_after(model, "Server"));
+    let attrs = attributes::shared(&model.written.attrs);
+    let docs = format!(" Serves any [`{}`].", model.written.ident.unraw());
+    quote! {
+        #(#attrs)*
+        #[doc = #docs]
+        #[allow(dead_code)]
+        #vis struct #server<S> {
+            __instances: #private::Instances<S>,
+        }
+    }
+}
+
+/// What it can do.
+pub(super) fn implementation(model: &Trait) -> TokenStream {
+    let arms = model.methods.iter().map(|m| arm(m, model));
+    service(
+        model,
+        quote!(),
+        quote! {
+            match __rmi::Invocation::index(&__call) {
+                #(#arms)*
+                _ => __rmi::no_such_method(__call),
+            }
+        },
+    )
+}
+
+/// The same with no method in it, for a trait that has mistakes.
+pub(super) fn placeholder(model: &Trait) -> TokenStream {
+    service(model, quote!(+ __rmi::Send + __rmi::Sync + 'static), quote!(__rmi::no_such_method(__call)))
+}
+
+fn service(model: &Trait, bounds: TokenStream, dispatch: TokenStream) -> TokenStream {
+    let (interface, server) = (&model.written.ident, named_after(model, "Server"));
+    let name = server.to_string();
+    quote! {
+        #[allow(dead_code)]
+        impl<S> #server<S> {
+            /// Serves every request from one instance.
+            pub fn new(service: S) -> Self {
+                Self { __instances: __rmi::Instances::shared(service) }
+            }
+
+            /// Serves each request from an instance of its own, made from the request's constructor arguments. An error of the
+            /// factory is the outcome of the request.
+            pub fn per_request<A, E>(
+                factory: impl __rmi::Fn(A) -> __rmi::Result<S, E> + __rmi::Send + __rmi::Sync + 'static,
+            ) -> Self
+            where
+                A: __rmi::DeserializeOwned,
+                E: __rmi::RemoteError,
+            {
+                Self { __instances: __rmi::Instances::per_request(factory) }
+            }
+        }
+
+        impl<S> __rmi::Debug for #server<S> {
+            fn fmt(&self, __f: &mut __rmi::Formatter<'_>) -> __rmi::FmtResult {
+                __rmi::debug(__f, #name, &self.__instances)
+            }
+        }
+
+        impl<__S: #interface #bounds> __rmi::Service for #server<__S> {
+            fn contract(&self) -> &'static __rmi::Contract {
+                &__CONTRACT
+            }
+
+            fn dispatch(&self, __call: __rmi::Invocation) -> __rmi::BoxFuture<'_, __rmi::Outcome> {
+                #dispatch
+            }
+        }
+    }
+}
+
+fn arm(method: &Method, model: &Trait) -> TokenStream {
+    let span = method.span();
+    let (ident, interface) = (method.generated_ident(), &model.written.ident);
+    let conditions = attributes::conditions(&method.attrs);
+    let locals: Vec<_> = (0..method.arguments.len()).map(|index| format_ident!("__arg{index}", span = span)).collect();
+    let reads = method.arguments.iter().zip(&locals).map(|(argument, local)| {
+        let conditions = attributes::conditions(&argument.attrs);
+        let value = read(argument);
+        quote_spanned!(span=> #(#conditions)* let #local = #value;)
+    });
+    let passes = method.arguments.iter().zip(&locals).map(|(argument, local)| {
+        let conditions = attributes::conditions(&argument.attrs);
+        let ty = &argument.ty;
+        let value = match argument.kind {
+            Kind::Context => quote_spanned!(span=> &#local),
+            Kind::Parameter { by_reference: true, .. } => quote_spanned!(span=> __rmi::lend::<#ty>(&#local)),
+            Kind::Parameter { by_reference: false, .. } => quote_spanned!(span=> #local),
+        };
+        quote_spanned!(span=> #(#conditions)* #value)
+    });
+    let invoke = quote_spanned!(span=> <__S as #interface>::#ident(&*__service #(, #passes)*).await);
+    let returned = match &method.returns {
+        Some(ty) => quote_spanned!(span=> __rmi::finish::<#ty>(&__call, #invoke)),
+        None => quote_spanned!(span=> __rmi::finish(&__call, #invoke)),
+    };
+    let mutability = method.parameters().next().map(|_| quote_spanned!(span=> mut));
+    // The arguments come first: no instance is made for a request that is rejected.
+    quote_spanned! {span=>
+        #(#conditions)*
+        __index if __index == __Number::#ident as usize => __rmi::respond(async move {
+            let #mutability __args = __rmi::Invocation::arguments(&__call)?;
+            #(#reads)*
+            __rmi::ArgumentsReader::end(__args)?;
+            let __service = __rmi::Instances::get(&self.__instances, &__call)?;
+            __rmi::Ok(#returned)
+        }),
+    }
+}
+
+/// The value that an argument has in the handler.
+fn read(argument: &Argument) -> TokenStream {
+    let ty = &argument.ty;
+    let (first, _) = super::ends(ty);
+    match &argument.kind {
+        Kind::Context => {
+            let context = projected(ty, "ContextArgument");
+            quote_spanned!(first=> #context::of(&__call))
+        }
+        Kind::Parameter { name, by_reference, default } => {
+            let owned = if *by_reference {
+                let owned = projected(ty, "ToOwned");
+                quote_spanned!(first=> #owned::Owned)
+            } else {
+                quote_spanned!(first=> #ty)
+            };
+            match default {
+                None => quote_spanned!(first=> __rmi::ArgumentsReader::required::<#owned>(&mut __args, #name)?),
+                Some(default) => {
+                    let value = match default {
+                        Fallback::Default => quote_spanned!(first=> __rmi::Default::default),
+                        Fallback::Expression(expr) if *by_reference => {
+                            let to_owned = projected(ty, "ToOwned");
+                            quote_spanned!(first=> || #to_owned::to_owned(#expr))
+                        }
+                        Fallback::Expression(expr) => quote_spanned!(first=> || #expr),
+                    };
+                    quote_spanned!(first=> __rmi::ArgumentsReader::optional::<#owned>(&mut __args, #name, #value)?)
+                }
+            }
+        }
+    }
+}

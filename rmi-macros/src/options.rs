@@ -1,0 +1,339 @@
+//! The grammar of `#[remote(..)]` as tables, and the parser that reads options by them.
+//!
+//! Options are taken out one after the other by those who know what they mean; what is left over is unknown.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::{
+    Attribute, Expr, ExprLit, Lit, LitStr, Meta, Token,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+};
+
+use crate::errors::Errors;
+
+/// Where options are written, and which ones.
+pub(crate) struct Level {
+    /// "a method"
+    on: &'static str,
+    options: &'static [Form],
+}
+
+/// An option, and how it is written.
+struct Form {
+    key: &'static str,
+    written: &'static str,
+}
+
+const fn form(key: &'static str, written: &'static str) -> Form {
+    Form { key, written }
+}
+
+/// `#[remote(..)]` on a trait.
+pub(crate) static TRAIT: Level = Level {
+    on: "a trait",
+    options: &[
+        form("name", "name = \"..\""),
+        form("version", "version = \"1.0\""),
+        form("rename_all", "rename_all = \"camelCase\""),
+        form("params", "params = named"),
+        form("crate", "crate = \"path\""),
+        form("client", "client = false"),
+        form("server", "server = false"),
+    ],
+};
+
+/// `#[remote(..)]` on a method.
+pub(crate) static METHOD: Level = Level {
+    on: "a method",
+    options: &[
+        form("name", "name = \"..\""),
+        form("alias", "alias = \"..\""),
+        form("timeout", "timeout = \"30s\""),
+        form("ttl", "ttl = \"5s\""),
+        form("idempotent", "idempotent"),
+        form("oneway", "oneway"),
+        form("inline", "inline"),
+        form("params", "params = named"),
+    ],
+};
+
+/// `#[remote(..)]` on an argument.
+pub(crate) static ARGUMENT: Level = Level {
+    on: "an argument",
+    options: &[
+        form("name", "name = \"..\""),
+        form("default", "default"),
+        form("default", "default = expr"),
+        form("context", "context"),
+    ],
+};
+
+/// `#[remote(..)]` on an enum that derives `RemoteError`.
+pub(crate) static ENUM: Level = Level {
+    on: "an error enum",
+    options: &[
+        form("name", "name = \"..\""),
+        form("rename_all", "rename_all = \"camelCase\""),
+        form("crate", "crate = \"path\""),
+    ],
+};
+
+/// `#[remote(..)]` on a struct that derives `RemoteError`.
+pub(crate) static STRUCT: Level = Level {
+    on: "an error struct",
+    options: &[
+        form("name", "name = \"..\""),
+        form("rename_all", "rename_all = \"camelCase\""),
+        form("class", "class = \"ValueError\""),
+        form("module", "module = \"builtins\""),
+        form("skip", "skip"),
+        form("crate", "crate = \"path\""),
+    ],
+};
+
+/// `#[remote(..)]` on a variant.
+pub(crate) static VARIANT: Level = Level {
+    on: "a variant",
+    options: &[
+        form("name", "name = \"..\""),
+        form("rename_all", "rename_all = \"camelCase\""),
+        form("class", "class = \"ValueError\""),
+        form("module", "module = \"builtins\""),
+        form("skip", "skip"),
+    ],
+};
+
+/// `#[remote(..)]` on a field.
+pub(crate) static FIELD: Level = Level { on: "a field", options: &[form("name", "name = \"..\""), form("skip", "skip")] };
+
+impl Level {
+    fn written(&self, key: &str) -> &'static str {
+        self.options.iter().rfind(|o| o.key == key).map_or("", |o| o.written)
+    }
+
+    fn list(&self) -> String {
+        let forms: Vec<_> = self.options.iter().map(|o| format!("`{}`", o.written)).collect();
+        forms.join(", ")
+    }
+}
+
+/// The options that somebody wrote in one place.
+pub(crate) struct Options {
+    level: &'static Level,
+    given: Vec<Given>,
+}
+
+struct Given {
+    key: Ident,
+    value: Value,
+}
+
+enum Value {
+    /// `key`
+    Alone,
+    /// `key = expr`
+    Is(Box<Expr>),
+    /// `key(..)`
+    List(TokenStream),
+}
+
+impl ToTokens for Given {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.key.to_tokens(tokens);
+        match &self.value {
+            Value::Alone => {}
+            Value::Is(expr) => expr.to_tokens(tokens),
+            Value::List(list) => list.to_tokens(tokens),
+        }
+    }
+}
+
+impl Options {
+    /// The options between the parentheses of an attribute.
+    pub(crate) fn within(level: &'static Level, tokens: TokenStream, errors: &mut Errors) -> Self {
+        let mut options = Options { level, given: Vec::new() };
+        options.read(tokens, errors);
+        options
+    }
+
+    /// Takes all `#[remote(..)]` out of some attributes, and reads their options.
+    pub(crate) fn take_from(level: &'static Level, attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Self {
+        let mut options = Options { level, given: Vec::new() };
+        attrs.retain(|attr| {
+            if is_ours(attr) {
+                match &attr.meta {
+                    Meta::List(list) => options.read(list.tokens.clone(), errors),
+                    _ => errors.at(attr, format!("write options in parentheses; {} has {}", level.on, level.list())),
+                }
+            } else if hides_ours(attr) {
+                errors.at(attr, "`#[remote(..)]` cannot depend on a `cfg`: put `#[cfg(..)]` on two variants of the item");
+            }
+            !is_ours(attr)
+        });
+        options
+    }
+
+    fn read(&mut self, tokens: TokenStream, errors: &mut Errors) {
+        let given = &mut self.given;
+        let read = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                match one(input) {
+                    Ok(option) => given.push(option),
+                    Err(error) => {
+                        errors.push(error);
+                        skip_to_comma(input)?;
+                    }
+                }
+                if !input.is_empty() {
+                    if let Err(error) = input.parse::<Token![,]>() {
+                        errors.push(error);
+                        skip_to_comma(input)?;
+                        let _: Option<Token![,]> = input.parse()?;
+                    }
+                }
+            }
+            Ok(())
+        };
+        // Its errors have all been collected.
+        let _: syn::Result<()> = read.parse2(tokens);
+    }
+
+    fn take_all(&mut self, key: &str) -> Vec<Given> {
+        self.given.extract_if(.., |g| g.key == key).collect()
+    }
+
+    fn take(&mut self, key: &str, errors: &mut Errors) -> Option<Given> {
+        let mut found = self.take_all(key).into_iter();
+        let first = found.next();
+        for again in found {
+            let (on, list) = (self.level.on, self.level.list());
+            errors.at(again, format!("`{key}` is given twice: remove one; {on} has {list}"));
+        }
+        first
+    }
+
+    /// `key`
+    pub(crate) fn flag(&mut self, key: &str, errors: &mut Errors) -> bool {
+        let Some(given) = self.take(key, errors) else { return false };
+        if !matches!(given.value, Value::Alone) {
+            errors.at(&given, format!("`{key}` stands alone: write `{key}`"));
+        }
+        true
+    }
+
+    /// `key = "text"`
+    pub(crate) fn text(&mut self, key: &str, errors: &mut Errors) -> Option<LitStr> {
+        let given = self.take(key, errors)?;
+        self.as_text(key, given, errors)
+    }
+
+    /// `key = "text"`, any number of times.
+    pub(crate) fn texts(&mut self, key: &str, errors: &mut Errors) -> Vec<LitStr> {
+        self.take_all(key).into_iter().filter_map(|given| self.as_text(key, given, errors)).collect()
+    }
+
+    fn as_text(&self, key: &str, given: Given, errors: &mut Errors) -> Option<LitStr> {
+        if let Value::Is(expr) = &given.value
+            && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = ungroup(expr)
+        {
+            return Some(text.clone());
+        }
+        errors.at(given, format!("`{key}` takes a string: write `{}`", self.level.written(key)));
+        None
+    }
+
+    /// `key = true` or `key = false`
+    pub(crate) fn boolean(&mut self, key: &str, errors: &mut Errors) -> Option<(Ident, bool)> {
+        let given = self.take(key, errors)?;
+        if let Value::Is(expr) = &given.value
+            && let Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) = ungroup(expr)
+        {
+            return Some((given.key, value.value));
+        }
+        errors.at(given, format!("`{key}` is true unless it says otherwise: write `{}`", self.level.written(key)));
+        None
+    }
+
+    /// `key = word`, where the words are given.
+    pub(crate) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)], errors: &mut Errors) -> Option<T> {
+        let given = self.take(key, errors)?;
+        if let Value::Is(expr) = &given.value
+            && let Expr::Path(path) = ungroup(expr)
+            && let Some((_, word)) = words.iter().find(|(name, _)| path.path.is_ident(name))
+        {
+            return Some(*word);
+        }
+        let forms: Vec<_> = words.iter().map(|(word, _)| format!("`{key} = {word}`")).collect();
+        errors.at(given, format!("write {}", forms.join(" or ")));
+        None
+    }
+
+    /// `key`, which is `Some(None)`, or `key = expr`.
+    pub(crate) fn expression(&mut self, key: &str, errors: &mut Errors) -> Option<Option<Expr>> {
+        let given = self.take(key, errors)?;
+        match given.value {
+            Value::Alone => Some(None),
+            Value::Is(expr) => Some(Some(*expr)),
+            Value::List(_) => {
+                errors.at(given, format!("write `{key}` or `{}`", self.level.written(key)));
+                None
+            }
+        }
+    }
+
+    /// Reports what nobody has taken.
+    pub(crate) fn finish(self, errors: &mut Errors) {
+        let (on, list) = (self.level.on, self.level.list());
+        for given in self.given {
+            let key = given.key.unraw();
+            let levels = [&TRAIT, &METHOD, &ARGUMENT, &ENUM, &STRUCT, &VARIANT, &FIELD];
+            // An error has no methods and a trait no variants: a hint stays within the macro that was used.
+            let related = if levels[..3].iter().any(|l| std::ptr::eq(*l, self.level)) { &levels[..3] } else { &levels[3..] };
+            match related.iter().find(|l| l.options.iter().any(|o| key == o.key)) {
+                Some(other) => errors.at(given, format!("`{key}` is an option of {}; {on} has {list}", other.on)),
+                None => errors.at(given.key, format!("there is no option `{key}`; {on} has {list}")),
+            }
+        }
+    }
+}
+
+fn one(input: ParseStream<'_>) -> syn::Result<Given> {
+    let key = Ident::parse_any(input)?;
+    let value = if input.peek(Token![=]) {
+        let _: Token![=] = input.parse()?;
+        Value::Is(input.parse()?)
+    } else if input.peek(syn::token::Paren) {
+        let list;
+        syn::parenthesized!(list in input);
+        Value::List(list.parse()?)
+    } else {
+        Value::Alone
+    };
+    Ok(Given { key, value })
+}
+
+fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        let _: proc_macro2::TokenTree = input.parse()?;
+    }
+    Ok(())
+}
+
+/// What `macro_rules!` hands over as one fragment comes in a group of its own.
+fn ungroup(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => ungroup(&group.expr),
+        other => other,
+    }
+}
+
+/// Whether an attribute is `#[remote ..]`.
+pub(crate) fn is_ours(attr: &Attribute) -> bool {
+    attr.path().is_ident("remote")
+}
+
+/// Whether an attribute is `#[cfg_attr(.., remote(..))]`.
+fn hides_ours(attr: &Attribute) -> bool {
+    crate::attributes::conditional(attr).is_some_and(|(_, metas)| metas.iter().any(|m| m.path().is_ident("remote")))
+}

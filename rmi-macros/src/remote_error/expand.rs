@@ -1,0 +1,101 @@
+//! From the model to the implementation of `RemoteError`.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+
+use super::model::{Class, Error, Shape};
+use crate::expand::scope;
+
+/// The implementation.
+pub(super) fn expand(error: &Error) -> TokenStream {
+    let ident = &error.ident;
+    // What the type itself lacks is reported at its name.
+    let span = ident.span().resolved_at(Span::mixed_site());
+    let writes = error.shapes.iter().map(|shape| write(shape));
+    let reads = error.shapes.iter().filter(|shape| shape.returns).map(|shape| read(shape));
+    let message = quote_spanned!(span=> let __message: &dyn __rmi::Display = self;);
+    let implementation = quote_spanned! {span=>
+        #[automatically_derived]
+        impl __rmi::RemoteError for #ident {
+            fn to_exception(&self, __contract: &str) -> __rmi::Exception {
+                #message
+                match *self {
+                    #(#writes)*
+                }
+            }
+
+            fn from_exception(__exception: &__rmi::Exception, __contract: &str) -> __rmi::Option<Self> {
+                #(#reads)*
+                __rmi::None
+            }
+        }
+    };
+    scope(&error.private, implementation)
+}
+
+fn span(shape: &Shape) -> Span {
+    shape.ident.span().resolved_at(Span::mixed_site())
+}
+
+fn locals(shape: &Shape) -> Vec<Ident> {
+    (0..shape.fields.len()).map(|index| format_ident!("__field{index}", span = span(shape))).collect()
+}
+
+fn write(shape: &Shape) -> TokenStream {
+    let Shape { path, conditions, class, fields, .. } = shape;
+    let locals = locals(shape);
+    let patterns = fields.iter().zip(&locals).map(|(field, local)| {
+        let (conditions, member) = (&field.conditions, &field.member);
+        quote!(#(#conditions)* #member: ref #local)
+    });
+    let writes = fields.iter().zip(&locals).map(|(field, local)| {
+        let (conditions, ty) = (&field.conditions, &field.ty);
+        match &field.name {
+            Some(name) => quote!(#(#conditions)* __rmi::ExceptionWriter::field::<#ty>(&mut __writer, #name, #local);),
+            None => quote!(#(#conditions)* __rmi::ExceptionWriter::arg::<#ty>(&mut __writer, #local);),
+        }
+    });
+    let writer = match class {
+        Class::Ours(class) => quote!(__rmi::ExceptionWriter::new(__contract, #class, __message)),
+        Class::Foreign { module, class } => quote!(__rmi::ExceptionWriter::foreign(#module, #class, __message)),
+    };
+    let mutability = fields.first().map(|_| quote!(mut));
+    quote_spanned! {span(shape)=>
+        #(#conditions)*
+        #path { #(#patterns,)* .. } => {
+            let #mutability __writer = #writer;
+            #(#writes)*
+            __rmi::ExceptionWriter::finish(__writer)
+        }
+    }
+}
+
+fn read(shape: &Shape) -> TokenStream {
+    let Shape { path, conditions, class, fields, .. } = shape;
+    let mut position = 0_usize;
+    let values = fields.iter().map(|field| {
+        let (conditions, member, ty) = (&field.conditions, &field.member, &field.ty);
+        let value = match &field.name {
+            Some(name) => quote!(__rmi::ExceptionReader::field::<#ty>(&__reader, #name)?),
+            None => {
+                let index = position;
+                position += 1;
+                quote!(__rmi::ExceptionReader::arg::<#ty>(&__reader, #index)?)
+            }
+        };
+        quote!(#(#conditions)* #member: #value)
+    });
+    let values: Vec<_> = values.collect();
+    let reader = match class {
+        Class::Ours(class) => quote!(__rmi::ExceptionReader::new(__exception, __contract, #class)),
+        Class::Foreign { module, class } => quote!(__rmi::ExceptionReader::foreign(__exception, #module, #class)),
+    };
+    // A class that has no fields is known by its name alone.
+    let local = if fields.is_empty() { quote!(_) } else { quote!(__reader) };
+    quote_spanned! {span(shape)=>
+        #(#conditions)*
+        if let __rmi::Some(#local) = #reader {
+            return __rmi::Some(#path { #(#values),* });
+        }
+    }
+}

@@ -1,0 +1,4 @@
+#[remote(server = false, crate = "acme::bus::rmi")]
+trait Clock {
+    async fn now(&self) -> Result<u64, ClockError>;
+}

@@ -1,0 +1,122 @@
+const _: () = {
+    use ::rmi_core::__private as __rmi;
+    #[automatically_derived]
+    impl __rmi::RemoteError for DogError {
+        fn to_exception(&self, __contract: &str) -> __rmi::Exception {
+            let __message: &dyn __rmi::Display = self;
+            match *self {
+                DogError::Asleep { name: ref __field0, until: ref __field1, .. } => {
+                    let mut __writer = __rmi::ExceptionWriter::new(
+                        __contract,
+                        "Dog.Asleep",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::field::<
+                        String,
+                    >(&mut __writer, "name", __field0);
+                    __rmi::ExceptionWriter::field::<
+                        u64,
+                    >(&mut __writer, "until", __field1);
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+                DogError::NoTrick { 0: ref __field0, .. } => {
+                    let mut __writer = __rmi::ExceptionWriter::foreign(
+                        "builtins",
+                        "ValueError",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::arg::<String>(&mut __writer, __field0);
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+                DogError::Starving { 0: ref __field0, 1: ref __field1, .. } => {
+                    let mut __writer = __rmi::ExceptionWriter::new(
+                        __contract,
+                        "Dog.Hungry",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::arg::<u64>(&mut __writer, __field0);
+                    __rmi::ExceptionWriter::arg::<Food>(&mut __writer, __field1);
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+                DogError::Gone { .. } => {
+                    let __writer = __rmi::ExceptionWriter::new(
+                        __contract,
+                        "Dog.Gone",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+                DogError::Leash { .. } => {
+                    let __writer = __rmi::ExceptionWriter::new(
+                        __contract,
+                        "Dog.Leash",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+                DogError::Bit { who: ref __field0, .. } => {
+                    let mut __writer = __rmi::ExceptionWriter::new(
+                        __contract,
+                        "Dog.Bit",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::field::<
+                        String,
+                    >(&mut __writer, "who", __field0);
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+                #[cfg(unix)]
+                DogError::Unspeakable { .. } => {
+                    let __writer = __rmi::ExceptionWriter::new(
+                        __contract,
+                        "Dog.Unspeakable",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+            }
+        }
+        fn from_exception(
+            __exception: &__rmi::Exception,
+            __contract: &str,
+        ) -> __rmi::Option<Self> {
+            if let __rmi::Some(__reader) = __rmi::ExceptionReader::new(
+                __exception,
+                __contract,
+                "Dog.Asleep",
+            ) {
+                return __rmi::Some(DogError::Asleep {
+                    name: __rmi::ExceptionReader::field::<String>(&__reader, "name")?,
+                    until: __rmi::ExceptionReader::field::<u64>(&__reader, "until")?,
+                });
+            }
+            if let __rmi::Some(__reader) = __rmi::ExceptionReader::foreign(
+                __exception,
+                "builtins",
+                "ValueError",
+            ) {
+                return __rmi::Some(DogError::NoTrick {
+                    0: __rmi::ExceptionReader::arg::<String>(&__reader, 0usize)?,
+                });
+            }
+            if let __rmi::Some(__reader) = __rmi::ExceptionReader::new(
+                __exception,
+                __contract,
+                "Dog.Hungry",
+            ) {
+                return __rmi::Some(DogError::Starving {
+                    0: __rmi::ExceptionReader::arg::<u64>(&__reader, 0usize)?,
+                    1: __rmi::ExceptionReader::arg::<Food>(&__reader, 1usize)?,
+                });
+            }
+            if let __rmi::Some(_) = __rmi::ExceptionReader::new(
+                __exception,
+                __contract,
+                "Dog.Gone",
+            ) {
+                return __rmi::Some(DogError::Gone {});
+            }
+            __rmi::None
+        }
+    }
+};

@@ -1,0 +1,43 @@
+const _: () = {
+    use ::rmi_core::__private as __rmi;
+    #[automatically_derived]
+    impl __rmi::RemoteError for PoolFull {
+        fn to_exception(&self, __contract: &str) -> __rmi::Exception {
+            let __message: &dyn __rmi::Display = self;
+            match *self {
+                PoolFull { pool_name: ref __field0, size: ref __field1, .. } => {
+                    let mut __writer = __rmi::ExceptionWriter::foreign(
+                        "dhcp",
+                        "pools.PoolFull",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::field::<
+                        String,
+                    >(&mut __writer, "poolName", __field0);
+                    __rmi::ExceptionWriter::field::<
+                        u32,
+                    >(&mut __writer, "capacity", __field1);
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+            }
+        }
+        fn from_exception(
+            __exception: &__rmi::Exception,
+            __contract: &str,
+        ) -> __rmi::Option<Self> {
+            if let __rmi::Some(__reader) = __rmi::ExceptionReader::foreign(
+                __exception,
+                "dhcp",
+                "pools.PoolFull",
+            ) {
+                return __rmi::Some(PoolFull {
+                    pool_name: __rmi::ExceptionReader::field::<
+                        String,
+                    >(&__reader, "poolName")?,
+                    size: __rmi::ExceptionReader::field::<u32>(&__reader, "capacity")?,
+                });
+            }
+            __rmi::None
+        }
+    }
+};

@@ -1,0 +1,4 @@
+#[remote(client = false)]
+trait Clock {
+    async fn now(&self) -> Result<u64, ClockError>;
+}
