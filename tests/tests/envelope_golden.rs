@@ -94,9 +94,10 @@ fn requests_are_read_whole() {
         assert_eq!(format!("{}.{}", request.class, request.method), real.call);
         assert_eq!(request.args.positional.decode::<Value>().unwrap(), body["args"]);
         assert_eq!(request.args.named.decode::<Value>().unwrap(), body["kws"]);
-        let cntr = request.cntr.as_ref().map_or(Value::Null, |c| {
-            json!([c.positional.decode::<Value>().unwrap(), c.named.decode::<Value>().unwrap()])
-        });
+        let cntr = request
+            .cntr
+            .as_ref()
+            .map_or(Value::Null, |c| json!([c.positional.decode::<Value>().unwrap(), c.named.decode::<Value>().unwrap()]));
         assert_eq!(cntr, body.get("cntr").cloned().unwrap_or_default());
         assert_eq!((&request.version, request.wants), (&None, None));
         assert!(request.contract.is_none());
