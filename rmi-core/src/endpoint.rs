@@ -26,7 +26,7 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
-    replies::{Replies, Reply},
+    replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };
 use crate::{address::Address, call::Stub, lock::lock, transport::TransportError};
