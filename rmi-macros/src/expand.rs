@@ -1,10 +1,16 @@
 //! From the model to code: one file for each generated item.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::{Ident, Type, ext::IdentExt};
 
 use crate::{attributes, model::Trait};
+
+/// Quotes with names that only generated code can see.
+macro_rules! generated {
+    ($($tokens:tt)*) => { ::quote::quote_spanned!(::proc_macro2::Span::mixed_site()=> $($tokens)*) };
+}
+pub(crate) use generated;
 
 mod client;
 mod contract;
@@ -18,8 +24,8 @@ pub(crate) fn complete(model: &Trait) -> TokenStream {
     let contract = contract::expand(model);
     let client = model.client.then(|| client::implementation(model));
     let server = model.server.then(|| server::implementation(model));
-    let implementations = hidden(model, quote!(#contract #client #server));
-    quote!(#interface #structs #implementations)
+    let implementations = hidden(model, generated!(#contract #client #server));
+    generated!(#interface #structs #implementations)
 }
 
 /// What can stand beside a trait with mistakes: a client with the valid methods, and a server that serves none.
@@ -28,14 +34,14 @@ pub(crate) fn remains(model: &Trait) -> TokenStream {
     let contract = contract::expand(model);
     let client = model.client.then(|| client::implementation(model));
     let server = model.server.then(|| server::placeholder(model));
-    let implementations = hidden(model, quote!(#contract #client #server));
-    quote!(#structs #implementations)
+    let implementations = hidden(model, generated!(#contract #client #server));
+    generated!(#structs #implementations)
 }
 
 fn structs(model: &Trait) -> TokenStream {
     let client = model.client.then(|| client::definition(model));
     let server = model.server.then(|| server::definition(model));
-    quote!(#client #server)
+    generated!(#client #server)
 }
 
 /// What the implementations of a trait say about it, in a scope of its own.
@@ -43,15 +49,15 @@ fn hidden(model: &Trait, items: TokenStream) -> TokenStream {
     let attrs = &model.written.attrs;
     let deprecated = attributes::deprecated(attrs) || model.methods.iter().any(|m| attributes::deprecated(&m.attrs));
     // The copies are deprecated as well; that they are made is not a use.
-    let allow = deprecated.then(|| quote!(#[allow(deprecated)]));
+    let allow = deprecated.then(|| generated!(#[allow(deprecated)]));
     let conditions = attributes::conditions(attrs);
     let scope = scope(&model.private, items);
-    quote!(#(#conditions)* #allow #scope)
+    generated!(#(#conditions)* #allow #scope)
 }
 
 /// A scope of its own, in which `__rmi` is what generated code calls.
 pub(crate) fn scope(private: &TokenStream, items: TokenStream) -> TokenStream {
-    quote! {
+    generated! {
         const _: () = {
             use #private as __rmi;
             #items
@@ -65,13 +71,20 @@ fn named_after(model: &Trait, suffix: &str) -> Ident {
     format_ident!("{}{}", ident.unraw(), suffix, span = ident.span().resolved_at(Span::mixed_site()))
 }
 
+/// An identifier where the user wrote it, but not by the user: lints on its use are not for the user.
+pub(crate) fn by_us(ident: &Ident) -> Ident {
+    let mut ident = ident.clone();
+    ident.set_span(ident.span().resolved_at(Span::mixed_site()));
+    ident
+}
+
 /// `<Ty as Trait>`, which is reported as the type that the user wrote when the type has no such implementation.
 fn projected(ty: &Type, bound: &str) -> TokenStream {
     let (first, last) = ends(ty);
     let open = quote_spanned!(first=> <);
     let bound = Ident::new(bound, last);
     let rest = quote_spanned!(last=> as __rmi::#bound>);
-    quote!(#open #ty #rest)
+    generated!(#open #ty #rest)
 }
 
 /// The spans of the first and the last token, as places of generated code: what is put between them covers the tokens.

@@ -82,13 +82,6 @@ impl Method {
         self.ident().span().resolved_at(Span::mixed_site())
     }
 
-    /// The method's name for what is generated: where the user wrote it, but not by the user.
-    pub(crate) fn generated_ident(&self) -> Ident {
-        let mut ident = self.ident().clone();
-        ident.set_span(self.span());
-        ident
-    }
-
     pub(crate) fn context(&self) -> Option<&Argument> {
         self.arguments.iter().find(|a| matches!(a.kind, Kind::Context))
     }

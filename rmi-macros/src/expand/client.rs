@@ -1,10 +1,10 @@
 //! The client: one inherent method for each of the trait's, and nothing beside them.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote_spanned;
 use syn::ext::IdentExt;
 
-use super::{named_after, projected};
+use super::{by_us, named_after, projected};
 use crate::{
     attributes,
     model::{Kind, Method, Trait},
@@ -15,7 +15,7 @@ pub(super) fn definition(model: &Trait) -> TokenStream {
     let (private, vis, client) = (&model.private, &model.written.vis, named_after(model, "Client"));
     let attrs = attributes::shared(&model.written.attrs);
     let docs = format!(" Calls a [`{}`] that is served elsewhere.", model.written.ident.unraw());
-    quote! {
+    generated! {
         #(#attrs)*
         #[doc = #docs]
         #[derive(#private::Clone)]
@@ -31,7 +31,7 @@ pub(super) fn implementation(model: &Trait) -> TokenStream {
     let client = named_after(model, "Client");
     let methods = model.methods.iter().map(|m| method(m, model));
     let name = client.to_string();
-    quote! {
+    generated! {
         #[allow(dead_code)]
         impl #client { #(#methods)* }
 
@@ -57,11 +57,11 @@ pub(super) fn implementation(model: &Trait) -> TokenStream {
 
 fn method(method: &Method, model: &Trait) -> TokenStream {
     let span = method.span();
-    let ident = method.generated_ident();
+    let ident = by_us(method.ident());
     let attrs = attributes::copied(&method.attrs);
     let docs = attributes::docs(&method.attrs).is_empty().then(|| {
         let docs = format!(" Calls `{}::{}`.", model.written.ident.unraw(), ident.unraw());
-        quote!(#[doc = #docs])
+        generated!(#[doc = #docs])
     });
     let inputs = method.parameters().map(|(argument, _)| {
         let (attrs, ident, ty) = (&argument.attrs, &argument.ident, &argument.written);
@@ -78,7 +78,7 @@ fn method(method: &Method, model: &Trait) -> TokenStream {
     let (output, verb) = match &method.returns {
         Some(ty) => {
             let result = projected(ty, "MethodResult");
-            let progress = progress.map(|progress| quote!(, #progress));
+            let progress = progress.map(|progress| generated!(, #progress));
             (
                 quote_spanned!(span=> __rmi::Call<#result::Ok, #result::Err #progress>),
                 quote_spanned!(span=> __rmi::call::<#ty, _>),

@@ -1,8 +1,9 @@
 //! What the trait says about itself, as constants.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote_spanned;
 
+use super::by_us;
 use crate::{
     attributes,
     model::{Kind, Method, Style, Trait},
@@ -12,15 +13,15 @@ use crate::{
 /// The numbers of the methods, and the contract.
 pub(super) fn expand(model: &Trait) -> TokenStream {
     let numbers = model.methods.iter().map(|method| {
-        let (conditions, ident) = (attributes::conditions(&method.attrs), method.generated_ident());
-        quote!(#(#conditions)* #ident)
+        let (conditions, ident) = (attributes::conditions(&method.attrs), by_us(method.ident()));
+        generated!(#(#conditions)* #ident)
     });
     let methods = model.methods.iter().map(|m| entry(m));
     let name = &model.name;
     let (major, minor) = model.version;
     let docs = described(&attributes::docs(&model.written.attrs));
     // The compiler counts, because only it knows which methods exist.
-    quote! {
+    generated! {
         #[allow(non_camel_case_types)]
         enum __Number { #(#numbers),* }
 
@@ -39,25 +40,25 @@ fn entry(method: &Method) -> TokenStream {
         let Kind::Parameter { name, default, .. } = &argument.kind else { return None };
         let conditions = attributes::conditions(&argument.attrs);
         let ty = spell(&argument.written);
-        let default = default.as_ref().map(|_| quote!(.with_default()));
-        Some(quote!(#(#conditions)* __rmi::Param::new(#name, #ty) #default))
+        let default = default.as_ref().map(|_| generated!(.with_default()));
+        Some(generated!(#(#conditions)* __rmi::Param::new(#name, #ty) #default))
     });
     let aliases = &method.aliases;
     let flag = |on: bool, tokens: TokenStream| on.then_some(tokens);
     let says = [
-        flag(!aliases.is_empty(), quote!(.aliases(&[#(#aliases),*]))),
+        flag(!aliases.is_empty(), generated!(.aliases(&[#(#aliases),*]))),
         Some(described(&attributes::docs(&method.attrs))),
-        flag(method.style == Style::Named, quote!(.named())),
-        flag(method.idempotent, quote!(.idempotent())),
-        flag(method.returns.is_none(), quote!(.oneway())),
-        flag(method.context().is_some(), quote!(.context())),
-        flag(method.inline, quote!(.inline())),
-        method.timeout.map(|millis| quote!(.timeout_millis(#millis))),
-        method.ttl.map(|millis| quote!(.ttl_millis(#millis))),
+        flag(method.style == Style::Named, generated!(.named())),
+        flag(method.idempotent, generated!(.idempotent())),
+        flag(method.returns.is_none(), generated!(.oneway())),
+        flag(method.context().is_some(), generated!(.context())),
+        flag(method.inline, generated!(.inline())),
+        method.timeout.map(|millis| generated!(.timeout_millis(#millis))),
+        method.ttl.map(|millis| generated!(.ttl_millis(#millis))),
     ];
     quote_spanned!(method.span()=> #(#conditions)* __rmi::Method::new(#name, &[#(#params),*]) #(#says)*)
 }
 
 fn described(docs: &str) -> TokenStream {
-    if docs.is_empty() { TokenStream::new() } else { quote!(.docs(#docs)) }
+    if docs.is_empty() { TokenStream::new() } else { generated!(.docs(#docs)) }
 }

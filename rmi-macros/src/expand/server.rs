@@ -1,10 +1,10 @@
 //! The server: finds the method, decodes its arguments, invokes it, and writes its outcome.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::{named_after, projected};
+use super::{by_us, named_after, projected};
 use crate::{
     attributes,
     model::{Argument, Fallback, Kind, Method, Trait},
@@ -15,7 +15,7 @@ pub(super) fn definition(model: &Trait) -> TokenStream {
     let (private, vis, server) = (&model.private, &model.written.vis, named_after(model, "Server"));
     let attrs = attributes::shared(&model.written.attrs);
     let docs = format!(" Serves any [`{}`].", model.written.ident.unraw());
-    quote! {
+    generated! {
         #(#attrs)*
         #[doc = #docs]
         #[allow(dead_code)]
@@ -30,8 +30,8 @@ pub(super) fn implementation(model: &Trait) -> TokenStream {
     let arms = model.methods.iter().map(|m| arm(m, model));
     service(
         model,
-        quote!(),
-        quote! {
+        generated!(),
+        generated! {
             match __rmi::Invocation::index(&__call) {
                 #(#arms)*
                 _ => __rmi::no_such_method(__call),
@@ -42,13 +42,13 @@ pub(super) fn implementation(model: &Trait) -> TokenStream {
 
 /// The same with no method in it, for a trait that has mistakes.
 pub(super) fn placeholder(model: &Trait) -> TokenStream {
-    service(model, quote!(+ __rmi::Send + __rmi::Sync + 'static), quote!(__rmi::no_such_method(__call)))
+    service(model, generated!(+ __rmi::Send + __rmi::Sync + 'static), generated!(__rmi::no_such_method(__call)))
 }
 
 fn service(model: &Trait, bounds: TokenStream, dispatch: TokenStream) -> TokenStream {
     let (interface, server) = (&model.written.ident, named_after(model, "Server"));
     let name = server.to_string();
-    quote! {
+    generated! {
         #[allow(dead_code)]
         impl<S> #server<S> {
             /// Serves every request from one instance.
@@ -89,7 +89,7 @@ fn service(model: &Trait, bounds: TokenStream, dispatch: TokenStream) -> TokenSt
 
 fn arm(method: &Method, model: &Trait) -> TokenStream {
     let span = method.span();
-    let (ident, interface) = (method.generated_ident(), &model.written.ident);
+    let (ident, interface) = (by_us(method.ident()), &model.written.ident);
     let conditions = attributes::conditions(&method.attrs);
     let locals: Vec<_> = (0..method.arguments.len()).map(|index| format_ident!("__arg{index}", span = span)).collect();
     let reads = method.arguments.iter().zip(&locals).map(|(argument, local)| {

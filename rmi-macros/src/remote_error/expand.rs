@@ -1,14 +1,14 @@
 //! From the model to the implementation of `RemoteError`.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote_spanned};
 
 use super::model::{Class, Error, Shape};
-use crate::expand::scope;
+use crate::expand::{by_us, generated, scope};
 
 /// The implementation.
 pub(super) fn expand(error: &Error) -> TokenStream {
-    let ident = &error.ident;
+    let ident = by_us(&error.ident);
     // What the type itself lacks is reported at its name.
     let span = ident.span().resolved_at(Span::mixed_site());
     let writes = error.shapes.iter().map(|shape| write(shape));
@@ -46,20 +46,20 @@ fn write(shape: &Shape) -> TokenStream {
     let locals = locals(shape);
     let patterns = fields.iter().zip(&locals).map(|(field, local)| {
         let (conditions, member) = (&field.conditions, &field.member);
-        quote!(#(#conditions)* #member: ref #local)
+        generated!(#(#conditions)* #member: ref #local)
     });
     let writes = fields.iter().zip(&locals).map(|(field, local)| {
         let (conditions, ty) = (&field.conditions, &field.ty);
         match &field.name {
-            Some(name) => quote!(#(#conditions)* __rmi::ExceptionWriter::field::<#ty>(&mut __writer, #name, #local);),
-            None => quote!(#(#conditions)* __rmi::ExceptionWriter::arg::<#ty>(&mut __writer, #local);),
+            Some(name) => generated!(#(#conditions)* __rmi::ExceptionWriter::field::<#ty>(&mut __writer, #name, #local);),
+            None => generated!(#(#conditions)* __rmi::ExceptionWriter::arg::<#ty>(&mut __writer, #local);),
         }
     });
     let writer = match class {
-        Class::Ours(class) => quote!(__rmi::ExceptionWriter::new(__contract, #class, __message)),
-        Class::Foreign { module, class } => quote!(__rmi::ExceptionWriter::foreign(#module, #class, __message)),
+        Class::Ours(class) => generated!(__rmi::ExceptionWriter::new(__contract, #class, __message)),
+        Class::Foreign { module, class } => generated!(__rmi::ExceptionWriter::foreign(#module, #class, __message)),
     };
-    let mutability = fields.first().map(|_| quote!(mut));
+    let mutability = fields.first().map(|_| generated!(mut));
     quote_spanned! {span(shape)=>
         #(#conditions)*
         #path { #(#patterns,)* .. } => {
@@ -76,22 +76,22 @@ fn read(shape: &Shape) -> TokenStream {
     let values = fields.iter().map(|field| {
         let (conditions, member, ty) = (&field.conditions, &field.member, &field.ty);
         let value = match &field.name {
-            Some(name) => quote!(__rmi::ExceptionReader::field::<#ty>(&__reader, #name)?),
+            Some(name) => generated!(__rmi::ExceptionReader::field::<#ty>(&__reader, #name)?),
             None => {
                 let index = position;
                 position += 1;
-                quote!(__rmi::ExceptionReader::arg::<#ty>(&__reader, #index)?)
+                generated!(__rmi::ExceptionReader::arg::<#ty>(&__reader, #index)?)
             }
         };
-        quote!(#(#conditions)* #member: #value)
+        generated!(#(#conditions)* #member: #value)
     });
     let values: Vec<_> = values.collect();
     let reader = match class {
-        Class::Ours(class) => quote!(__rmi::ExceptionReader::new(__exception, __contract, #class)),
-        Class::Foreign { module, class } => quote!(__rmi::ExceptionReader::foreign(__exception, #module, #class)),
+        Class::Ours(class) => generated!(__rmi::ExceptionReader::new(__exception, __contract, #class)),
+        Class::Foreign { module, class } => generated!(__rmi::ExceptionReader::foreign(__exception, #module, #class)),
     };
     // A class that has no fields is known by its name alone.
-    let local = if fields.is_empty() { quote!(_) } else { quote!(__reader) };
+    let local = if fields.is_empty() { generated!(_) } else { generated!(__reader) };
     quote_spanned! {span(shape)=>
         #(#conditions)*
         if let __rmi::Some(#local) = #reader {

@@ -1,13 +1,14 @@
 //! From tokens to the model.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::{Attribute, Data, DataEnum, DeriveInput, Fields, LitStr, Member, ext::IdentExt};
 
 use super::model::{Class, Error, Field, Shape};
 use crate::{
     attributes,
     errors::Errors,
+    expand::by_us,
     names::{self, Case},
     options::{self, Options},
     parse::{self, Taken},
@@ -34,7 +35,8 @@ pub(super) fn read(mut item: DeriveInput, errors: &mut Errors) -> Option<Error> 
             let mut options = Options::take_from(&options::STRUCT, &mut item.attrs, errors);
             let private = parse::private(&mut options, errors);
             let otherwise = || ident.unraw().to_string();
-            let shape = shape(quote!(#ident), &ident, &[], otherwise, options, data.fields, errors);
+            let path = by_us(&ident).into_token_stream();
+            let shape = shape(path, &ident, &[], otherwise, options, data.fields, errors);
             (private, vec![shape])
         }
         Data::Union(data) => {
@@ -52,7 +54,9 @@ fn variants(ident: &Ident, name: &str, case: Option<Case>, data: DataEnum, error
         let options = Options::take_from(&options::VARIANT, &mut variant.attrs, errors);
         let own = &variant.ident;
         let otherwise = || Case::of_pascal(case, own);
-        let mut shape = shape(quote!(#ident::#own), own, &variant.attrs, otherwise, options, variant.fields, errors);
+        let (path, variant_ident) = (by_us(ident), by_us(own));
+        let path = quote!(#path::#variant_ident);
+        let mut shape = shape(path, own, &variant.attrs, otherwise, options, variant.fields, errors);
         let wire = match &mut shape.class {
             Class::Ours(variant) => {
                 *variant = format!("{name}.{variant}");
