@@ -19,7 +19,7 @@ use rmi_core::{
 };
 use serde_json::{Value, json};
 
-use crate::{Chance, Cowboy as _, CowboyArgs, CowboyClient, CowboyServer, DogArgs, DogClient, DogError, DogModuleServer, DogServer, Module, Ranch};
+use crate::{Chance, CowboyArgs, CowboyClient, CowboyServer, DogArgs, DogClient, DogError, DogModuleServer, DogServer, Module, Ranch};
 
 mod forger;
 
