@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     error::Error,
-    io::Write,
+    io::{IsTerminal, Write},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,7 +19,9 @@ use rmi_core::{
 };
 use serde_json::{Value, json};
 
-use crate::{Chance, CowboyArgs, CowboyClient, CowboyServer, DogArgs, DogClient, DogError, DogModuleServer, DogServer, Module, Ranch};
+use crate::{
+    Chance, CowboyArgs, CowboyClient, CowboyServer, DogArgs, DogClient, DogError, DogModuleServer, DogServer, Module, Ranch,
+};
 
 mod forger;
 
@@ -51,7 +53,7 @@ pub async fn run() -> Outcome {
     failures(&walker).await?;
     forger::run(&bus, &walker, &agent, caller_key, keyring, &barks).await?;
 
-    walker.shutdown(Duration::from_secs(5)).await?;
+    let _ = walker.shutdown(Duration::from_secs(5)).await?;
     let drained = agent.shutdown(Duration::from_secs(5)).await?;
     say("shut down", &format!("drained, {} handlers left behind", drained.left_behind));
     Ok(())
@@ -110,7 +112,8 @@ async fn watching(walker: &Endpoint) -> Outcome {
     }
     dog.wag(5, 0.02).send().await?.attach(Ui).await;
 
-    let napping = dog.cancellable(60.0).send().await?;
+    let mut napping = dog.cancellable(60.0).send().await?;
+    while !matches!(napping.next().await.ok_or("no end")??, Update::Started) {}
     napping.cancel().await?;
     say("cancel", &napping.await?);
     Ok(())
@@ -175,6 +178,9 @@ fn bar(step: &Progress<String>) {
     const WIDTH: u64 = 30;
     let full = (step.completed * WIDTH).checked_div(step.total).unwrap_or(0).min(WIDTH);
     let (full, rest) = ("#".repeat(full as usize), ".".repeat((WIDTH - full) as usize));
+    if !std::io::stdout().is_terminal() && step.completed != step.total {
+        return;
+    }
     print!("\r{:>20}  [{full}{rest}] {}/{} {:<8}", "", step.completed, step.total, step.details);
     if step.completed == step.total {
         println!();

@@ -158,9 +158,9 @@ impl Binding {
     /// Whether an unsealed binding lets its callers reach a method.
     pub(crate) fn lets_in(&self, class: &str, method: &str) -> bool {
         match &self.trust.0 {
-            TrustKind::Insecure { only: Some(only) } => only.iter().any(|entry| {
-                entry.split_once('.').is_some_and(|(c, m)| c == class && (m == method || m == "*"))
-            }),
+            TrustKind::Insecure { only: Some(only) } => {
+                only.iter().any(|entry| entry.split_once('.').is_some_and(|(c, m)| c == class && (m == method || m == "*")))
+            }
             TrustKind::Insecure { only: None } | TrustKind::Sealed(_) => true,
         }
     }

@@ -236,7 +236,9 @@ pub enum BuildError {
     #[error("class `{0}` is served twice: give one of the contracts another `name`")]
     Duplicate(&'static str),
     /// A binding is to be sealed, and its protocol has no place for a signature.
-    #[error("binding {0} is sealed, but its protocol has no place for signatures: use `Trust::insecure()` and say what may be called")]
+    #[error(
+        "binding {0} is sealed, but its protocol has no place for signatures: use `Trust::insecure()` and say what may be called"
+    )]
     NotSealable(usize),
     /// A transport refuses.
     #[error("a transport refused what the endpoint needs of it")]

@@ -28,9 +28,7 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
         let deliveries = binding.transport.subscribe(subscription).await?;
         let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
         let core = Arc::clone(core);
-        let stop = async move {
-            if until_closed { core.stage.closed().await } else { core.stage.stopping().await }
-        };
+        let stop = async move { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
         tokio::spawn(receive(Arc::clone(binding), deliveries, at, inbox, stop));
     }
     Ok(())

@@ -10,11 +10,7 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{
-    context::Cancellation,
-    endpoint::dispatch::Core,
-    transport::TransportError,
-};
+use crate::{context::Cancellation, endpoint::dispatch::Core, transport::TransportError};
 
 /// How far an endpoint is on its way to its end.
 #[derive(Debug, Default)]
