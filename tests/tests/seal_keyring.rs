@@ -305,7 +305,14 @@ fn what_is_wrong_in_a_directory_is_said_with_the_file() {
 
 #[test]
 fn files_that_are_not_ours_are_left_alone() {
-    let files = directory(&[("a.pem", &pem(&key())), (".a.pem.swp", "x"), ("README", "x"), ("b.pem.old", "x"), ("c.pub", "x")]);
+    let files = directory(&[
+        ("a.pem", &pem(&key())),
+        (".a.pem.swp", "x"),
+        (".b.pem", "x"),
+        ("README", "x"),
+        ("b.pem.old", "x"),
+        ("c.pub", "x"),
+    ]);
     fs::create_dir(files.path().join("..data")).unwrap();
     fs::create_dir(files.path().join("old")).unwrap();
     assert_eq!(Keyring::load(files.path()).unwrap().senders(), ["a"]);

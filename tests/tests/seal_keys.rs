@@ -112,6 +112,12 @@ fn what_is_no_ed25519_key_is_refused_with_what_to_do() {
         assert!(matches!(error, KeyError::NotPrivate { .. }), "{pem}: {error}");
         assert!(error.to_string().contains("openssl genpkey"), "{error}");
     }
+    // 32 bytes like an Ed25519 key's, but for X25519.
+    let mut der = STANDARD.decode(OPENSSL_PRIVATE.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(der[11], 0x70);
+    der[11] = 0x6e;
+    let x25519 = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
+    assert!(matches!(PrivateKey::from_pem(&x25519), Err(KeyError::NotPrivate { .. })));
     assert!(matches!(PrivateKey::from_pem(encrypted), Err(KeyError::Encrypted { .. })));
 }
 

@@ -3,7 +3,7 @@
 //! The text is a JSON string, not an object, so that the very bytes that were signed arrive, whoever parses and writes the
 //! document on the way. A signature that is not plain Ed25519 names its scheme under a third key, `scheme`.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::LazyLock};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -16,6 +16,9 @@ use crate::{
     message::{Rejection, RejectionCode},
     text::Text,
 };
+
+/// Searches for the wrapper's key; prepared once, for that takes longer than a search.
+static KEY: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"message\""));
 
 /// A payload, told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,23 +39,24 @@ pub enum Wrapped {
 pub fn wrap(text: &str, signature: &Signature) -> Bytes {
     // An envelope has a quote in every sixth place or so; with one allocation for all, or two at worst.
     let room = text.len() + text.len() / 4 + signature.bytes.len() / 3 * 4 + 64;
-    let mut out = String::with_capacity(room);
-    out.push_str("{\"message\": ");
+    let mut out = Vec::with_capacity(room);
+    out.extend_from_slice(b"{\"message\": ");
     write_string(&mut out, text);
     if let Some(scheme) = &signature.scheme {
-        out.push_str(", \"scheme\": ");
+        out.extend_from_slice(b", \"scheme\": ");
         write_string(&mut out, scheme);
     }
-    out.push_str(", \"signature\": \"");
-    STANDARD.encode_string(&signature.bytes, &mut out);
-    out.push_str("\"}");
+    out.extend_from_slice(b", \"signature\": \"");
+    out.extend_from_slice(STANDARD.encode(&signature.bytes).as_bytes());
+    out.extend_from_slice(b"\"}");
     Bytes::from(out)
 }
 
 /// Takes the wrapper off a payload, if there is one: if it is an object with the key `message`, wherever that stands and
 /// whatever else is there. Does not verify anything.
 ///
-/// Costs a search for the key when there is none, which is a plain message's case, and one parse otherwise.
+/// Costs a search for the key when there is none, which is a plain message's case, and one parse otherwise: cheap enough for an
+/// unsealed binding, which reads wrapped messages too, unverified, as gofer does without an authenticator.
 ///
 /// # Errors
 ///
@@ -78,7 +82,9 @@ fn may_be_wrapped(payload: &str) -> bool {
     let bytes = payload.as_bytes();
     // An array would be read as the wrapper's fields in their order.
     let object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    object && (memmem::find(bytes, b"\"message\"").is_some() || memmem::find(bytes, b"\\u").is_some())
+    object
+        && (KEY.find(bytes).is_some()
+            || memchr::memchr(b'\\', bytes).is_some_and(|at| memmem::find(&bytes[at..], b"\\u").is_some()))
 }
 
 /// A payload that has the wrapper's key and cannot be read as one.
@@ -164,31 +170,31 @@ impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
 }
 
 /// Writes a JSON string with the escapes that RFC 8259, section 7, demands, in the short form where there is one.
-fn write_string(out: &mut String, text: &str) {
-    out.push('"');
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
     let mut written = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x08 => "\\b",
-            0x0c => "\\f",
-            0..0x20 => "",
-            _ => continue,
-        };
-        // What is escaped is one byte, so both ends are boundaries.
-        out.push_str(&text[written..at]);
-        out.push_str(escape);
-        if escape.is_empty() {
-            out.push_str("\\u00");
-            out.push(if byte < 0x10 { '0' } else { '1' });
-            out.push(char::from(b"0123456789abcdef"[usize::from(byte & 0xf)]));
+    for (at, &byte) in bytes.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
         }
+        out.extend_from_slice(&bytes[written..at]);
         written = at + 1;
+        let short = match byte {
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0c => b'f',
+            0..0x20 => {
+                let digit = |four: u8| b"0123456789abcdef"[usize::from(four)];
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xf)]);
+                continue;
+            }
+            other => other,
+        };
+        out.extend_from_slice(&[b'\\', short]);
     }
-    out.push_str(&text[written..]);
-    out.push('"');
+    out.extend_from_slice(&bytes[written..]);
+    out.push(b'"');
 }
