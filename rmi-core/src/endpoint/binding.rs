@@ -240,32 +240,48 @@ impl Binding {
 
     /// Sends an outcome, several times if need be. False when it could not be sent: the bus still has the request then.
     pub(crate) async fn outcome(&self, request: &Answered, outcome: Outcome) -> bool {
-        /// How often it is tried, with a pause that doubles from this one.
-        const TRIES: u32 = 6;
+        let message = Box::new(self.about(request, Body::Outcome(outcome)));
+        // The first try is the one that counts: what it holds is what every reply's task holds.
+        let error = match self.send(&message, request.link) {
+            Ok(Some(publishing)) => match publishing.await {
+                Ok(receipt) => return self.received(request, receipt),
+                Err(error) => SendError::Transport(error),
+            },
+            Ok(None) => return true,
+            Err(error) => error,
+        };
+        Box::pin(self.outcome_again(request, message, error)).await
+    }
+
+    async fn outcome_again(&self, request: &Answered, message: Box<Message>, mut error: SendError) -> bool {
+        /// How often it is tried again, after a pause that doubles from this one.
+        const TRIES: u32 = 5;
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-        let message = self.about(request, Body::Outcome(outcome));
         for attempt in 0..TRIES {
-            let error = match self.send(&message, request.link) {
-                Ok(Some(publishing)) => match publishing.await {
-                    Ok(Receipt::NoRoute) => {
-                        self.counters.replies_unroutable.add();
-                        tracing::debug!(to = %request.reply.to, "nobody waits for the outcome any more");
-                        return true;
-                    }
-                    Ok(Receipt::Stored | Receipt::Handed) => return true,
-                    Err(error) => SendError::Transport(error),
-                },
-                Ok(None) => return true,
-                Err(error) => error,
-            };
             tracing::warn!(%error, to = %request.reply.to, attempt, "an outcome could not be sent");
             match error {
                 SendError::Transport(_) => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,
                 SendError::Protocol(_) | SendError::Auth(_) => break,
             }
+            error = match self.send(&message, request.link) {
+                Ok(Some(publishing)) => match publishing.await {
+                    Ok(receipt) => return self.received(request, receipt),
+                    Err(error) => SendError::Transport(error),
+                },
+                Ok(None) => return true,
+                Err(error) => error,
+            };
         }
         self.counters.outcomes_unsent.add();
         false
+    }
+
+    fn received(&self, request: &Answered, receipt: Receipt) -> bool {
+        if receipt == Receipt::NoRoute {
+            self.counters.replies_unroutable.add();
+            tracing::debug!(to = %request.reply.to, "nobody waits for the outcome any more");
+        }
+        true
     }
 
     /// Whether one more answer to somebody unverified may go out now.

@@ -13,6 +13,8 @@ mod write;
 
 use serde_json::value::RawValue;
 
+use std::sync::{Arc, LazyLock};
+
 use crate::{
     message::{Body, Message},
     protocol::{Features, Protocol, ProtocolError, Refused, Replies, Role, Serials},
@@ -110,9 +112,11 @@ impl Protocol for Native {
             Body::Request(_) | Body::Status(_) | Body::Outcome(_) => Destination::Address(head.to.clone()),
         };
         let (is_request, is_event) = (matches!(body, Body::Request(_)), matches!(body, Body::Event(_)));
-        let properties = Properties { content_encoding: Some(Text::from_static("utf-8")), ..Properties::default() };
+        static PROPERTIES: LazyLock<Arc<Properties>> = LazyLock::new(|| {
+            Arc::new(Properties { content_encoding: Some(Text::from_static("utf-8")), ..Properties::default() })
+        });
         Ok(Some(Frame {
-            properties,
+            properties: Arc::clone(&PROPERTIES),
             // A reply is never too late: whoever waits decides.
             ttl: if is_request || is_event { head.ttl } else { None },
             mandatory: is_request,

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ pub struct DeadLetter {
     /// The payload.
     pub payload: Bytes,
     /// What travelled beside the payload.
-    pub properties: Properties,
+    pub properties: Arc<Properties>,
     /// It had been delivered before.
     pub redelivered: bool,
 }

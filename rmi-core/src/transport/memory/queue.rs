@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -15,7 +15,7 @@ pub(super) struct Stored {
     /// Its place in the mailbox: frames are delivered in this order.
     order: u64,
     pub(super) payload: Bytes,
-    pub(super) properties: Properties,
+    pub(super) properties: Arc<Properties>,
     /// The exchange and key of its topic; for an address the mailbox knows better.
     pub(super) topic: Option<(Text, Text)>,
     pub(super) expires: Option<Instant>,
@@ -31,7 +31,7 @@ impl Stored {
 
     /// How many bytes it counts for.
     pub(super) fn size(&self) -> usize {
-        let Properties { content_type, content_encoding, kind, reply_to, correlation_id, retain: _ } = &self.properties;
+        let Properties { content_type, content_encoding, kind, reply_to, correlation_id, retain: _ } = &*self.properties;
         [content_type, content_encoding, kind, reply_to, correlation_id]
             .into_iter()
             .flatten()
