@@ -185,12 +185,12 @@ impl Options {
                         skip_to_comma(input)?;
                     }
                 }
-                if !input.is_empty() {
-                    if let Err(error) = input.parse::<Token![,]>() {
-                        errors.push(error);
-                        skip_to_comma(input)?;
-                        let _: Option<Token![,]> = input.parse()?;
-                    }
+                if !input.is_empty()
+                    && let Err(error) = input.parse::<Token![,]>()
+                {
+                    errors.push(error);
+                    skip_to_comma(input)?;
+                    let _: Option<Token![,]> = input.parse()?;
                 }
             }
             Ok(())

@@ -1,7 +1,7 @@
 //! Methods and arguments that exist only on conditions, and lints that follow them.
 #![deny(warnings, clippy::all, clippy::pedantic, missing_docs, missing_debug_implementations, unreachable_pub)]
 #![allow(unexpected_cfgs)]
-#![allow(clippy::unwrap_used, clippy::missing_errors_doc)]
+#![allow(clippy::unwrap_used, clippy::missing_errors_doc, clippy::many_single_char_names)]
 
 use std::convert::Infallible;
 

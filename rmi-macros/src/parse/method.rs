@@ -37,7 +37,7 @@ pub(super) fn read(mut item: TraitItemFn, defaults: &Defaults, errors: &mut Erro
     }
     qualifiers(&item.sig, errors);
     receiver(&item.sig, errors);
-    let returns = returns(&item.sig, oneway, errors);
+    let returns = returns(&item.sig, oneway, defaults, errors);
     let arguments = arguments(&mut item.sig, defaults, errors);
 
     let method = Method {
@@ -110,7 +110,7 @@ fn receiver(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-fn returns(signature: &Signature, oneway: bool, errors: &mut Errors) -> Option<Type> {
+fn returns(signature: &Signature, oneway: bool, defaults: &Defaults, errors: &mut Errors) -> Option<Type> {
     match &signature.output {
         ReturnType::Type(arrow, ty) if oneway => {
             if !types::is_unit(ty) {
@@ -120,7 +120,7 @@ fn returns(signature: &Signature, oneway: bool, errors: &mut Errors) -> Option<T
         }
         ReturnType::Default if oneway => None,
         ReturnType::Type(_, ty) if !types::is_unit(ty) => {
-            types::result(ty, errors);
+            types::result(ty, &[&defaults.generics, &signature.generics], errors);
             Some((**ty).clone())
         }
         _ => {
@@ -135,8 +135,9 @@ fn returns(signature: &Signature, oneway: bool, errors: &mut Errors) -> Option<T
 }
 
 fn arguments(signature: &mut Signature, defaults: &Defaults, errors: &mut Errors) -> Vec<Argument> {
+    let generics = signature.generics.clone();
     let typed = signature.inputs.iter().cloned().filter_map(argument::typed);
-    let arguments: Vec<_> = typed.filter_map(|input| argument::read(input, defaults, errors)).collect();
+    let arguments: Vec<_> = typed.filter_map(|input| argument::read(input, defaults, &generics, errors)).collect();
     let mut context = None;
     let mut taken = Taken::default();
     for argument in &arguments {

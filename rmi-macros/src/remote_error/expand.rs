@@ -11,8 +11,8 @@ pub(super) fn expand(error: &Error) -> TokenStream {
     let ident = by_us(&error.ident);
     // What the type itself lacks is reported at its name.
     let span = ident.span().resolved_at(Span::mixed_site());
-    let writes = error.shapes.iter().map(|shape| write(shape));
-    let reads = error.shapes.iter().filter(|shape| shape.returns).map(|shape| read(shape));
+    let writes = error.shapes.iter().map(write);
+    let reads = error.shapes.iter().filter(|shape| shape.returns).map(read);
     let message = quote_spanned!(span=> let __message: &dyn __rmi::Display = self;);
     let implementation = quote_spanned! {span=>
         #[automatically_derived]
