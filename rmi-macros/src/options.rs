@@ -167,9 +167,9 @@ impl Options {
                     _ => errors.at(attr, format!("write options in parentheses; {} has {}", level.on, level.list())),
                 }
             } else if hides_ours(attr) {
-                errors.at(attr, "`#[remote(..)]` cannot depend on a `cfg`: put `#[cfg(..)]` on two variants of the item");
+                errors.at(attr, "options cannot depend on a condition: write the item twice, with `#[cfg(..)]` and options of its own each time");
             }
-            !is_ours(attr)
+            !addressed(attr)
         });
         options
     }
@@ -307,8 +307,10 @@ fn one(input: ParseStream<'_>) -> syn::Result<Given> {
         let list;
         syn::parenthesized!(list in input);
         Value::List(list.parse()?)
-    } else {
+    } else if input.is_empty() || input.peek(Token![,]) {
         Value::Alone
+    } else {
+        return Err(input.error(format!("options are written `{key}` or `{key} = value`, with commas between them")));
     };
     Ok(Given { key, value })
 }
@@ -328,8 +330,13 @@ fn ungroup(expr: &Expr) -> &Expr {
     }
 }
 
+/// Whether an attribute is for us, rightly or wrongly.
+pub(crate) fn addressed(attr: &Attribute) -> bool {
+    is_ours(attr) || hides_ours(attr)
+}
+
 /// Whether an attribute is `#[remote ..]`.
-pub(crate) fn is_ours(attr: &Attribute) -> bool {
+fn is_ours(attr: &Attribute) -> bool {
     attr.path().is_ident("remote")
 }
 

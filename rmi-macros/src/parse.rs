@@ -54,7 +54,7 @@ pub(crate) fn item(item: &TokenStream, errors: &mut Errors) -> Option<ItemTrait>
 
 /// The trait as it was written, without what is addressed to us.
 pub(crate) fn without_options(mut item: ItemTrait) -> ItemTrait {
-    let strip = |attrs: &mut Vec<Attribute>| attrs.retain(|attr| !options::is_ours(attr));
+    let strip = |attrs: &mut Vec<Attribute>| attrs.retain(|attr| !options::addressed(attr));
     for item in &mut item.items {
         match item {
             TraitItem::Fn(method) => {

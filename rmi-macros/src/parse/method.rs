@@ -36,7 +36,7 @@ pub(super) fn read(mut item: TraitItemFn, defaults: &Defaults, errors: &mut Erro
         errors.push(error);
     }
     qualifiers(&item.sig, errors);
-    receiver(&item.sig, errors);
+    receiver(&item.sig, defaults, errors);
     let returns = returns(&item.sig, oneway, defaults, errors);
     let arguments = arguments(&mut item.sig, defaults, errors);
 
@@ -88,15 +88,18 @@ fn qualifiers(signature: &Signature, errors: &mut Errors) {
     );
 }
 
-fn receiver(signature: &Signature, errors: &mut Errors) {
+fn receiver(signature: &Signature, defaults: &Defaults, errors: &mut Errors) {
     let Some(receiver) = signature.receiver() else {
         errors.at(&signature.ident, "a remote method is invoked on an instance: write `&self` as its first argument");
         return;
     };
-    let mut attrs = receiver.attrs.clone();
-    Options::take_from(&options::ARGUMENT, &mut attrs, errors).finish(errors);
+    for attr in receiver.attrs.iter().filter(|attr| options::addressed(attr)) {
+        errors.at(attr, "`&self` is not on the wire and has no options: remove them");
+    }
     match &receiver.kind {
         ReceiverKind::Reference(_, None, None) => {}
+        ReceiverKind::Reference(_, Some(lifetime), None)
+            if types::is_declared(lifetime, &[&defaults.generics, &signature.generics]) => {}
         ReceiverKind::Reference(_, _, Some(_)) => {
             errors.at(
                 receiver,
@@ -158,7 +161,7 @@ fn arguments(signature: &mut Signature, defaults: &Defaults, errors: &mut Errors
     }
     for input in &mut signature.inputs {
         if let syn::FnArg::Typed(input) = input {
-            input.attrs.retain(|attr| !options::is_ours(attr));
+            input.attrs.retain(|attr| !options::addressed(attr));
         }
     }
     arguments

@@ -25,7 +25,7 @@ const _: () = {
         },
         &[__rmi::Method::new("now", &[])],
     );
-    #[allow(dead_code)]
+    #[allow(dead_code, clippy::type_complexity)]
     impl ClockClient {
         /// Calls `Clock::now`.
         pub fn now(

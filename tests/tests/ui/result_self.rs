@@ -3,7 +3,7 @@ use rmi_core::remote;
 type Failure = std::convert::Infallible;
 
 #[remote]
-pub trait Dog {
+pub trait Dog: Sized {
     async fn puppy(&self) -> Result<Self, Failure>;
 }
 
