@@ -1,3 +1,4 @@
+#[allow(dead_code)]
 trait Clock: acme::bus::rmi::__private::Send + acme::bus::rmi::__private::Sync + 'static {
     fn now(
         &self,
