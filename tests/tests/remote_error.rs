@@ -59,6 +59,9 @@ enum DogError {
     #[error("unspeakable")]
     #[remote(skip)]
     Unspeakable(Teeth, String),
+    #[error("vanished")]
+    #[remote(skip)]
+    Vanished,
 }
 
 #[derive(Debug, PartialEq, thiserror::Error, rmi_core::RemoteError)]
@@ -217,6 +220,10 @@ fn what_cannot_come_back_goes_out() {
     assert_eq!(unspeakable.exval, "DogError.Unspeakable: unspeakable");
     assert_eq!(parts(&unspeakable).2, json!(["unspeakable"]), "its fields are skipped with it");
     assert!(read(&unspeakable).is_none());
+
+    let vanished = raise(&DogError::Vanished);
+    assert_eq!(vanished.xclass.as_deref(), Some("DogError.Vanished"));
+    assert!(read(&vanished).is_none());
 }
 
 #[test]
