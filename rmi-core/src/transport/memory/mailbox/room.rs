@@ -10,7 +10,7 @@ pub(super) struct Waiter {
     id: u64,
     size: usize,
     /// The frame, to be put into the mailbox by whoever makes room; none if the place is only to be reserved.
-    pub(super) frame: Option<Stored>,
+    pub(super) frame: Option<Box<Stored>>,
     /// Told `true` when there was room, `false` when the mailbox has gone.
     pub(super) granted: oneshot::Sender<bool>,
 }
@@ -74,7 +74,7 @@ impl Mailbox {
 
     /// Waits in line for room: for `frame`, or for a place of `size` bytes if there is none. If there is room after all, the ticket
     /// is granted at once.
-    pub(in super::super) fn line_up(self: &Arc<Self>, frame: Option<Stored>, size: usize) -> Ticket {
+    pub(in super::super) fn line_up(self: &Arc<Self>, frame: Option<Box<Stored>>, size: usize) -> Ticket {
         let (grant, granted) = oneshot::channel();
         let carries = frame.is_some();
         let mut after = After::default();
@@ -105,7 +105,7 @@ impl Ticket {
     }
 
     /// Gives up waiting. `false` if its turn had come already; then [`granted`](Self::granted) says at once what became of it.
-    pub(in super::super) fn withdraw(&mut self, frame: &mut Option<Stored>) -> bool {
+    pub(in super::super) fn withdraw(&mut self, frame: &mut Option<Box<Stored>>) -> bool {
         let mut after = After::default();
         let mut state = self.mailbox.lock();
         let Some(at) = state.blocked.iter().position(|waiter| waiter.id == self.id) else { return false };
@@ -133,7 +133,7 @@ impl Drop for Ticket {
 
 impl Permit {
     /// Puts a frame of the size that was asked for into the reserved place. `false` if the mailbox has gone meanwhile.
-    pub(in super::super) fn fill(mut self, stored: Stored) -> bool {
+    pub(in super::super) fn fill(mut self, stored: Box<Stored>) -> bool {
         let mut after = After::default();
         let mut state = self.mailbox.lock();
         self.filled = true;
