@@ -1,0 +1,122 @@
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use smallvec::SmallVec;
+
+use super::{
+    mailbox::{Mailbox, Place},
+    pattern::Pattern,
+};
+use crate::{address::Address, text::Text};
+
+/// Which mailboxes there are, and what reaches them.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    addresses: HashMap<Address, Arc<Mailbox>>,
+    exchanges: HashMap<Text, Exchange>,
+    len: usize,
+}
+
+/// The topic subscriptions of an exchange. Those without wildcards are looked up, the others are tried one by one.
+#[derive(Debug, Default)]
+struct Exchange {
+    exact: HashMap<Text, Vec<Arc<Mailbox>>>,
+    wild: Vec<Arc<Mailbox>>,
+}
+
+/// The mailboxes that a topic's frame goes to.
+pub(super) type Matching = SmallVec<[Arc<Mailbox>; 4]>;
+
+impl Registry {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn address(&self, address: &Address) -> Option<&Arc<Mailbox>> {
+        self.addresses.get(address)
+    }
+
+    /// The mailboxes whose pattern matches a key, by age.
+    pub(super) fn matching(&self, exchange: &Text, key: &Text) -> Matching {
+        let Some(exchange) = self.exchanges.get(exchange) else { return Matching::new() };
+        let exact = exchange.exact.get(key).into_iter().flatten();
+        let wild = exchange.wild.iter().filter(|mailbox| match &mailbox.place {
+            Place::Topic { pattern, .. } => pattern.matches(key),
+            Place::Address(_) => false,
+        });
+        let mut matching: Matching = exact.chain(wild).cloned().collect();
+        matching.sort_unstable_by_key(|mailbox| mailbox.id);
+        matching
+    }
+
+    /// The mailbox that the subscriptions to a pattern share.
+    pub(super) fn pool(&self, exchange: &Text, pattern: &Pattern) -> Option<&Arc<Mailbox>> {
+        let exchange = self.exchanges.get(exchange)?;
+        let same = |mailbox: &&Arc<Mailbox>| mailbox.pooled && mailbox.name() == pattern.text();
+        match pattern.is_exact() {
+            true => exchange.exact.get(pattern.text())?.iter().find(same),
+            false => exchange.wild.iter().find(same),
+        }
+    }
+
+    pub(super) fn insert(&mut self, mailbox: Arc<Mailbox>) {
+        self.len += 1;
+        match &mailbox.place {
+            Place::Address(address) => {
+                self.addresses.insert(Address::from(address.clone()), mailbox);
+            }
+            Place::Topic { exchange, pattern } => {
+                let exchange = self.exchanges.entry(exchange.clone()).or_default();
+                match pattern.is_exact() {
+                    true => exchange.exact.entry(pattern.text().clone()).or_default().push(mailbox),
+                    false => exchange.wild.push(mailbox),
+                }
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, mailbox: &Mailbox) {
+        let before = self.len;
+        match &mailbox.place {
+            Place::Address(address) => {
+                let address = Address::from(address.clone());
+                if self.addresses.get(&address).is_some_and(|found| found.id == mailbox.id) {
+                    self.addresses.remove(&address);
+                    self.len -= 1;
+                }
+            }
+            Place::Topic { exchange, pattern } => {
+                let Entry::Occupied(mut entry) = self.exchanges.entry(exchange.clone()) else { return };
+                let exchange = entry.get_mut();
+                if pattern.is_exact() {
+                    if let Entry::Occupied(mut key) = exchange.exact.entry(pattern.text().clone()) {
+                        self.len -= take_out(key.get_mut(), mailbox);
+                        if key.get().is_empty() {
+                            key.remove();
+                        }
+                    }
+                } else {
+                    self.len -= take_out(&mut exchange.wild, mailbox);
+                }
+                if exchange.exact.is_empty() && exchange.wild.is_empty() {
+                    entry.remove();
+                }
+            }
+        }
+        debug_assert_eq!(self.len + 1, before, "a mailbox is removed once");
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
+        let topics = self.exchanges.values().flat_map(|exchange| exchange.exact.values().flatten().chain(&exchange.wild));
+        self.addresses.values().chain(topics)
+    }
+}
+
+/// Says how many were taken out: one, or none.
+fn take_out(mailboxes: &mut Vec<Arc<Mailbox>>, mailbox: &Mailbox) -> usize {
+    let before = mailboxes.len();
+    mailboxes.retain(|other| other.id != mailbox.id);
+    before - mailboxes.len()
+}
