@@ -320,8 +320,7 @@ impl Plan {
             trace: trace::current().map(|parent| parent.child(binding.clock.id()).text().clone()),
         };
         let wants = Some(statuses.unwrap_or(wants));
-        let request =
-            Request { class: stub.class, method, version: stub.version, cntr: stub.cntr, args, wants, contract };
+        let request = Request { class: stub.class, method, version: stub.version, cntr: stub.cntr, args, wants, contract };
         Ok(Message { head, body: Body::Request(request) })
     }
 

@@ -141,7 +141,10 @@ struct Entry {
 
 #[derive(Debug)]
 enum State {
-    Running { job: Arc<Job>, attached: Vec<Attached> },
+    Running {
+        job: Arc<Job>,
+        attached: Vec<Attached>,
+    },
     Done(Outcome),
     /// It has run, and its outcome had to make room.
     Forgotten,

@@ -28,9 +28,7 @@ use crate::{
         shutdown::{Running, Stage},
     },
     lock::lock,
-    message::{
-        Abort, AbortReason, Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses,
-    },
+    message::{Abort, AbortReason, Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
     protocol::{Replies, Serials},
     seal::Principal,
     service::{BoxFuture, Invocation, Service},
@@ -206,9 +204,11 @@ impl Inbox {
             (None, _) | (_, true) => Statuses::NONE,
             (Some(_), false) => request.wants.unwrap_or(Statuses::ALL),
         };
-        let key = head.sn.as_ref().filter(|_| binding.features.serials != Serials::None).map(|sn| {
-            Key::new(sn, (binding.features.serials == Serials::PerLink).then_some(origin.link))
-        });
+        let key = head
+            .sn
+            .as_ref()
+            .filter(|_| binding.features.serials != Serials::None)
+            .map(|sn| Key::new(sn, (binding.features.serials == Serials::PerLink).then_some(origin.link)));
         let job = Arc::new(Job {
             sn: head.sn,
             principal,
@@ -224,13 +224,7 @@ impl Inbox {
         let mut asked = Some(Attached { reply: answered.as_ref().map(|a| a.reply.clone()), acker });
         let verdict = match &key {
             Some(key) => {
-                let candidate = Candidate {
-                    principal: &job.principal,
-                    key: key.clone(),
-                    digest,
-                    sent: head.sent,
-                    ttl: head.ttl,
-                };
+                let candidate = Candidate { principal: &job.principal, key: key.clone(), digest, sent: head.sent, ttl: head.ttl };
                 lock(&binding.window).admit(&candidate, binding.clock.now(), &job, &mut asked)
             }
             None if binding.authenticator().is_some_and(|a| a.demands().dated) => {

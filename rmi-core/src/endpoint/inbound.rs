@@ -234,11 +234,7 @@ fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> V
 }
 
 fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read {
-    let origin = Origin {
-        address: delivery.address(),
-        link: delivery.link,
-        redelivered: delivery.redelivered,
-    };
+    let origin = Origin { address: delivery.address(), link: delivery.link, redelivered: delivery.redelivered };
     let acker = std::mem::replace(&mut delivery.acker, Acker::settled());
     let peer = delivery.peer.take();
     let content = read_message(binding, at, delivery).map_err(|refused| {

@@ -190,9 +190,7 @@ impl PendingTable {
     /// where there is one link for all.
     pub(crate) fn lose(&self, link: Option<LinkId>) {
         let mut state = lock(&self.state);
-        let lost = |_: &Key, slot: &mut Slot| {
-            slot.progress >= Reached::Sent && (link.is_none() || slot.link == link)
-        };
+        let lost = |_: &Key, slot: &mut Slot| slot.progress >= Reached::Sent && (link.is_none() || slot.link == link);
         let lost: Vec<_> = state.slots.extract_if(lost).collect();
         drop(state);
         for (_, slot) in lost {

@@ -93,7 +93,10 @@ mod tests {
 
     /// Days of the whole calendar, at an hour that moves through the day, and the ends.
     fn moments() -> impl Iterator<Item = i64> {
-        (FIRST / DAY..=LAST / DAY).step_by(11).map(|day| day * DAY + (day * 7_919_117).rem_euclid(DAY)).chain([FIRST, -1, 0, 1, LAST])
+        (FIRST / DAY..=LAST / DAY)
+            .step_by(11)
+            .map(|day| day * DAY + (day * 7_919_117).rem_euclid(DAY))
+            .chain([FIRST, -1, 0, 1, LAST])
     }
 
     #[test]
