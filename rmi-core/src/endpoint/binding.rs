@@ -138,9 +138,9 @@ impl Binding {
         let links = lock(&self.links);
         match links.iter().find(|known| known.name.as_deref() == Some(address.as_str())) {
             Some(known) => Route::By(known.id),
-            // The other end of the only link is whoever we talk to, until it says its name.
+            // Where nobody says their name, the other end of the only link is whoever we talk to.
             None => match links.as_slice() {
-                [only] if only.name.is_none() => Route::By(only.id),
+                [only] if self.sessions.is_none() => Route::By(only.id),
                 _ => Route::Nowhere,
             },
         }
@@ -158,9 +158,9 @@ impl Binding {
     /// Whether an unsealed binding lets its callers reach a method.
     pub(crate) fn lets_in(&self, class: &str, method: &str) -> bool {
         match &self.trust.0 {
-            TrustKind::Insecure { only: Some(only) } => only.iter().any(|entry| {
-                entry.split_once('.').is_some_and(|(c, m)| c == class && (m == method || m == "*"))
-            }),
+            TrustKind::Insecure { only: Some(only) } => {
+                only.iter().any(|entry| entry.split_once('.').is_some_and(|(c, m)| c == class && (m == method || m == "*")))
+            }
             TrustKind::Insecure { only: None } | TrustKind::Sealed(_) => true,
         }
     }

@@ -10,11 +10,7 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{
-    context::Cancellation,
-    endpoint::dispatch::Core,
-    transport::TransportError,
-};
+use crate::{context::Cancellation, endpoint::dispatch::Core, transport::TransportError};
 
 /// How far an endpoint is on its way to its end.
 #[derive(Debug, Default)]
@@ -113,6 +109,11 @@ impl Core {
         };
         if left_behind > 0 {
             tracing::warn!(left_behind, ?grace, "handlers were still running when the grace was over");
+        }
+        for binding in &self.bindings {
+            if let Some(sessions) = &binding.sessions {
+                sessions.leave().await;
+            }
         }
         self.stage.close();
         let mut closed = Ok(());
