@@ -123,8 +123,8 @@ impl Inbox {
             may
         };
         let heard = key.is_some_and(|key| match reply {
-            Reply::Status(status) => binding.pending.status(&key, status, allowed),
-            Reply::Outcome(outcome) => binding.pending.outcome(&key, outcome, allowed),
+            Reply::Status(status) => binding.pending.status(&key, status, origin.link, allowed),
+            Reply::Outcome(outcome) => binding.pending.outcome(&key, outcome, origin.link, allowed),
         });
         if impostor {
             binding.counters.impostors.add();

@@ -52,7 +52,7 @@ struct Open {
 }
 
 enum Wanted {
-    Do(Action),
+    Do(Box<Action>),
     /// Everything before this has been done.
     Say(oneshot::Sender<()>),
 }
@@ -71,7 +71,7 @@ impl Open {
         for action in self.session.on(event, Moment::new(now(), clock)) {
             if let Action::Pass = action {
                 heard = Heard::Pass;
-            } else if self.wanted.try_send(Wanted::Do(action)).is_err() {
+            } else if self.wanted.try_send(Wanted::Do(Box::new(action))).is_err() {
                 return Heard::Overflow;
             }
         }
@@ -265,7 +265,7 @@ fn now() -> std::time::Instant {
 async fn perform_all(binding: Arc<Binding>, link: LinkId, mut wanted: mpsc::Receiver<Wanted>) {
     while let Some(wanted) = wanted.recv().await {
         match wanted {
-            Wanted::Do(action) => perform(&binding, link, action).await,
+            Wanted::Do(action) => perform(&binding, link, *action).await,
             Wanted::Say(done) => {
                 let _ = done.send(());
             }
