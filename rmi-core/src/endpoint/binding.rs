@@ -146,6 +146,11 @@ impl Binding {
         }
     }
 
+    /// Whether a link of a transport that has links is down: what was to take it has nowhere else to go.
+    fn is_gone(&self, link: LinkId) -> bool {
+        self.transport.capabilities().links && !lock(&self.links).iter().any(|known| known.id == link)
+    }
+
     /// Whether a sender may answer for an agent.
     pub(crate) fn may_answer(&self, sender: &Principal, agent: &Address) -> bool {
         match (self.authenticator(), sender.name()) {
@@ -253,6 +258,11 @@ impl Binding {
                         return true;
                     }
                     Ok(Receipt::Stored | Receipt::Handed) => return true,
+                    Err(error) if request.link.is_some_and(|link| self.is_gone(link)) => {
+                        self.counters.replies_unroutable.add();
+                        tracing::debug!(%error, to = %request.reply.to, "the link that the outcome was to take is gone");
+                        return true;
+                    }
                     Err(error) => SendError::Transport(error),
                 },
                 Ok(None) => return true,
