@@ -15,8 +15,9 @@ mod stub;
 
 use std::{
     fmt,
-    future::{IntoFuture, poll_fn},
+    future::{Future, IntoFuture, poll_fn},
     marker::PhantomData,
+    pin::Pin,
     sync::{Arc, PoisonError},
     task::Poll,
     time::Duration,
@@ -319,7 +320,15 @@ impl Plan {
             trace: trace::current().map(|parent| parent.child(binding.clock.id()).text().clone()),
         };
         let wants = Some(statuses.unwrap_or(wants));
-        let request = Request { class: stub.0.class.clone(), method, version: stub.0.version.clone(), cntr: stub.0.cntr.clone(), args, wants, contract };
+        let request = Request {
+            class: stub.0.class.clone(),
+            method,
+            version: stub.0.version.clone(),
+            cntr: stub.0.cntr.clone(),
+            args,
+            wants,
+            contract,
+        };
         Ok(Box::new(Message { head, body: Body::Request(request) }))
     }
 
@@ -397,6 +406,15 @@ fn unsayable<E>() -> CallError<E> {
     CallError::Encode("the binding's protocol has no requests".to_owned())
 }
 
+/// Waits for a step of sending, or until the call has ended without it: its time has run out, or its link is lost.
+async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| match step.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => waiting.poll_ended(cx).map(|()| None),
+    })
+    .await
+}
+
 /// A call that waits. Made before the request is sent, so that no reply comes too early.
 #[derive(Debug)]
 pub(crate) struct Sent {
@@ -415,25 +433,28 @@ impl Sent {
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
         {
             let role = Role::Call { address: &path.to, request };
-            let received = Box::pin(replies_at(core, binding, &role, &path.to)).await;
-            *replies = Some(received.map_err(CallError::Transport)?);
+            // Boxed: what it takes is not in the future of every call.
+            let mut subscribing = Box::pin(replies_at(core, binding, &role, &path.to));
+            match or_ended(waiting, subscribing.as_mut()).await {
+                Some(stop) => *replies = Some(stop.map_err(CallError::Transport)?),
+                None => return Ok(()),
+            }
         }
         let link = match binding.link_to(&message.head.to) {
             Route::Any => None,
             Route::By(link) => Some(link),
             Route::Nowhere => return Err(CallError::NoAgent(message.head.to)),
         };
+        if let Some(link) = link {
+            waiting.takes(link);
+        }
         let Some(mut publishing) = binding.send(&message, link)? else { return Err(unsayable()) };
-        let receipt = poll_fn(|cx| match publishing.as_mut().poll(cx) {
-            Poll::Ready(receipt) => Poll::Ready(Some(receipt)),
-            Poll::Pending => waiting.poll_ended(cx).map(|()| None),
-        })
-        .await;
+        let receipt = or_ended(waiting, publishing.as_mut()).await;
         match receipt {
             Some(Err(error)) => Err(CallError::Transport(error)),
             Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to)),
             Some(Ok(Receipt::Stored | Receipt::Handed)) => {
-                waiting.sent(link);
+                waiting.sent();
                 Ok(())
             }
             None => Ok(()),

@@ -11,7 +11,7 @@ use std::{fmt::Debug, time::Duration};
 pub use self::{
     depth::within_depth,
     envelope::Native,
-    session::{Action, LinkEvent, Session},
+    session::{Action, LinkEvent, Moment, Session},
 };
 use crate::{
     address::Address,

@@ -138,12 +138,17 @@ impl Binding {
         let links = lock(&self.links);
         match links.iter().find(|known| known.name.as_deref() == Some(address.as_str())) {
             Some(known) => Route::By(known.id),
-            // The other end of the only link is whoever we talk to, until it says its name.
+            // Where nobody says their name, the other end of the only link is whoever we talk to.
             None => match links.as_slice() {
-                [only] if only.name.is_none() => Route::By(only.id),
+                [only] if self.sessions.is_none() => Route::By(only.id),
                 _ => Route::Nowhere,
             },
         }
+    }
+
+    /// Whether a link of a transport that has links is down: what was to take it has nowhere else to go.
+    fn is_gone(&self, link: LinkId) -> bool {
+        self.transport.capabilities().links && !lock(&self.links).iter().any(|known| known.id == link)
     }
 
     /// Whether a sender may answer for an agent.
@@ -258,6 +263,11 @@ impl Binding {
         const TRIES: u32 = 5;
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
         for attempt in 0..TRIES {
+            if request.link.is_some_and(|link| self.is_gone(link)) {
+                self.counters.replies_unroutable.add();
+                tracing::debug!(%error, to = %request.reply.to, "the link that the outcome was to take is gone");
+                return true;
+            }
             tracing::warn!(%error, to = %request.reply.to, attempt, "an outcome could not be sent");
             match error {
                 SendError::Transport(_) => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,

@@ -29,11 +29,11 @@ use crate::{
     },
     lock::lock,
     message::{Abort, AbortReason, Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
-    protocol::{Replies, Serials},
+    protocol::{Refused, Replies, Serials},
     seal::Principal,
     service::{BoxFuture, Invocation, Service},
     trace::{self, TraceParent},
-    transport::{Acker, Disposition},
+    transport::{Acker, Disposition, LinkId},
 };
 
 /// What an endpoint is made of.
@@ -123,8 +123,8 @@ impl Inbox {
             may
         };
         let heard = key.is_some_and(|key| match reply {
-            Reply::Status(status) => binding.pending.status(&key, status, allowed),
-            Reply::Outcome(outcome) => binding.pending.outcome(&key, outcome, allowed),
+            Reply::Status(status) => binding.pending.status(&key, status, origin.link, allowed),
+            Reply::Outcome(outcome) => binding.pending.outcome(&key, outcome, origin.link, allowed),
         });
         if impostor {
             binding.counters.impostors.add();
@@ -139,14 +139,24 @@ impl Inbox {
         let Unreadable { refused, verified } = unreadable;
         let binding = &self.binding;
         acker.settle(Disposition::Discard);
-        if refused.close {
-            let (transport, link) = (Arc::clone(&binding.transport), origin.link);
-            tokio::spawn(async move {
-                if let Err(error) = transport.pause(link, None).await {
-                    tracing::debug!(%error, "a link could not be closed");
-                }
-            });
+        let (close, link) = (refused.close, origin.link);
+        let answer = self.answer_to(refused, verified, link);
+        if answer.is_none() && !close {
+            return None;
         }
+        Some(Box::pin(async move {
+            if let Some((to, rejection)) = answer {
+                binding.counters.rejected.add();
+                binding.outcome(&to, Outcome::Rejected(rejection)).await;
+            }
+            if close && let Err(error) = binding.transport.pause(link, None).await {
+                tracing::debug!(%error, link = link.0, "a link could not be closed");
+            }
+        }))
+    }
+
+    fn answer_to(&self, refused: Refused, verified: bool, link: LinkId) -> Option<(Answered, Rejection)> {
+        let binding = &self.binding;
         let answerable = refused.answer && binding.features.rejections;
         let mut head = refused.head.filter(|_| answerable)?;
         let reply = head.reply.take().filter(|path| binding.may_reply_to(&path.to))?;
@@ -159,11 +169,7 @@ impl Inbox {
             head.data = None;
             rejection = Rejection::new(rejection.code, "");
         }
-        let to = Answered { sn: head.sn, reply, data: head.data, link: Some(origin.link) };
-        binding.counters.rejected.add();
-        Some(Box::pin(async move {
-            binding.outcome(&to, Outcome::Rejected(rejection)).await;
-        }))
+        Some((Answered { sn: head.sn, reply, data: head.data, link: Some(link) }, rejection))
     }
 
     fn request(

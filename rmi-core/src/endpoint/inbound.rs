@@ -111,7 +111,8 @@ pub(crate) async fn receive(
         };
         if let (Next::Batch, Some(sessions)) = (&next, &binding.sessions) {
             for delivery in std::mem::take(&mut batch) {
-                if sessions.received(&delivery).await {
+                // What is too long is refused before anybody looks into it.
+                if delivery.payload.len() > binding.limits.payload || sessions.received(&delivery).await {
                     batch.push(delivery);
                 } else {
                     delivery.acker.settle(Disposition::Ack);
@@ -248,11 +249,7 @@ fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read
     Read { content, origin, acker, peer }
 }
 
-fn read_message(
-    binding: &Binding,
-    at: Option<&Address>,
-    mut delivery: Delivery,
-) -> Result<Content, Refused> {
+fn read_message(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Result<Content, Refused> {
     let refuse = |code, details: String| Refused::silently(Rejection::new(code, details));
     let limits = &binding.limits;
     if delivery.payload.len() > limits.payload {
