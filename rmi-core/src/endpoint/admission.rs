@@ -150,7 +150,7 @@ enum State {
     Forgotten,
 }
 
-/// How often one request may be asked for again while it runs.
+/// How many of those who asked again for what runs are kept until it ends.
 const ATTACHED: usize = 16;
 
 impl Window {
@@ -158,7 +158,8 @@ impl Window {
         Window { lanes: HashMap::new(), size, fresh, floor: Timestamp::MIN, turn: 0 }
     }
 
-    /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request.
+    /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request; what
+    /// is there then is one that was attached before, is kept no longer, and is to be acknowledged.
     pub(crate) fn admit(
         &mut self,
         candidate: &Candidate<'_>,
@@ -258,13 +259,13 @@ impl Entry {
 
     fn again(&mut self, asked: &mut Option<Attached>) -> Verdict {
         match &mut self.state {
-            State::Running { attached, .. } if attached.len() < ATTACHED => {
+            State::Running { attached, .. } => {
                 attached.extend(asked.take());
+                // The newest are kept: after a link loss they are what the bus still holds.
+                if attached.len() > ATTACHED {
+                    *asked = Some(attached.remove(0));
+                }
                 Verdict::Attached
-            }
-            State::Running { .. } => {
-                let details = "it is running, and too many wait for it already";
-                Verdict::Rejected(Rejection::new(RejectionCode::Busy, details))
             }
             State::Done(outcome) => Verdict::Done(outcome.clone()),
             State::Forgotten => {

@@ -236,6 +236,7 @@ impl Inbox {
         match verdict {
             Verdict::New => {}
             Verdict::Attached => {
+                acker.settle(Disposition::Ack);
                 binding.counters.attached.add();
                 return None;
             }
