@@ -56,6 +56,8 @@ const PRINCIPALS: usize = 4096;
 pub(crate) struct Key {
     serial: Serial,
     link: Option<LinkId>,
+    /// The digest of the text, of an unsealed request whose number another one had that still ran.
+    text: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +68,7 @@ enum Serial {
 
 impl Key {
     pub(crate) fn new(sn: &Sn, link: Option<LinkId>) -> Self {
-        Key { serial: uuid_of(sn).map_or_else(|| Serial::Text(sn.as_str().into()), Serial::Uuid), link }
+        Key { serial: uuid_of(sn).map_or_else(|| Serial::Text(sn.as_str().into()), Serial::Uuid), link, text: None }
     }
 }
 
@@ -80,7 +82,8 @@ pub(crate) fn uuid_of(sn: &Sn) -> Option<u128> {
 /// A request as the window sees it.
 pub(crate) struct Candidate<'a> {
     pub(crate) principal: &'a Principal,
-    pub(crate) key: Key,
+    /// What it is remembered under, when it is admitted.
+    pub(crate) key: &'a mut Key,
     pub(crate) digest: u64,
     pub(crate) sent: Option<Timestamp>,
     pub(crate) ttl: Option<Duration>,
@@ -162,7 +165,7 @@ impl Window {
     /// is there then is one that was attached before, is kept no longer, and is to be acknowledged.
     pub(crate) fn admit(
         &mut self,
-        candidate: &Candidate<'_>,
+        candidate: &mut Candidate<'_>,
         now: Timestamp,
         job: &Arc<Job>,
         asked: &mut Option<Attached>,
@@ -172,16 +175,21 @@ impl Window {
         let (sealed, size, floor) = (self.fresh, self.size, self.floor);
         let lane = self.lane(candidate.principal);
         lane.used = turn;
-        if let Some(entry) = lane.entries.get_mut(&candidate.key) {
+        if let Some(entry) = lane.entries.get_mut(candidate.key) {
             if entry.digest == candidate.digest {
                 return entry.again(asked);
             }
             if sealed.is_some() {
                 return Verdict::Rejected(Rejection::new(RejectionCode::Reused, ""));
             }
-            if let State::Running { .. } = entry.state {
-                let details = "the request that has it is still running";
-                return Verdict::Rejected(Rejection::new(RejectionCode::Reused, details));
+            // Unsealed, it is another's or a new one. What runs keeps the number; the other is told from it by its text.
+            let taken = matches!(entry.state, State::Running { .. });
+            let by_text = Key { text: Some(candidate.digest), ..candidate.key.clone() };
+            if let Some(entry) = lane.entries.get_mut(&by_text) {
+                return entry.again(asked);
+            }
+            if taken {
+                *candidate.key = by_text;
             }
         }
         if let Some(limits) = sealed

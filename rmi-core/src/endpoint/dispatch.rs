@@ -204,7 +204,7 @@ impl Inbox {
             (None, _) | (_, true) => Statuses::NONE,
             (Some(_), false) => request.wants.unwrap_or(Statuses::ALL),
         };
-        let key = head
+        let mut key = head
             .sn
             .as_ref()
             .filter(|_| binding.features.serials != Serials::None)
@@ -222,10 +222,10 @@ impl Inbox {
             endpoint: core.weak.clone(),
         });
         let mut asked = Some(Attached { reply: answered.as_ref().map(|a| a.reply.clone()), acker });
-        let verdict = match &key {
+        let verdict = match &mut key {
             Some(key) => {
-                let candidate = Candidate { principal: &job.principal, key: key.clone(), digest, sent: head.sent, ttl: head.ttl };
-                lock(&binding.window).admit(&candidate, binding.clock.now(), &job, &mut asked)
+                let mut candidate = Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl };
+                lock(&binding.window).admit(&mut candidate, binding.clock.now(), &job, &mut asked)
             }
             None if binding.authenticator().is_some_and(|a| a.demands().dated) => {
                 Verdict::Rejected(Rejection::new(RejectionCode::Stale, "it has no serial number"))
