@@ -485,15 +485,24 @@ async fn conclude(
         attached.into_iter().for_each(|again| again.acker.settle(Disposition::Ack));
         return;
     };
+    if attached.is_empty() {
+        if binding.outcome(&to, outcome).await {
+            acker.settle(Disposition::Ack);
+        }
+        return;
+    }
+    // One of those attached may be what the bus holds now: none is acknowledged before its own address has been told.
+    let told = binding.outcome(&to, outcome.clone()).await;
+    if told {
+        acker.settle(Disposition::Ack);
+    }
     for Attached { reply, acker } in attached {
         let again = Answered { reply: reply.unwrap_or_else(|| to.reply.clone()), ..to.clone() };
         let elsewhere = again.reply != to.reply;
-        if !elsewhere || binding.outcome(&again, outcome.clone()).await {
+        let told = if elsewhere { binding.outcome(&again, outcome.clone()).await } else { told };
+        if told {
             acker.settle(Disposition::Ack);
         }
-    }
-    if binding.outcome(&to, outcome).await {
-        acker.settle(Disposition::Ack);
     }
 }
 
