@@ -404,9 +404,22 @@ impl Work {
                     span.record("trace_id", trace.trace_id());
                 }
                 let handler = handle(&binding, &service, call, answered.as_ref(), wants, method.context);
-                match trace {
-                    None => handler.instrument(span).await,
-                    Some(trace) => trace::scope(trace, handler.instrument(span)).await,
+                let mut handler = pin!(async {
+                    match trace {
+                        None => handler.instrument(span).await,
+                        Some(trace) => trace::scope(trace, handler.instrument(span)).await,
+                    }
+                });
+                let mut abandoned = pin!(core.stage.abandoned());
+                let ended = poll_fn(|cx| match handler.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                    Poll::Pending => abandoned.as_mut().poll(cx).map(|()| None),
+                })
+                .await;
+                match ended {
+                    Some(outcome) => outcome,
+                    // The endpoint is gone, and the handler with it: the bus gives the request to another.
+                    None => return,
                 }
             }
         };
