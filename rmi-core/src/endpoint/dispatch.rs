@@ -212,7 +212,7 @@ impl Inbox {
         let job = Arc::new(Job {
             sn: head.sn,
             principal,
-            deadline: head.ttl.map(|ttl| Instant::now() + ttl),
+            deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
             data: head.data,
             trace: head.trace,
             attempt: 1,
