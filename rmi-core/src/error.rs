@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use crate::{
     address::Address,
     json::JsonError,
-    message::{Abort, Exception, Rejection},
+    message::{Abort, Exception, Rejection, RejectionCode},
     transport::{TransportError, TransportErrorKind},
 };
 
@@ -57,7 +57,7 @@ pub enum CallError<E> {
     /// The method raised something that its contract does not name.
     #[error("the method raised {0}")]
     Exception(Exception),
-    /// The method never ran.
+    /// The method never ran; unless the code is [`RejectionCode::Stale`], which does not say that it had not run before.
     #[error("the request was rejected: {0}")]
     Rejected(Rejection),
     /// Nobody listens at the address.
@@ -136,6 +136,8 @@ impl<E> CallError<E> {
     #[must_use]
     pub fn fate(&self) -> Fate {
         match self {
+            // The agent no longer knows: it may be the replay of a request that has run.
+            CallError::Rejected(rejection) if rejection.code == RejectionCode::Stale => Fate::MayHaveRun,
             CallError::Rejected(_) | CallError::NoAgent(_) | CallError::Cancelled | CallError::Encode(_) => Fate::NeverRan,
             CallError::Transport(e) => match e.kind {
                 TransportErrorKind::Closed

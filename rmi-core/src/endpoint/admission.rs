@@ -1,10 +1,6 @@
 //! Duplicates and replays are one look-up: what a principal has asked for before, and how it ended.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     context::Job,
@@ -12,6 +8,7 @@ use crate::{
     message::{Outcome, Rejection, RejectionCode, ReplyPath, Sn},
     protocol::Limits,
     seal::Principal,
+    table::Table,
     time::Timestamp,
     transport::{Acker, LinkId},
 };
@@ -58,6 +55,8 @@ const PRINCIPALS: usize = 4096;
 pub(crate) struct Key {
     serial: Serial,
     link: Option<LinkId>,
+    /// The digest of the text, of an unsealed request whose number another one had that still ran.
+    text: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +67,7 @@ enum Serial {
 
 impl Key {
     pub(crate) fn new(sn: &Sn, link: Option<LinkId>) -> Self {
-        Key { serial: uuid_of(sn).map_or_else(|| Serial::Text(sn.as_str().into()), Serial::Uuid), link }
+        Key { serial: uuid_of(sn).map_or_else(|| Serial::Text(sn.as_str().into()), Serial::Uuid), link, text: None }
     }
 }
 
@@ -82,7 +81,8 @@ pub(crate) fn uuid_of(sn: &Sn) -> Option<u128> {
 /// A request as the window sees it.
 pub(crate) struct Candidate<'a> {
     pub(crate) principal: &'a Principal,
-    pub(crate) key: Key,
+    /// What it is remembered under, when it is admitted.
+    pub(crate) key: &'a mut Key,
     pub(crate) digest: u64,
     pub(crate) sent: Option<Timestamp>,
     pub(crate) ttl: Option<Duration>,
@@ -111,7 +111,7 @@ pub(crate) struct Attached {
 /// What one binding has been asked for.
 #[derive(Debug)]
 pub(crate) struct Window {
-    lanes: HashMap<Principal, Lane>,
+    lanes: Table<Principal, Lane>,
     size: WindowSize,
     /// Set on sealed bindings: dates are demanded and checked.
     fresh: Option<Limits>,
@@ -122,7 +122,7 @@ pub(crate) struct Window {
 
 #[derive(Debug)]
 struct Lane {
-    entries: HashMap<Key, Entry>,
+    entries: Table<Key, Entry>,
     /// Every entry, oldest first.
     order: VecDeque<Key>,
     /// The entries whose outcome weighs something, oldest first.
@@ -190,18 +190,19 @@ impl Kept {
     }
 }
 
-/// How often one request may be asked for again while it runs.
+/// How many of those who asked again for what runs are kept until it ends.
 const ATTACHED: usize = 16;
 
 impl Window {
     pub(crate) fn new(size: WindowSize, fresh: Option<Limits>) -> Self {
-        Window { lanes: HashMap::new(), size, fresh, floor: Timestamp::MIN, turn: 0 }
+        Window { lanes: Table::default(), size, fresh, floor: Timestamp::MIN, turn: 0 }
     }
 
-    /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request.
+    /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request; what
+    /// is there then is one that was attached before, is kept no longer, and is to be acknowledged.
     pub(crate) fn admit(
         &mut self,
-        candidate: &Candidate<'_>,
+        candidate: &mut Candidate<'_>,
         now: Timestamp,
         job: &Arc<Job>,
         asked: &mut Option<Attached>,
@@ -211,16 +212,21 @@ impl Window {
         let (sealed, size, floor) = (self.fresh, self.size, self.floor);
         let lane = self.lane(candidate.principal);
         lane.used = turn;
-        if let Some(entry) = lane.entries.get_mut(&candidate.key) {
+        if let Some(entry) = lane.entries.get_mut(candidate.key) {
             if entry.digest == candidate.digest {
                 return entry.again(asked);
             }
             if sealed.is_some() {
                 return Verdict::Rejected(Rejection::new(RejectionCode::Reused, ""));
             }
-            if let State::Running { .. } = entry.state {
-                let details = "the request that has it is still running";
-                return Verdict::Rejected(Rejection::new(RejectionCode::Reused, details));
+            // Unsealed, it is another's or a new one. What runs keeps the number; the other is told from it by its text.
+            let taken = matches!(entry.state, State::Running { .. });
+            let by_text = Key { text: Some(candidate.digest), ..candidate.key.clone() };
+            if let Some(entry) = lane.entries.get_mut(&by_text) {
+                return entry.again(asked);
+            }
+            if taken {
+                *candidate.key = by_text;
             }
         }
         if let Some(limits) = sealed
@@ -282,7 +288,7 @@ impl Window {
             }
         }
         self.lanes.entry(principal.clone()).or_insert_with(|| Lane {
-            entries: HashMap::new(),
+            entries: Table::default(),
             order: VecDeque::new(),
             kept: VecDeque::new(),
             bytes: 0,
@@ -302,13 +308,13 @@ impl Entry {
 
     fn again(&mut self, asked: &mut Option<Attached>) -> Verdict {
         match &mut self.state {
-            State::Running { attached, .. } if attached.len() < ATTACHED => {
+            State::Running { attached, .. } => {
                 attached.extend(asked.take());
+                // The newest are kept: after a link loss they are what the bus still holds.
+                if attached.len() > ATTACHED {
+                    *asked = Some(attached.remove(0));
+                }
                 Verdict::Attached
-            }
-            State::Running { .. } => {
-                let details = "it is running, and too many wait for it already";
-                Verdict::Rejected(Rejection::new(RejectionCode::Busy, details))
             }
             State::Done(kept) => Verdict::Done(kept.outcome()),
             State::Forgotten => {

@@ -1,7 +1,7 @@
 //! A protocol, a transport and a trust, opened for one endpoint.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{Arc, Mutex, RwLock},
 };
 
@@ -14,13 +14,14 @@ use crate::{
         sessions::Sessions,
     },
     lock::lock,
-    message::{Body, Head, Message, Outcome, ReplyPath, Sn, Status},
+    message::{Abort, Body, Exception, Head, Message, Outcome, Rejection, ReplyPath, Sn, Status},
     protocol::{Features, Limits, Protocol, ProtocolError},
     seal::{AuthError, Authenticator, Principal, Trust, TrustKind, wrap},
     service::BoxFuture,
+    table::Seeded,
     text::Text,
     time::Clock,
-    transport::{LinkId, Receipt, Transport, TransportError},
+    transport::{LinkId, Receipt, Transport, TransportError, TransportErrorKind},
 };
 
 /// A protocol, a transport and a trust, opened for one endpoint.
@@ -47,7 +48,7 @@ pub(crate) struct Binding {
     pub(crate) links: Mutex<Vec<KnownLink>>,
     /// The sessions of a protocol that talks about its links.
     pub(crate) sessions: Option<Sessions>,
-    hasher: RandomState,
+    hasher: Seeded,
     rejections: Mutex<Allowance>,
 }
 
@@ -84,6 +85,29 @@ impl std::fmt::Display for SendError {
     }
 }
 
+impl SendError {
+    /// Whether the message itself is what cannot be sent.
+    fn is_final(&self) -> bool {
+        match self {
+            SendError::Protocol(_) => true,
+            SendError::Auth(_) => false,
+            SendError::Transport(e) => e.kind == TransportErrorKind::Refused,
+        }
+    }
+}
+
+/// What is said in place of an outcome that cannot be: as little as tells whether the method ran.
+fn in_place_of(outcome: &Outcome, error: &SendError) -> Outcome {
+    match outcome {
+        Outcome::Result(_) | Outcome::Exception(_) => {
+            let message = format!("the method has ended, and its outcome cannot be sent: {error}");
+            Exception::new("builtins", "ValueError", message).into()
+        }
+        Outcome::Rejected(rejection) => Rejection::new(rejection.code.clone(), "").into(),
+        Outcome::Aborted(abort) => Abort::new(abort.reason, "").into(),
+    }
+}
+
 /// What a binding is opened with.
 pub(crate) struct Opening {
     pub(crate) index: usize,
@@ -117,7 +141,7 @@ impl Binding {
             reply_exchanges: opening.reply_exchanges,
             links: Mutex::default(),
             sessions,
-            hasher: RandomState::new(),
+            hasher: Seeded::default(),
             rejections: Mutex::default(),
         }
     }
@@ -243,7 +267,8 @@ impl Binding {
         }
     }
 
-    /// Sends an outcome, several times if need be. False when it could not be sent: the bus still has the request then.
+    /// Sends an outcome, several times if need be; if it can never be sent, another one that says so. False when that may be done
+    /// later: the bus still has the request then.
     pub(crate) async fn outcome(&self, request: &Answered, outcome: Outcome) -> bool {
         let message = Box::new(self.about(request, Body::Outcome(outcome)));
         // The first try is the one that counts: what it holds is what every reply's task holds.
@@ -258,10 +283,11 @@ impl Binding {
         Box::pin(self.outcome_again(request, message, error)).await
     }
 
-    async fn outcome_again(&self, request: &Answered, message: Box<Message>, mut error: SendError) -> bool {
+    async fn outcome_again(&self, request: &Answered, mut message: Box<Message>, mut error: SendError) -> bool {
         /// How often it is tried again, after a pause that doubles from this one.
         const TRIES: u32 = 5;
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+        let mut replaced = false;
         for attempt in 0..TRIES {
             if request.link.is_some_and(|link| self.is_gone(link)) {
                 self.counters.replies_unroutable.add();
@@ -269,9 +295,18 @@ impl Binding {
                 return true;
             }
             tracing::warn!(%error, to = %request.reply.to, attempt, "an outcome could not be sent");
-            match error {
-                SendError::Transport(_) => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,
-                SendError::Protocol(_) | SendError::Auth(_) => break,
+            match (&error, &message.body) {
+                (error, Body::Outcome(outcome)) if error.is_final() && !replaced => {
+                    message.body = Body::Outcome(in_place_of(outcome, error));
+                    replaced = true;
+                }
+                // Nobody can ever be told at this address.
+                (error, _) if error.is_final() => {
+                    self.counters.outcomes_unsent.add();
+                    return true;
+                }
+                (SendError::Transport(e), _) if e.kind == TransportErrorKind::Closed => break,
+                _ => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,
             }
             error = match self.send(&message, request.link) {
                 Ok(Some(publishing)) => match publishing.await {

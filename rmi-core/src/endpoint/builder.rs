@@ -1,5 +1,4 @@
 use std::{
-    collections::HashMap,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -22,6 +21,7 @@ use crate::{
     protocol::{Limits, Protocol, Replies, Role},
     seal::{Trust, TrustKind},
     service::Service,
+    table::Table,
     time::{Clock, SystemClock},
     transport::{Transport, TransportError},
 };
@@ -136,7 +136,7 @@ impl Builder {
         if self.bindings.is_empty() {
             return Err(BuildError::NoBinding(self.name));
         }
-        let mut services: HashMap<&'static str, Served> = HashMap::new();
+        let mut services: Table<&'static str, Served> = Table::default();
         for service in self.services {
             let contract = service.contract();
             if services.insert(contract.name, Served::new(service, None)).is_some() {

@@ -1,7 +1,6 @@
 //! From a request to its outcome.
 
 use std::{
-    collections::HashMap,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -32,6 +31,7 @@ use crate::{
     protocol::{Refused, Replies, Serials},
     seal::Principal,
     service::{BoxFuture, Invocation, Service},
+    table::Table,
     trace::{self, TraceParent},
     transport::{Acker, Disposition, LinkId},
 };
@@ -40,7 +40,7 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) name: Address,
     pub(crate) bindings: Vec<Arc<Binding>>,
-    pub(crate) services: HashMap<&'static str, Served>,
+    pub(crate) services: Table<&'static str, Served>,
     /// How many handlers run at a time.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) running: Running,
@@ -52,14 +52,14 @@ pub(crate) struct Core {
 /// A contract that is served.
 pub(crate) struct Served {
     pub(crate) service: Arc<dyn Service>,
-    pub(crate) methods: HashMap<&'static str, usize>,
+    pub(crate) methods: Table<&'static str, usize>,
     /// A small lane of its own: it is reached even when every other handler is busy.
     pub(crate) lane: Option<Arc<Semaphore>>,
 }
 
 impl Served {
     pub(crate) fn new(service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>) -> Self {
-        let mut methods = HashMap::new();
+        let mut methods = Table::default();
         for (index, method) in service.contract().methods.iter().enumerate() {
             for name in std::iter::once(&method.name).chain(method.aliases) {
                 methods.entry(*name).or_insert(index);
@@ -210,7 +210,7 @@ impl Inbox {
             (None, _) | (_, true) => Statuses::NONE,
             (Some(_), false) => request.wants.unwrap_or(Statuses::ALL),
         };
-        let key = head
+        let mut key = head
             .sn
             .as_ref()
             .filter(|_| binding.features.serials != Serials::None)
@@ -218,7 +218,7 @@ impl Inbox {
         let job = Arc::new(Job {
             sn: head.sn,
             principal,
-            deadline: head.ttl.map(|ttl| Instant::now() + ttl),
+            deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
             data: head.data,
             trace: head.trace,
             attempt: 1,
@@ -228,10 +228,10 @@ impl Inbox {
             endpoint: core.weak.clone(),
         });
         let mut asked = Some(Attached { reply: answered.as_ref().map(|a| a.reply.clone()), acker });
-        let verdict = match &key {
+        let verdict = match &mut key {
             Some(key) => {
-                let candidate = Candidate { principal: &job.principal, key: key.clone(), digest, sent: head.sent, ttl: head.ttl };
-                lock(&binding.window).admit(&candidate, binding.clock.now(), &job, &mut asked)
+                let mut candidate = Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl };
+                lock(&binding.window).admit(&mut candidate, binding.clock.now(), &job, &mut asked)
             }
             None if binding.authenticator().is_some_and(|a| a.demands().dated) => {
                 Verdict::Rejected(Rejection::new(RejectionCode::Stale, "it has no serial number"))
@@ -242,6 +242,7 @@ impl Inbox {
         match verdict {
             Verdict::New => {}
             Verdict::Attached => {
+                acker.settle(Disposition::Ack);
                 binding.counters.attached.add();
                 return None;
             }
@@ -278,15 +279,17 @@ impl Inbox {
         };
         let lane = served.lane.as_ref().unwrap_or(&core.permits);
         let permit = Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane));
-        if method.inline && permit.is_ok() {
-            let mut run = Box::pin(work.run(call, permit));
+        let permitted = permit.is_ok();
+        // Boxed here, because spawning moves what it is given several times.
+        let mut run = Box::pin(work.run(call, permit));
+        if method.inline && permitted {
             let mut cx = task::Context::from_waker(task::Waker::noop());
             // Polled once where it was received; if it is not ready at once it moves to a task of its own.
             if run.as_mut().poll(&mut cx).is_pending() {
                 tokio::spawn(run);
             }
         } else {
-            tokio::spawn(work.run(call, permit));
+            tokio::spawn(run);
         }
         None
     }
@@ -366,7 +369,19 @@ impl Work {
                 if self.wants.started {
                     Box::pin(self.status(Status::Started)).await;
                 }
-                self.handler(call).await
+                let mut handler = self.handler(call);
+                let mut abandoned = pin!(self.core.stage.abandoned());
+                let ended = poll_fn(|cx| match handler.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                    Poll::Pending => abandoned.as_mut().poll(cx).map(|()| None),
+                })
+                .await;
+                drop(handler);
+                match ended {
+                    Some(outcome) => outcome,
+                    // The endpoint is gone, and the handler with it: the bus gives the request to another.
+                    None => return,
+                }
             }
         };
         drop(permit);
@@ -510,20 +525,27 @@ impl Work {
             attached.into_iter().for_each(|again| again.acker.settle(Disposition::Ack));
             return;
         };
-        if !attached.is_empty() {
-            Box::pin(tell(binding, to, attached, &outcome)).await;
+        if attached.is_empty() {
+            if binding.outcome(to, outcome).await {
+                self.acker.settle(Disposition::Ack);
+            }
+            return;
         }
-        if binding.outcome(to, outcome).await {
+        let told = binding.outcome(to, outcome.clone()).await;
+        if told {
             self.acker.settle(Disposition::Ack);
         }
+        Box::pin(tell(binding, to, told, attached, outcome)).await;
     }
 }
 
-/// Tells those who asked again while it ran.
-async fn tell(binding: &Binding, first: &Answered, attached: Vec<Attached>, outcome: &Outcome) {
+/// Tells those who asked again while it ran. One of them may be what the bus holds now: none is acknowledged before its own address
+/// has been told.
+async fn tell(binding: &Binding, first: &Answered, told: bool, attached: Vec<Attached>, outcome: Outcome) {
     for Attached { reply, acker } in attached {
         let again = Answered { reply: reply.unwrap_or_else(|| first.reply.clone()), ..first.clone() };
-        let told = again.reply == first.reply || binding.outcome(&again, outcome.clone()).await;
+        let elsewhere = again.reply != first.reply;
+        let told = if elsewhere { binding.outcome(&again, outcome.clone()).await } else { told };
         if told {
             acker.settle(Disposition::Ack);
         }

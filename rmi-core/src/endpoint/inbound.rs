@@ -72,14 +72,15 @@ enum Next {
     End,
 }
 
-/// Receives from one subscription until it ends or `stop` says so, keeping its order.
+/// Receives from one subscription until it ends or `stop` says so, keeping its order. Gives the subscription back: what was
+/// taken from it can be settled as long as it is kept.
 pub(crate) async fn receive(
     binding: Arc<Binding>,
     mut deliveries: Box<dyn Deliveries>,
     at: Option<Address>,
     receiver: impl Receiver,
     stop: impl Future<Output = ()> + Send,
-) {
+) -> Box<dyn Deliveries> {
     let mut stop = pin!(stop);
     let mut batch = Vec::with_capacity(BATCH);
     let mut verifying: VecDeque<JoinHandle<Vec<Opened>>> = VecDeque::new();
@@ -166,6 +167,7 @@ pub(crate) async fn receive(
     for delivery in batch {
         delivery.acker.settle(Disposition::Release);
     }
+    deliveries
 }
 
 /// What was read: boxed once, because it goes from hand to hand.

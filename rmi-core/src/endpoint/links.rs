@@ -33,8 +33,14 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
         let deliveries = binding.transport.subscribe(subscription).await?;
         let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
         let core = Arc::clone(core);
-        let stop = async move { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
-        tokio::spawn(receive(Arc::clone(binding), deliveries, at, inbox, stop));
+        let binding = Arc::clone(binding);
+        tokio::spawn(async move {
+            let stop = async { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
+            let deliveries = receive(binding, deliveries, at, inbox, stop).await;
+            // Without its subscription the bus would give to others what handlers are still busy with.
+            core.stage.closed().await;
+            drop(deliveries);
+        });
     }
     Ok(())
 }

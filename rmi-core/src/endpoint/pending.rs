@@ -1,7 +1,7 @@
 //! Calls that wait for their outcome. One table, one lock, one task that watches the clock.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -17,6 +17,7 @@ use crate::{
     error::Phase,
     lock::lock,
     message::{Outcome, Status},
+    table::Table,
     transport::{Answering, LinkId},
 };
 
@@ -55,7 +56,7 @@ pub(crate) struct PendingTable {
 
 #[derive(Debug, Default)]
 struct State {
-    slots: HashMap<Key, Slot>,
+    slots: Table<Key, Slot>,
     /// When the sweeper looks next.
     wake: Option<Instant>,
     closed: bool,
@@ -91,12 +92,12 @@ impl Slot {
     /// The next moment at which the call is too late, what for, and how long that was.
     fn deadline(&self) -> (Instant, Phase, Duration) {
         let total = if self.progress == Reached::Begun { Phase::Send } else { Phase::Total };
-        let mut next = (self.began + self.times.total, total, self.times.total);
+        let mut next = (after(self.began, self.times.total), total, self.times.total);
         let mut earlier = |from: Instant, limit: Option<Duration>, phase| {
             if let Some(limit) = limit
-                && from + limit < next.0
+                && after(from, limit) < next.0
             {
-                next = (from + limit, phase, limit);
+                next = (after(from, limit), phase, limit);
             }
         };
         if self.progress < Reached::Accepted {
@@ -108,6 +109,12 @@ impl Slot {
         earlier(self.heard, self.times.idle, Phase::Idle);
         next
     }
+}
+
+/// What is beyond the clock's range is so far away that it does not matter how far.
+fn after(from: Instant, time: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+    from.checked_add(time).unwrap_or_else(|| from + FAR)
 }
 
 impl PendingTable {

@@ -17,6 +17,7 @@ use crate::{context::Cancellation, endpoint::dispatch::Core, transport::Transpor
 pub(crate) struct Stage {
     stopping: Cancellation,
     closed: Cancellation,
+    abandoned: Cancellation,
 }
 
 impl Stage {
@@ -32,6 +33,11 @@ impl Stage {
     /// Waits until nothing is received any more.
     pub(crate) async fn closed(&self) {
         self.closed.wait().await;
+    }
+
+    /// Waits until the endpoint has been dropped.
+    pub(crate) async fn abandoned(&self) {
+        self.abandoned.wait().await;
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -124,9 +130,10 @@ impl Core {
         closed.map(|()| Drained { left_behind })
     }
 
-    /// Stops at once: nothing is waited for.
+    /// Stops at once: nothing is waited for, and handlers are dropped where they are.
     pub(crate) fn abandon(&self) {
         self.stage.close();
+        self.stage.abandoned.set();
         for binding in &self.bindings {
             binding.pending.close();
         }
