@@ -12,6 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use rmi_core::{
@@ -21,6 +22,7 @@ use rmi_core::{
         memory::{Counters, Memory},
     },
 };
+use tokio::time::timeout;
 
 type Inbox = Box<dyn Deliveries>;
 
@@ -46,10 +48,10 @@ async fn publish(bus: &Memory, frame: Frame) -> Receipt {
     bus.publish(frame).await.unwrap()
 }
 
-/// Waits for deliveries, at most `max`.
+/// Waits for deliveries, at most `max`. The timeout turns a wake-up that was lost into a failure.
 async fn take(inbox: &mut Inbox, max: usize) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
-    let taken = inbox.recv(&mut deliveries, max).await.unwrap();
+    let taken = timeout(Duration::from_secs(30), inbox.recv(&mut deliveries, max)).await.expect("nothing came").unwrap();
     assert_eq!(taken, deliveries.len());
     assert!(taken <= max);
     deliveries

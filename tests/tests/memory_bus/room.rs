@@ -23,6 +23,7 @@ async fn waiting(bus: &Memory, frame: Frame) -> JoinHandle<Result<Receipt, Trans
     let seat = bus.clone();
     let publishing = tokio::spawn(async move { seat.publish(frame).await });
     while bus.counters().blocked == blocked {
+        assert!(!publishing.is_finished(), "there was room");
         yield_now().await;
     }
     publishing

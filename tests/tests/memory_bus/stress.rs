@@ -61,12 +61,12 @@ async fn nothing_is_lost_and_nothing_is_settled_twice() {
             let mut turn: usize = consumer;
             while done.load(Ordering::Acquire) < PRODUCERS * FRAMES {
                 turn += 1;
-                if turn % 50 == 0 {
+                if turn.is_multiple_of(50) {
                     // A whole inbox is dropped with what it holds.
                     let _held = poll_once(inbox.recv(&mut Vec::new(), 5).as_mut());
                     inbox = seat.subscribe(subscription.clone()).await.unwrap();
                 }
-                if turn % 11 == 0 {
+                if turn.is_multiple_of(11) {
                     // A wait that is given up.
                     let mut deliveries = Vec::new();
                     let _ = poll_once(inbox.recv(&mut deliveries, 3).as_mut());

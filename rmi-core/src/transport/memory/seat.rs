@@ -9,7 +9,7 @@ use std::{
 use tokio::{
     runtime::Handle,
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -217,9 +217,7 @@ impl Seat {
     }
 
     fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        // Beyond the clock's range a day is as good as any.
-        now.checked_add(self.bus.options.wait).unwrap_or_else(|| now + Duration::from_secs(86_400))
+        after(self.bus.options.wait)
     }
 
     pub(super) async fn subscribe(self: &Arc<Self>, subscription: Subscription) -> Result<Inbox, TransportError> {
@@ -266,9 +264,9 @@ impl Seat {
             }
         }
         state.pauses += 1;
-        let (pause, seat) = (state.pauses, Arc::downgrade(self));
+        let (pause, seat, until) = (state.pauses, Arc::downgrade(self), after(resume));
         runtime.spawn(async move {
-            sleep(resume).await;
+            sleep_until(until).await;
             if let Some(seat) = seat.upgrade() {
                 seat.resume(pause);
             }
@@ -311,6 +309,12 @@ impl Seat {
 
 pub(super) fn closed() -> TransportError {
     TransportError::new(TransportErrorKind::Closed, "this seat on the in-memory bus was closed")
+}
+
+/// The moment after a while. Where the clock does not reach that far, a year is as good.
+fn after(duration: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(duration).unwrap_or_else(|| now + Duration::from_secs(365 * 86_400))
 }
 
 /// What a frame's destination is called in a message.

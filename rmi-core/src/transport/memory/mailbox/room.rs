@@ -200,3 +200,28 @@ impl State {
         frames == 0 || (frames < mailbox.max_frames && self.bytes.saturating_add(size) <= mailbox.max_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{
+        Destination, Frame,
+        memory::{mailbox::Place, options::Options},
+    };
+
+    /// A publisher may have looked a mailbox up just before it was removed.
+    #[tokio::test]
+    async fn a_mailbox_that_has_gone_takes_nothing() {
+        let mailbox = Arc::new(Mailbox::new(1, Place::Address("dog".into()), true, &Options::default()));
+        let mut frame = Some(Stored::new(Frame::new(Destination::Address("dog".into()), "bark")));
+        let Reserved::Now(permit) = mailbox.reserve(4) else { panic!("there was room") };
+        mailbox.bury();
+        assert_eq!(mailbox.offer(&mut frame), Offer::Gone);
+        assert!(frame.is_some());
+        assert!(matches!(mailbox.reserve(4), Reserved::Gone));
+        assert!(matches!(mailbox.line_up(frame.clone(), 4).granted().await, Granted::Gone));
+        assert!(!permit.fill(frame.take().unwrap()));
+        let holding = mailbox.holding();
+        assert_eq!((holding.waiting, holding.bytes, holding.blocked, holding.tally.published), (0, 0, 0, 0));
+    }
+}
