@@ -78,6 +78,11 @@ struct Line<'a> {
     fatal_error: Option<&'a RawValue>,
 }
 
+/// Reads an object: a derived reader would take an array for one as well.
+fn object(text: &[u8]) -> Option<Line<'_>> {
+    text.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(text).ok()).flatten()
+}
+
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
@@ -161,7 +166,7 @@ impl Protocol for Lines {
     fn decode(&self, delivery: &Delivery) -> Result<Message, Refused> {
         let refuse = |details: String| Refused::silently(Rejection::new(RejectionCode::Malformed, details));
         let text = Text::from_utf8(delivery.payload.clone()).map_err(|e| refuse(e.to_string()))?;
-        let line: Line<'_> = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+        let line = object(text.as_bytes()).ok_or_else(|| refuse("it is no object".into()))?;
         let id = line.id.ok_or_else(|| refuse("it has no id".into()))?;
         let mut head = Head::to(Text::EMPTY);
         if let Some(method) = line.method {
@@ -237,7 +242,7 @@ impl Conversation {
             return Vec::new();
         }
         self.heard = Some(at.now);
-        let Ok(line) = serde_json::from_slice::<Line<'_>>(payload) else {
+        let Some(line) = object(payload) else {
             return self.end("protocol error: unable to decode message.");
         };
         if let Some(why) = line.fatal_error {
@@ -304,7 +309,7 @@ impl Session for Conversation {
             LinkEvent::Up(_) => self.up(at),
             LinkEvent::Received(delivery) => self.received(&delivery.payload, at),
             LinkEvent::Sent(frame) => {
-                let ends = serde_json::from_slice::<Line<'_>>(&frame.payload).is_ok_and(|line| line.fatal_error.is_some());
+                let ends = object(&frame.payload).is_some_and(|line| line.fatal_error.is_some());
                 if ends && !self.over {
                     self.over = true;
                     return vec![Action::Close("a fatal error was sent".into())];
