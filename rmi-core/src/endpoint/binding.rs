@@ -223,7 +223,7 @@ impl Binding {
                 let sent = frame.clone();
                 let receipt = self.transport.publish(frame).await;
                 if receipt.is_ok() {
-                    sessions.sent(link, &sent);
+                    sessions.sent(self, link, &sent);
                 }
                 receipt
             }))),

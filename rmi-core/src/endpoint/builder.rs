@@ -162,7 +162,7 @@ impl Builder {
             announce(&self.name, &opening, &contracts);
             let role = Role::Agent { address: &self.name, contracts: &contracts, prefetch };
             let talks = opening.protocol.session(&role).is_some();
-            let sessions = talks.then(|| Sessions::new(Arc::clone(&opening.transport), Arc::clone(&self.clock)));
+            let sessions = talks.then(Sessions::default);
             bindings.push(Arc::new(Binding::open(opening, self.name.clone(), Arc::clone(&self.clock), sessions)));
         }
         let handle = Arc::new_cyclic(|weak: &Weak<Handle>| {
@@ -190,7 +190,7 @@ impl Builder {
                 let (stage, binding) = (Arc::clone(core), Arc::clone(binding));
                 tokio::spawn(async move {
                     if let Some(sessions) = &binding.sessions {
-                        sessions.drive(stage.stage.closed()).await;
+                        sessions.drive(&binding, stage.stage.closed()).await;
                     }
                 });
             }

@@ -113,7 +113,7 @@ pub(crate) async fn receive(
         if let (Next::Batch, Some(sessions)) = (&next, &binding.sessions) {
             for delivery in std::mem::take(&mut batch) {
                 // What is too long is refused before anybody looks into it.
-                if delivery.payload.len() > binding.limits.payload || sessions.received(&delivery).await {
+                if delivery.payload.len() > binding.limits.payload || sessions.received(&binding, &delivery).await {
                     batch.push(delivery);
                 } else {
                     delivery.acker.settle(Disposition::Ack);

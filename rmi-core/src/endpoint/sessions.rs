@@ -5,7 +5,10 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -19,8 +22,8 @@ use crate::{
     endpoint::binding::Binding,
     lock::lock,
     protocol::{Action, LinkEvent, Moment, Session},
-    time::Clock,
-    transport::{Delivery, Frame, Link, LinkId, Transport},
+    text::Text,
+    transport::{Delivery, Frame, Link, LinkId},
 };
 
 /// How many actions of one link wait to be done. A link that asks for more is closed.
@@ -31,9 +34,8 @@ const ENDED: usize = 1024;
 const CEREMONY: Duration = Duration::from_secs(5);
 
 /// The sessions of a binding.
+#[derive(Default)]
 pub(crate) struct Sessions {
-    transport: Arc<dyn Transport>,
-    clock: Arc<dyn Clock>,
     links: Mutex<Links>,
     /// A link came, or a session may want to be woken at another time.
     changed: Notify,
@@ -49,6 +51,8 @@ struct Links {
 struct Open {
     session: Box<dyn Session>,
     wanted: mpsc::Sender<Wanted>,
+    /// How much of it is still to be done.
+    undone: Arc<AtomicUsize>,
 }
 
 enum Wanted {
@@ -66,13 +70,19 @@ enum Heard {
 }
 
 impl Open {
-    fn on(&mut self, event: LinkEvent<'_>, clock: &dyn Clock) -> Heard {
+    fn on(&mut self, event: LinkEvent<'_>, binding: &Binding, link: LinkId) -> Heard {
         let mut heard = Heard::Keep;
-        for action in self.session.on(event, Moment::new(now(), clock)) {
-            if let Action::Pass = action {
-                heard = Heard::Pass;
-            } else if self.wanted.try_send(Wanted::Do(Box::new(action))).is_err() {
-                return Heard::Overflow;
+        for action in self.session.on(event, Moment::new(now(), &*binding.clock)) {
+            match action {
+                Action::Pass => heard = Heard::Pass,
+                // Known at once when nothing is to be sent before: what comes by the link next can be answered by a call.
+                Action::Identify(name) if self.undone.load(Ordering::Acquire) == 0 => identify(binding, link, &name),
+                action => {
+                    self.undone.fetch_add(1, Ordering::AcqRel);
+                    if self.wanted.try_send(Wanted::Do(Box::new(action))).is_err() {
+                        return Heard::Overflow;
+                    }
+                }
             }
         }
         heard
@@ -86,22 +96,18 @@ impl Open {
 }
 
 impl Sessions {
-    pub(crate) fn new(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
-        Sessions { transport, clock, links: Mutex::default(), changed: Notify::new() }
-    }
-
     /// A link is up. What is returned is ready when everything that the session has to say about that has been said.
     pub(crate) fn up(&self, binding: &Arc<Binding>, link: &Link, session: Box<dyn Session>) -> impl Future<Output = ()> + use<> {
         let (wanted, actions) = mpsc::channel(ACTIONS);
-        let mut open = Open { session, wanted };
-        tokio::spawn(perform_all(Arc::clone(binding), link.id, actions));
-        let heard = open.on(LinkEvent::Up(link), &*self.clock);
+        let mut open = Open { session, wanted, undone: Arc::default() };
+        tokio::spawn(perform_all(Arc::clone(binding), link.id, actions, Arc::clone(&open.undone)));
+        let heard = open.on(LinkEvent::Up(link), binding, link.id);
         let said = open.done();
         let mut links = lock(&self.links);
         links.ended.retain(|ended| *ended != link.id);
         links.open.insert(link.id, open);
         drop(links);
-        self.settle(link.id, heard);
+        self.settle(binding, link.id, heard);
         async move {
             if let Some(said) = said {
                 let _ = timeout(CEREMONY, said).await;
@@ -121,12 +127,12 @@ impl Sessions {
     }
 
     /// Lets every session say goodbye, and waits until they have.
-    pub(crate) async fn leave(&self) {
+    pub(crate) async fn leave(&self, binding: &Binding) {
         let said: Vec<_> = lock(&self.links)
             .open
-            .values_mut()
-            .filter_map(|open| {
-                open.on(LinkEvent::Leaving, &*self.clock);
+            .iter_mut()
+            .filter_map(|(link, open)| {
+                open.on(LinkEvent::Leaving, binding, *link);
                 open.done()
             })
             .collect();
@@ -145,11 +151,11 @@ impl Sessions {
     }
 
     /// Shows a delivery to its link's session. True when it is to be handled.
-    pub(crate) async fn received(&self, delivery: &Delivery) -> bool {
+    pub(crate) async fn received(&self, binding: &Binding, delivery: &Delivery) -> bool {
         /// How long a link may take to be reported that something already came by.
         const REPORTED: Duration = Duration::from_secs(1);
         let link = delivery.link;
-        let mut heard = self.show(link, LinkEvent::Received(delivery));
+        let mut heard = self.show(binding, link, LinkEvent::Received(delivery));
         if heard.is_none() && !self.is_reported(link) {
             let known = async {
                 loop {
@@ -162,7 +168,7 @@ impl Sessions {
                 }
             };
             let _ = timeout(REPORTED, known).await;
-            heard = self.show(link, LinkEvent::Received(delivery));
+            heard = self.show(binding, link, LinkEvent::Received(delivery));
         }
         heard.unwrap_or_else(|| {
             tracing::debug!(link = link.0, "something came by a link that is not up");
@@ -175,21 +181,21 @@ impl Sessions {
         links.open.contains_key(&link) || links.ended.contains(&link)
     }
 
-    pub(crate) fn sent(&self, link: LinkId, frame: &Frame) {
-        self.show(link, LinkEvent::Sent(frame));
+    pub(crate) fn sent(&self, binding: &Binding, link: LinkId, frame: &Frame) {
+        self.show(binding, link, LinkEvent::Sent(frame));
     }
 
     /// Shows an event to a link's session. Whether it is to be passed on; `None` when the link is not up.
-    fn show(&self, link: LinkId, event: LinkEvent<'_>) -> Option<bool> {
-        let heard = lock(&self.links).open.get_mut(&link)?.on(event, &*self.clock);
-        Some(self.settle(link, heard))
+    fn show(&self, binding: &Binding, link: LinkId, event: LinkEvent<'_>) -> Option<bool> {
+        let heard = lock(&self.links).open.get_mut(&link)?.on(event, binding, link);
+        Some(self.settle(binding, link, heard))
     }
 
-    fn settle(&self, link: LinkId, heard: Heard) -> bool {
+    fn settle(&self, binding: &Binding, link: LinkId, heard: Heard) -> bool {
         if let Heard::Overflow = heard {
             tracing::warn!(link = link.0, "a session asks for more than its link takes; the link is closed");
             self.down(link);
-            let transport = Arc::clone(&self.transport);
+            let transport = Arc::clone(&binding.transport);
             tokio::spawn(async move { transport.pause(link, None).await });
         }
         self.changed.notify_waiters();
@@ -201,21 +207,21 @@ impl Sessions {
         lock(&self.links).open.values().filter_map(|open| open.session.wake()).min().map(Instant::from_std)
     }
 
-    fn wake(&self) {
+    fn wake(&self, binding: &Binding) {
         let now = now();
         let mut heard = Vec::new();
         for (link, open) in &mut lock(&self.links).open {
             if open.session.wake().is_some_and(|at| at <= now) {
-                heard.push((*link, open.on(LinkEvent::Wake, &*self.clock)));
+                heard.push((*link, open.on(LinkEvent::Wake, binding, *link)));
             }
         }
         for (link, heard) in heard {
-            self.settle(link, heard);
+            self.settle(binding, link, heard);
         }
     }
 
     /// Wakes the sessions that want to be woken, until `stop`.
-    pub(crate) async fn drive(&self, stop: impl Future<Output = ()> + Send) {
+    pub(crate) async fn drive(&self, binding: &Binding, stop: impl Future<Output = ()> + Send) {
         /// How often the sessions are walked through at most.
         const REST: Duration = Duration::from_millis(1);
         enum Next {
@@ -243,7 +249,7 @@ impl Sessions {
                 Next::Stop => return,
                 Next::Look => {}
                 Next::Wake => {
-                    self.wake();
+                    self.wake(binding);
                     sleep(REST).await;
                 }
             }
@@ -262,10 +268,13 @@ fn now() -> std::time::Instant {
 }
 
 /// Does what one link's session wants, one thing after the other, until the session ends.
-async fn perform_all(binding: Arc<Binding>, link: LinkId, mut wanted: mpsc::Receiver<Wanted>) {
+async fn perform_all(binding: Arc<Binding>, link: LinkId, mut wanted: mpsc::Receiver<Wanted>, undone: Arc<AtomicUsize>) {
     while let Some(wanted) = wanted.recv().await {
         match wanted {
-            Wanted::Do(action) => perform(&binding, link, *action).await,
+            Wanted::Do(action) => {
+                perform(&binding, link, *action).await;
+                undone.fetch_sub(1, Ordering::AcqRel);
+            }
             Wanted::Say(done) => {
                 let _ = done.send(());
             }
@@ -282,18 +291,7 @@ async fn perform(binding: &Binding, link: LinkId, action: Action) {
             transport.publish(frame).await.map(drop)
         }
         Action::Identify(name) => {
-            let mut links = lock(&binding.links);
-            // A link that has gone meanwhile is nobody's.
-            if links.iter().any(|known| known.id == link) {
-                for known in links.iter_mut() {
-                    if known.id == link {
-                        known.name = Some(name.clone());
-                    } else if known.name.as_ref() == Some(&name) {
-                        // The newest link of a name is the one that is alive.
-                        known.name = None;
-                    }
-                }
-            }
+            identify(binding, link, &name);
             Ok(())
         }
         Action::Will(frame) => transport.will(link, frame).await,
@@ -305,5 +303,20 @@ async fn perform(binding: &Binding, link: LinkId, action: Action) {
     };
     if let Err(error) = done {
         tracing::debug!(%error, link = link.0, "what a session wanted could not be done");
+    }
+}
+
+fn identify(binding: &Binding, link: LinkId, name: &Text) {
+    let mut links = lock(&binding.links);
+    // A link that has gone meanwhile is nobody's.
+    if links.iter().any(|known| known.id == link) {
+        for known in links.iter_mut() {
+            if known.id == link {
+                known.name = Some(name.clone());
+            } else if known.name.as_ref() == Some(name) {
+                // The newest link of a name is the one that is alive.
+                known.name = None;
+            }
+        }
     }
 }

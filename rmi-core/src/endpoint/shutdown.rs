@@ -118,7 +118,7 @@ impl Core {
         }
         for binding in &self.bindings {
             if let Some(sessions) = &binding.sessions {
-                sessions.leave().await;
+                sessions.leave(binding).await;
             }
         }
         self.stage.close();

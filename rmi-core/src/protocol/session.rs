@@ -75,7 +75,8 @@ pub enum Action {
     Pass,
     /// Send this frame by the link.
     Send(Frame),
-    /// The peer at the other end is this one: from here on requests are sent to it under this name.
+    /// The peer at the other end is this one: from here on requests are sent to it under this name. Takes effect after what was
+    /// to be sent before; if that is nothing, before the next frame of the link is handled.
     Identify(Text),
     /// What the bus is to publish when the link is lost.
     Will(Frame),
