@@ -4,6 +4,7 @@
 
 pub mod depth;
 pub mod envelope;
+mod scan;
 mod session;
 
 use std::{fmt::Debug, time::Duration};

@@ -11,7 +11,6 @@ mod python;
 mod values;
 mod write;
 
-use serde_json::value::RawValue;
 
 use std::sync::{Arc, LazyLock};
 
@@ -65,7 +64,7 @@ impl Native {
     }
 
     /// Whether a value of the key `version` is one that is read. The number 2.0 is none, as in gofer.
-    fn reads(&self, version: &RawValue) -> bool {
+    fn reads(&self, version: super::scan::Value<'_>) -> bool {
         let quoted = version.get();
         let plain = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         plain == Some(VERSION)
