@@ -11,7 +11,6 @@ mod python;
 mod values;
 mod write;
 
-
 use std::sync::{Arc, LazyLock};
 
 use crate::{

@@ -99,10 +99,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// An array, element by element: `element` has to take the value.
-    pub(crate) fn array(
-        &mut self,
-        mut element: impl FnMut(&mut Self, usize) -> Result<(), ScanError>,
-    ) -> Result<(), ScanError> {
+    pub(crate) fn array(&mut self, mut element: impl FnMut(&mut Self, usize) -> Result<(), ScanError>) -> Result<(), ScanError> {
         self.expect(b'[', "an array was expected")?;
         if self.peek() == Some(b']') {
             self.at += 1;

@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, fmt};
 
+use crate::{json::Json, protocol::scan::Value, text::Text};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
-use crate::{json::Json, protocol::scan::Value, text::Text};
 
 /// The string that a value is; `None` when it is none, or has escapes that are no characters. Shared unless it has escapes.
 pub(super) fn string(whole: &Text, raw: Value<'_>) -> Option<Text> {
