@@ -15,9 +15,10 @@ mod stub;
 
 use std::{
     fmt,
-    future::{IntoFuture, poll_fn},
+    future::{Future, IntoFuture, poll_fn},
     marker::PhantomData,
-    sync::{Arc, PoisonError},
+    pin::pin,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -358,15 +359,8 @@ impl Plan {
         self.statuses = Some(wants);
         let serial = Key::Serial(self.id.as_u128());
         let (key, reply, answering) = match binding.features.replies {
-            Replies::Shared => {
-                let reply_to = binding.reply_to.read().unwrap_or_else(PoisonError::into_inner).clone();
-                let reply_to = reply_to.ok_or_else(|| {
-                    let kind = TransportErrorKind::Disconnected;
-                    CallError::Transport(TransportError::new(kind, "the link is down, so no reply could come"))
-                })?;
-                (serial, reply_to, None)
-            }
-            Replies::SameLink => (serial, binding.own.clone(), None),
+            Replies::Shared => (serial, binding.reply_to(), None),
+            Replies::SameLink => (serial, Some(binding.own.clone()), None),
             Replies::PerCall => {
                 let address = Address::from(format!("{}.reply.{}", binding.own.key(), self.id));
                 let answering = Answering {
@@ -376,11 +370,11 @@ impl Plan {
                     method: self.method.clone(),
                     token: None,
                 };
-                (Key::Address(address.clone()), address, Some(answering))
+                (Key::Address(address.clone()), Some(address), Some(answering))
             }
         };
         let times = self.times;
-        let message = self.message(Some(ReplyPath::to(reply)), wants).map_err(CallError::Encode)?;
+        let message = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
         let waiting = binding.pending.begin(key, agent, answering, times, watched);
         Ok(Sent { core, binding, message, waiting, replies: None })
     }
@@ -412,6 +406,9 @@ pub(crate) struct Sent {
 impl Sent {
     /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
     async fn publish<E>(&mut self) -> Result<(), CallError<E>> {
+        if self.message.head.reply.is_none() && !self.connected().await {
+            return Ok(());
+        }
         let Sent { core, binding, message, waiting, replies } = self;
         if binding.features.replies == Replies::PerCall
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
@@ -435,9 +432,34 @@ impl Sent {
             Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to.clone())),
             Some(Ok(Receipt::Stored | Receipt::Handed)) => {
                 waiting.sent(link);
+                let shared = binding.features.replies == Replies::Shared;
+                if shared && message.head.reply.as_ref().map(|path| &path.to) != binding.reply_to().as_ref() {
+                    // The link was lost while the request waited to be sent, and the reply address with it.
+                    waiting.lose();
+                }
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    /// Waits until there is a reply address: while the link is down there is none. False when the call has ended before.
+    async fn connected(&mut self) -> bool {
+        let Sent { binding, message, waiting, .. } = self;
+        loop {
+            let mut made = pin!(binding.reply_to_made.notified());
+            made.as_mut().enable();
+            message.head.reply = binding.reply_to().map(ReplyPath::to);
+            if message.head.reply.is_some() {
+                return true;
+            }
+            let ended = poll_fn(|cx| match made.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(false),
+                Poll::Pending => waiting.poll_ended(cx).map(|()| true),
+            });
+            if ended.await {
+                return false;
+            }
         }
     }
 
