@@ -374,7 +374,7 @@ impl Work {
             Some(Outcome::from(Abort::new(AbortReason::Cancelled, "cancelled before it started")))
         } else if job.deadline.is_some_and(|at| at <= Instant::now()) {
             Some(Rejection::new(RejectionCode::Expired, "").into())
-        } else if _permit.is_none() {
+        } else if _permit.is_none() || core.stage.is_stopping() {
             Some(Rejection::new(RejectionCode::Closing, "").into())
         } else if job.redelivered && !method.idempotent {
             let message = "it was delivered before, and may have run then; it is not idempotent, so it is not run again";
