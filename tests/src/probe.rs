@@ -147,6 +147,17 @@ impl Watch {
         }
     }
 
+    /// These begin next, in any order.
+    pub async fn began_all<const N: usize>(&mut self, mut names: [&str; N]) {
+        let mut began = Vec::new();
+        for _ in 0..N {
+            began.push(self.began().await);
+        }
+        names.sort_unstable();
+        began.sort_unstable();
+        assert_eq!(began, names);
+    }
+
     /// Waits until a handler has come to its end, whatever is seen before.
     pub async fn ended(&mut self, name: &str) {
         let end = Seen::Ended(name.to_owned());
