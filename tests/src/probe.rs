@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use rmi_core::{Context, RemoteError, message::Exception, remote};
@@ -85,6 +86,9 @@ pub trait Probe {
 
     /// The traceparent that the request came with; with a next address, followed by what is found there.
     async fn traces(&self, #[remote(context)] cx: &Context, next: Option<String>) -> Result<Vec<String>, Infallible>;
+
+    /// Takes so many milliseconds.
+    async fn doze(&self, name: &str, millis: u64) -> Result<String, Infallible>;
 
     /// Returns so many characters.
     #[remote(idempotent)]
@@ -313,6 +317,12 @@ impl Probe for Probing {
             traces.extend(probe.traces(None).await.expect("the next probe answers"));
         }
         Ok(traces)
+    }
+
+    async fn doze(&self, name: &str, millis: u64) -> Result<String, Infallible> {
+        let run = self.begin(name);
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        Ok(run.end())
     }
 
     async fn big(&self, n: usize) -> Result<String, Infallible> {

@@ -155,11 +155,17 @@ impl World {
         raw::publish(&self.bus, message.destination(), payload).await
     }
 
-    /// Waits until `agent` has looked at everything that was posted to it before, as a mailbox of its own tells.
+    /// Waits until `agent` has looked at everything that was posted to it before.
     pub async fn settle(&self) {
+        self.settle_at("agent").await;
+    }
+
+    /// Waits until an agent has looked at everything that was posted to it before, as its answer to another request tells.
+    pub async fn settle_at(&self, agent: &str) {
         let id = self.clock.id().to_string();
         let mut mailbox = self.mailbox(&id).await;
-        let mut hello = self.request("hello", serde_json::json!([])).from("settler").sn(&id).reply_to(&id).wants(&[]);
+        let hello = Raw::request(agent, "hello", serde_json::json!([])).from("settler").sn(&id).reply_to(&id).wants(&[]);
+        let mut hello = hello.sent(self.clock.now());
         hello.0["request"]["classname"] = "Admin".into();
         self.post(&hello).await;
         mailbox.next().await;

@@ -1,14 +1,24 @@
 //! Cancelling: explicit, cooperative, and by nobody else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use rmi_core::{CallError, Update, error::Fate, message::Exception};
 use rmi_tests::{
     probe::Seen,
+    tap::Event,
     world::{Caller, World},
 };
 use serde_json::json;
+
+/// So many, one after the other.
+async fn futures<F: Future<Output = Result<T, E>>, T, E: std::fmt::Debug>(each: impl Fn() -> F, many: usize) -> Vec<T> {
+    let mut all = Vec::new();
+    for _ in 0..many {
+        all.push(each().await.unwrap());
+    }
+    all
+}
 
 /// Asks for a cancellation by serial number.
 async fn cancel(caller: &Caller, sn: &str) -> Result<Vec<String>, CallError<Exception>> {
@@ -125,7 +135,7 @@ async fn admin_reaches_a_busy_agent() {
         for waiting in &mut waiting {
             assert_eq!(waiting.next().await.unwrap().unwrap(), Update::Accepted);
         }
-        let admin = caller.endpoint.peer("agent").class("Admin");
+        let (admin, tap) = (caller.endpoint.peer("agent").class("Admin"), &agent.tap);
         for _ in 0..10 {
             let hello: String = admin.call("hello", ()).await.unwrap();
             assert_eq!(hello, "Hello, I am agent");
@@ -136,7 +146,20 @@ async fn admin_reaches_a_busy_agent() {
         for waiting in waiting {
             waiting.await.unwrap();
         }
-        assert_eq!(agent.watch.ran(), 63);
+        assert_eq!((agent.watch.ran(), agent.watch.seen().len()), (63, 126));
+
+        // More than 64 are not taken from the bus, whoever they are for.
+        let holding = futures(|| caller.probe().hold("held").send(), 64).await;
+        agent.watch.began().await;
+        let delivered = |event: &Event| matches!(event, Event::Delivered(_));
+        tap.until(63 + 11 + 64, "they are taken", delivered).await;
+        let late = admin.call::<String>("hello", ()).send().await.unwrap();
+        assert_eq!(world.bus.counters().waiting, 1);
+        agent.watch.open(64);
+        assert_eq!(late.await.unwrap(), "Hello, I am agent");
+        for held in holding {
+            held.await.unwrap();
+        }
     }
 }
 
