@@ -17,7 +17,7 @@ use std::{
     fmt,
     future::{Future, IntoFuture, poll_fn},
     marker::PhantomData,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -164,21 +164,20 @@ where
     pub async fn send(self) -> Result<Pending<T, E, P>, CallError<E>> {
         let stub = self.plan.stub.clone();
         let sn = Sn::from(self.plan.id);
-        let mut sent = self.plan.begin(Statuses::ALL, true)?;
-        sent.publish().await?;
+        let (mut sent, message) = self.plan.begin(Statuses::ALL, true)?;
+        sent.publish(message).await?;
         Ok(Pending::new(stub, sn, sent))
     }
 
     async fn perform(self) -> Result<T, CallError<E>> {
-        let class = self.plan.stub.class.clone();
+        let stub = self.plan.stub.clone();
         let span = self.plan.span();
-        async move {
-            let mut sent = self.plan.begin(Statuses::NONE, false)?;
-            sent.publish().await?;
-            answer(sent.outcome().await?, &class)
-        }
-        .instrument(span)
-        .await
+        let call = async move {
+            let (mut sent, message) = self.plan.begin(Statuses::NONE, false)?;
+            sent.publish(message).await?;
+            answer(sent.outcome().await?, &stub.0.class)
+        };
+        if span.is_disabled() { call.await } else { Box::pin(call.instrument(span)).await }
     }
 }
 
@@ -296,15 +295,15 @@ impl Plan {
             "rmi.call",
             otel.kind = "client",
             rpc.system = "rmi",
-            rpc.service = &*self.stub.class,
+            rpc.service = &*self.stub.0.class,
             rpc.method = &*self.method,
-            messaging.destination.name = self.stub.address.as_str(),
+            messaging.destination.name = self.stub.0.address.as_str(),
             messaging.message.conversation_id = %self.id,
         )
     }
 
     /// The request as a message.
-    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<Message, String> {
+    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<Box<Message>, String> {
         let Plan { stub, method, contract, args, ttl, data, statuses, id, .. } = self;
         let args = args.map_err(|e| e.to_string())?;
         let data = data.map_err(|e| format!("the user data: {e}"))?;
@@ -314,21 +313,29 @@ impl Plan {
             sn: Some(Sn::from(id)),
             sent: Some(binding.clock.now()),
             from: Some(binding.own.clone()),
-            to: stub.address,
+            to: stub.0.address.clone(),
             reply,
             ttl: ttl.or(contract.and_then(|m| m.ttl)),
             data,
             trace: trace::current().map(|parent| parent.child(binding.clock.id()).text().clone()),
         };
         let wants = Some(statuses.unwrap_or(wants));
-        let request = Request { class: stub.class, method, version: stub.version, cntr: stub.cntr, args, wants, contract };
-        Ok(Message { head, body: Body::Request(request) })
+        let request = Request {
+            class: stub.0.class.clone(),
+            method,
+            version: stub.0.version.clone(),
+            cntr: stub.0.cntr.clone(),
+            args,
+            wants,
+            contract,
+        };
+        Ok(Box::new(Message { head, body: Body::Request(request) }))
     }
 
     /// Sends the request; nobody here waits for its replies.
     async fn deliver<E>(self, reply: Option<Address>) -> Result<Sn, CallError<E>> {
-        let (sn, limit, core) = (Sn::from(self.id), self.times.total, Arc::clone(&self.stub.core));
-        let (binding, address) = (Arc::clone(self.stub.binding()), self.stub.address.clone());
+        let (sn, limit, core) = (Sn::from(self.id), self.times.total, Arc::clone(&self.stub.0.core));
+        let (binding, address) = (Arc::clone(self.stub.binding()), self.stub.0.address.clone());
         open(&core)?;
         let message = self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?;
         let link = match binding.link_to(&address) {
@@ -346,11 +353,11 @@ impl Plan {
     }
 
     /// Enters the call among those that wait.
-    fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<Sent, CallError<E>> {
-        let core = Arc::clone(&self.stub.core);
+    fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Box<Message>), CallError<E>> {
+        let core = Arc::clone(&self.stub.0.core);
         open(&core)?;
         let binding = Arc::clone(self.stub.binding());
-        let agent = self.stub.address.clone();
+        let agent = self.stub.0.address.clone();
         let mut wants = self.statuses.unwrap_or(wants);
         // What a time is set for has to be heard of.
         wants.accepted |= self.times.accept.is_some() || self.times.idle.is_some();
@@ -366,7 +373,7 @@ impl Plan {
                 let answering = Answering {
                     sn: Sn::from(self.id),
                     agent: agent.clone(),
-                    class: self.stub.class.clone(),
+                    class: self.stub.0.class.clone(),
                     method: self.method.clone(),
                     token: None,
                 };
@@ -376,7 +383,7 @@ impl Plan {
         let times = self.times;
         let message = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
         let waiting = binding.pending.begin(key, agent, answering, times, watched);
-        Ok(Sent { core, binding, message, waiting, replies: None })
+        Ok((Sent { core, binding, waiting, replies: None }, message))
     }
 }
 
@@ -392,12 +399,20 @@ fn unsayable<E>() -> CallError<E> {
     CallError::Encode("the binding's protocol has no requests".to_owned())
 }
 
+/// Waits for a step of sending, or until the call has ended without it: its time has run out, or its link is lost.
+async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| match step.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => waiting.poll_ended(cx).map(|()| None),
+    })
+    .await
+}
+
 /// A call that waits. Made before the request is sent, so that no reply comes too early.
 #[derive(Debug)]
 pub(crate) struct Sent {
     core: Arc<Core>,
     binding: Arc<Binding>,
-    message: Message,
     waiting: Waiting,
     /// Receives the replies to this call alone, where the protocol has an address for each call.
     replies: Option<Stop>,
@@ -405,36 +420,40 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
-    async fn publish<E>(&mut self) -> Result<(), CallError<E>> {
-        if self.message.head.reply.is_none() && !self.connected().await {
+    async fn publish<E>(&mut self, mut message: Box<Message>) -> Result<(), CallError<E>> {
+        if message.head.reply.is_none() && !Box::pin(self.connected(&mut message)).await {
             return Ok(());
         }
-        let Sent { core, binding, message, waiting, replies } = self;
+        let Sent { core, binding, waiting, replies } = self;
         if binding.features.replies == Replies::PerCall
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
         {
             let role = Role::Call { address: &path.to, request };
-            *replies = Some(replies_at(core, binding, &role, &path.to).await.map_err(CallError::Transport)?);
+            // Boxed: what it takes is not in the future of every call.
+            let mut subscribing = Box::pin(replies_at(core, binding, &role, &path.to));
+            match or_ended(waiting, subscribing.as_mut()).await {
+                Some(stop) => *replies = Some(stop.map_err(CallError::Transport)?),
+                None => return Ok(()),
+            }
         }
         let link = match binding.link_to(&message.head.to) {
             Route::Any => None,
             Route::By(link) => Some(link),
-            Route::Nowhere => return Err(CallError::NoAgent(message.head.to.clone())),
+            Route::Nowhere => return Err(CallError::NoAgent(message.head.to)),
         };
-        let Some(mut publishing) = binding.send(message, link)? else { return Err(unsayable()) };
-        let receipt = poll_fn(|cx| match publishing.as_mut().poll(cx) {
-            Poll::Ready(receipt) => Poll::Ready(Some(receipt)),
-            Poll::Pending => waiting.poll_ended(cx).map(|()| None),
-        })
-        .await;
+        if let Some(link) = link {
+            waiting.takes(link);
+        }
+        let Some(mut publishing) = binding.send(&message, link)? else { return Err(unsayable()) };
+        let receipt = or_ended(waiting, publishing.as_mut()).await;
         match receipt {
             Some(Err(error)) => Err(CallError::Transport(error)),
-            Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to.clone())),
+            Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to)),
             Some(Ok(Receipt::Stored | Receipt::Handed)) => {
-                waiting.sent(link);
-                let shared = binding.features.replies == Replies::Shared;
-                if shared && message.head.reply.as_ref().map(|path| &path.to) != binding.reply_to().as_ref() {
-                    // The link was lost while the request waited to be sent, and the reply address with it.
+                waiting.sent();
+                // The link may have been lost while the request waited to be sent, and its reply address with it.
+                let lost = |path: &ReplyPath| !binding.awaits_replies_at(&path.to);
+                if binding.features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
                     waiting.lose();
                 }
                 Ok(())
@@ -444,20 +463,15 @@ impl Sent {
     }
 
     /// Waits until there is a reply address: while the link is down there is none. False when the call has ended before.
-    async fn connected(&mut self) -> bool {
-        let Sent { binding, message, waiting, .. } = self;
+    async fn connected(&self, message: &mut Message) -> bool {
         loop {
-            let mut made = pin!(binding.reply_to_made.notified());
+            let mut made = pin!(self.binding.reply_to_made.notified());
             made.as_mut().enable();
-            message.head.reply = binding.reply_to().map(ReplyPath::to);
+            message.head.reply = self.binding.reply_to().map(ReplyPath::to);
             if message.head.reply.is_some() {
                 return true;
             }
-            let ended = poll_fn(|cx| match made.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(false),
-                Poll::Pending => waiting.poll_ended(cx).map(|()| true),
-            });
-            if ended.await {
+            if or_ended(&self.waiting, made).await.is_none() {
                 return false;
             }
         }

@@ -126,6 +126,11 @@ impl<P> fmt::Debug for Context<P> {
 }
 
 /// A context as a parameter type, from which the type of the progress is projected.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a context",
+    label = "not a `Context<P>`",
+    note = "the argument that is marked `#[remote(context)]` is a `&Context<P>`, where `P` is what progress reports carry"
+)]
 pub trait ContextArgument {
     /// The type of the progress details.
     type Progress;

@@ -13,6 +13,11 @@ use crate::{
 ///
 /// Derive it: every variant gets a stable wire name, its fields travel, and what arrives is rebuilt from that name. Nothing
 /// that comes from the wire chooses a type.
+#[diagnostic::on_unimplemented(
+    message = "the error `{Self}` does not travel",
+    label = "does not implement `RemoteError`",
+    note = "derive it: `#[derive(RemoteError)]`"
+)]
 pub trait RemoteError: Sized + Send + 'static {
     /// Writes the error as an exception of a contract.
     fn to_exception(&self, contract: &str) -> Exception;

@@ -66,6 +66,11 @@ impl Json {
         Json(whole.share(value.get()))
     }
 
+    /// A value found while scanning `whole`; shares its buffer.
+    pub(crate) fn part(whole: &Text, value: &str) -> Json {
+        Json(whole.share(value))
+    }
+
     /// A text that our own writer has just produced.
     pub(crate) fn trusted(text: String) -> Json {
         debug_assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "not JSON: {text}");

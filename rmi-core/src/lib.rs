@@ -15,6 +15,7 @@ pub mod prelude;
 pub mod protocol;
 pub mod seal;
 pub mod service;
+mod table;
 pub mod text;
 pub mod time;
 pub mod trace;

@@ -4,6 +4,7 @@
 
 pub mod depth;
 pub mod envelope;
+mod scan;
 mod session;
 
 use std::{fmt::Debug, time::Duration};
@@ -11,7 +12,7 @@ use std::{fmt::Debug, time::Duration};
 pub use self::{
     depth::within_depth,
     envelope::Native,
-    session::{Action, LinkEvent, Session},
+    session::{Action, LinkEvent, Moment, Session},
 };
 use crate::{
     address::Address,

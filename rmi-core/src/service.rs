@@ -132,6 +132,11 @@ impl<S> fmt::Debug for Instances<S> {
 }
 
 /// What a method may return: `Result<T, E>` with an error that travels, or nothing when it is one-way.
+#[diagnostic::on_unimplemented(
+    message = "a remote method cannot return `{Self}`",
+    label = "not a `Result<T, E>` with an error that travels",
+    note = "return `Result<T, E>`, where `E` derives `RemoteError`, or is `Infallible` if the method cannot fail"
+)]
 pub trait MethodResult: sealed::Sealed {
     /// The type of the result.
     type Ok;

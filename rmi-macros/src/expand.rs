@@ -1,6 +1,6 @@
 //! From the model to code: one file for each generated item.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::{Ident, Type, ext::IdentExt};
 
@@ -78,18 +78,27 @@ pub(crate) fn by_us(ident: &Ident) -> Ident {
     ident
 }
 
-/// `<Ty as Trait>`, which is reported as the type that the user wrote when the type has no such implementation.
-fn projected(ty: &Type, bound: &str) -> TokenStream {
+/// `<Ty as Bound>::Item`, which is reported as the type that the user wrote when the type has no such implementation.
+fn projected(ty: &Type, bound: &str, item: &str) -> TokenStream {
     let (first, last) = ends(ty);
     let open = quote_spanned!(first=> <);
-    let bound = Ident::new(bound, last);
-    let rest = quote_spanned!(last=> as __rmi::#bound>);
+    let (bound, item) = (Ident::new(bound, last), Ident::new(item, last));
+    let rest = quote_spanned!(last=> as __rmi::#bound>::#item);
     generated!(#open #ty #rest)
 }
 
-/// The spans of the first and the last token, as places of generated code: what is put between them covers the tokens.
+/// The places of the first and the last token of a type: what is put at them, around the type, is reported as the type. They are
+/// the user's own places, so that what is wrong with a type in several uses is the same error, and is printed once. Only items
+/// may be named there; names of variables would be taken for the user's.
 fn ends(tokens: &impl ToTokens) -> (Span, Span) {
-    let mut spans = tokens.to_token_stream().into_iter().map(|token| token.span().resolved_at(Span::mixed_site()));
+    let mut spans = tokens.to_token_stream().into_iter().map(|token| token.span());
     let first = spans.next().unwrap_or_else(Span::mixed_site);
     (first, spans.last().unwrap_or(first))
+}
+
+/// A list of arguments whose parentheses are at a place, so that the whole call is reported there.
+fn in_parentheses(arguments: TokenStream, place: Span) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, arguments);
+    group.set_span(place);
+    group
 }

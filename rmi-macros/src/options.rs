@@ -1,4 +1,4 @@
-//! The grammar of `#[remote(..)]` as tables, and the parser that reads options by them.
+//! The parser of `#[remote(..)]`, which reads options by the tables of [`levels`].
 //!
 //! Options are taken out one after the other by those who know what they mean; what is left over is unknown.
 
@@ -12,111 +12,9 @@ use syn::{
 
 use crate::errors::Errors;
 
-/// Where options are written, and which ones.
-pub(crate) struct Level {
-    /// "a method"
-    on: &'static str,
-    options: &'static [Form],
-}
+mod levels;
 
-/// An option, and how it is written.
-struct Form {
-    key: &'static str,
-    written: &'static str,
-}
-
-const fn form(key: &'static str, written: &'static str) -> Form {
-    Form { key, written }
-}
-
-/// `#[remote(..)]` on a trait.
-pub(crate) static TRAIT: Level = Level {
-    on: "a trait",
-    options: &[
-        form("name", "name = \"..\""),
-        form("version", "version = \"1.0\""),
-        form("rename_all", "rename_all = \"camelCase\""),
-        form("params", "params = named"),
-        form("crate", "crate = \"path\""),
-        form("client", "client = false"),
-        form("server", "server = false"),
-    ],
-};
-
-/// `#[remote(..)]` on a method.
-pub(crate) static METHOD: Level = Level {
-    on: "a method",
-    options: &[
-        form("name", "name = \"..\""),
-        form("alias", "alias = \"..\""),
-        form("timeout", "timeout = \"30s\""),
-        form("ttl", "ttl = \"5s\""),
-        form("idempotent", "idempotent"),
-        form("oneway", "oneway"),
-        form("inline", "inline"),
-        form("params", "params = named"),
-    ],
-};
-
-/// `#[remote(..)]` on an argument.
-pub(crate) static ARGUMENT: Level = Level {
-    on: "an argument",
-    options: &[
-        form("name", "name = \"..\""),
-        form("default", "default"),
-        form("default", "default = expr"),
-        form("context", "context"),
-    ],
-};
-
-/// `#[remote(..)]` on an enum that derives `RemoteError`.
-pub(crate) static ENUM: Level = Level {
-    on: "an error enum",
-    options: &[
-        form("name", "name = \"..\""),
-        form("rename_all", "rename_all = \"camelCase\""),
-        form("crate", "crate = \"path\""),
-    ],
-};
-
-/// `#[remote(..)]` on a struct that derives `RemoteError`.
-pub(crate) static STRUCT: Level = Level {
-    on: "an error struct",
-    options: &[
-        form("name", "name = \"..\""),
-        form("rename_all", "rename_all = \"camelCase\""),
-        form("class", "class = \"ValueError\""),
-        form("module", "module = \"builtins\""),
-        form("skip", "skip"),
-        form("crate", "crate = \"path\""),
-    ],
-};
-
-/// `#[remote(..)]` on a variant.
-pub(crate) static VARIANT: Level = Level {
-    on: "a variant",
-    options: &[
-        form("name", "name = \"..\""),
-        form("rename_all", "rename_all = \"camelCase\""),
-        form("class", "class = \"ValueError\""),
-        form("module", "module = \"builtins\""),
-        form("skip", "skip"),
-    ],
-};
-
-/// `#[remote(..)]` on a field.
-pub(crate) static FIELD: Level = Level { on: "a field", options: &[form("name", "name = \"..\""), form("skip", "skip")] };
-
-impl Level {
-    fn written(&self, key: &str) -> &'static str {
-        self.options.iter().rfind(|o| o.key == key).map_or("", |o| o.written)
-    }
-
-    fn list(&self) -> String {
-        let forms: Vec<_> = self.options.iter().map(|o| format!("`{}`", o.written)).collect();
-        forms.join(", ")
-    }
-}
+pub(crate) use levels::{ARGUMENT, ENUM, FIELD, Level, METHOD, STRUCT, TRAIT, VARIANT};
 
 /// The options that somebody wrote in one place.
 pub(crate) struct Options {
@@ -167,9 +65,9 @@ impl Options {
                     _ => errors.at(attr, format!("write options in parentheses; {} has {}", level.on, level.list())),
                 }
             } else if hides_ours(attr) {
-                errors.at(attr, "`#[remote(..)]` cannot depend on a `cfg`: put `#[cfg(..)]` on two variants of the item");
+                errors.at(attr, "options cannot depend on a condition: write the item twice, with `#[cfg(..)]` and options of its own each time");
             }
-            !is_ours(attr)
+            !addressed(attr)
         });
         options
     }
@@ -185,12 +83,12 @@ impl Options {
                         skip_to_comma(input)?;
                     }
                 }
-                if !input.is_empty() {
-                    if let Err(error) = input.parse::<Token![,]>() {
-                        errors.push(error);
-                        skip_to_comma(input)?;
-                        let _: Option<Token![,]> = input.parse()?;
-                    }
+                if !input.is_empty()
+                    && let Err(error) = input.parse::<Token![,]>()
+                {
+                    errors.push(error);
+                    skip_to_comma(input)?;
+                    let _: Option<Token![,]> = input.parse()?;
                 }
             }
             Ok(())
@@ -287,10 +185,7 @@ impl Options {
         let (on, list) = (self.level.on, self.level.list());
         for given in self.given {
             let key = given.key.unraw();
-            let levels = [&TRAIT, &METHOD, &ARGUMENT, &ENUM, &STRUCT, &VARIANT, &FIELD];
-            // An error has no methods and a trait no variants: a hint stays within the macro that was used.
-            let related = if levels[..3].iter().any(|l| std::ptr::eq(*l, self.level)) { &levels[..3] } else { &levels[3..] };
-            match related.iter().find(|l| l.options.iter().any(|o| key == o.key)) {
+            match self.level.elsewhere(&key) {
                 Some(other) => errors.at(given, format!("`{key}` is an option of {}; {on} has {list}", other.on)),
                 None => errors.at(given.key, format!("there is no option `{key}`; {on} has {list}")),
             }
@@ -307,8 +202,10 @@ fn one(input: ParseStream<'_>) -> syn::Result<Given> {
         let list;
         syn::parenthesized!(list in input);
         Value::List(list.parse()?)
-    } else {
+    } else if input.is_empty() || input.peek(Token![,]) {
         Value::Alone
+    } else {
+        return Err(input.error(format!("options are written `{key}` or `{key} = value`, with commas between them")));
     };
     Ok(Given { key, value })
 }
@@ -328,8 +225,13 @@ fn ungroup(expr: &Expr) -> &Expr {
     }
 }
 
+/// Whether an attribute is for us, rightly or wrongly.
+pub(crate) fn addressed(attr: &Attribute) -> bool {
+    is_ours(attr) || hides_ours(attr)
+}
+
 /// Whether an attribute is `#[remote ..]`.
-pub(crate) fn is_ours(attr: &Attribute) -> bool {
+fn is_ours(attr: &Attribute) -> bool {
     attr.path().is_ident("remote")
 }
 

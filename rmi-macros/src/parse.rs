@@ -25,6 +25,8 @@ const STYLES: [(&str, Style); 2] = [("named", Style::Named), ("positional", Styl
 struct Defaults {
     case: Option<Case>,
     style: Style,
+    /// The trait's own generics: a mistake that has been reported.
+    generics: Generics,
 }
 
 /// Reads the item as a trait; reports it if it is anything else.
@@ -52,11 +54,13 @@ pub(crate) fn item(item: &TokenStream, errors: &mut Errors) -> Option<ItemTrait>
 
 /// The trait as it was written, without what is addressed to us.
 pub(crate) fn without_options(mut item: ItemTrait) -> ItemTrait {
-    let strip = |attrs: &mut Vec<Attribute>| attrs.retain(|attr| !options::is_ours(attr));
+    let strip = |attrs: &mut Vec<Attribute>| attrs.retain(|attr| !options::addressed(attr));
     for item in &mut item.items {
         match item {
             TraitItem::Fn(method) => {
                 strip(&mut method.attrs);
+                // The compiler would complain about these once more.
+                (method.sig.constness, method.sig.variadic) = (None, None);
                 for input in &mut method.sig.inputs {
                     match input {
                         syn::FnArg::Receiver(receiver) => strip(&mut receiver.attrs),
@@ -89,7 +93,7 @@ pub(crate) fn remote_trait(attr: TokenStream, item: ItemTrait, errors: &mut Erro
     options.finish(errors);
 
     let fine = shape(&item, errors);
-    let defaults = Defaults { case, style };
+    let defaults = Defaults { case, style, generics: item.generics.clone() };
     let mut methods = Vec::new();
     for item in &item.items {
         match item {

@@ -50,6 +50,8 @@ fn write(tokens: TokenStream, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::spell;
 
     #[test]

@@ -1,7 +1,7 @@
 //! Methods and arguments that exist only on conditions, and lints that follow them.
 #![deny(warnings, clippy::all, clippy::pedantic, missing_docs, missing_debug_implementations, unreachable_pub)]
 #![allow(unexpected_cfgs)]
-#![allow(clippy::unwrap_used, clippy::missing_errors_doc)]
+#![allow(clippy::unwrap_used, clippy::missing_errors_doc, clippy::many_single_char_names)]
 
 use std::convert::Infallible;
 
@@ -30,8 +30,8 @@ pub trait Sometimes {
 
     /// Last.
     #[deprecated = "call `second`"]
-    #[expect(clippy::too_many_arguments)]
-    async fn last(&self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, h: u8) -> Result<u8, Infallible>;
+    #[expect(clippy::too_many_arguments, non_snake_case)]
+    async fn Last(&self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, h: u8) -> Result<u8, Infallible>;
 }
 
 #[derive(Debug)]
@@ -42,7 +42,8 @@ impl Sometimes for Here {
         Ok(stays + u8::try_from(too.len()).unwrap())
     }
 
-    async fn last(&self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, h: u8) -> Result<u8, Infallible> {
+    #[allow(non_snake_case)]
+    async fn Last(&self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, h: u8) -> Result<u8, Infallible> {
         Ok(a + b + c + d + e + f + g + h)
     }
 }
@@ -89,7 +90,7 @@ pub enum Failure {
 fn what_does_not_exist_is_nowhere() {
     let server = SometimesServer::new(Here);
     let methods: Vec<_> = server.contract().methods.iter().map(|m: &Method| m.name).collect();
-    assert_eq!(methods, ["second", "last"]);
+    assert_eq!(methods, ["second", "Last"]);
     let params: Vec<_> = SometimesClient::CONTRACT.methods[0].params.iter().map(|p| p.name).collect();
     assert_eq!(params, ["stays", "too"]);
     let _ = |client: &SometimesClient| drop(client.here(1, "one"));

@@ -59,7 +59,7 @@ impl<T, E, P> Pending<T, E, P> {
     ///
     /// The agent does not know the call (any more), or could not be asked.
     pub async fn cancel(&self) -> Result<bool, CallError<Exception>> {
-        let admin = Stub::of_class(&self.stub.core, self.stub.binding().index, self.stub.address.clone(), "Admin".into());
+        let admin = Stub::of_class(&self.stub.0.core, self.stub.binding().index, self.stub.0.address.clone(), "Admin".into());
         let arguments = crate::message::Arguments {
             positional: Json::encode(&[self.sn.as_str()]).map_err(|e| CallError::Encode(e.to_string()))?,
             ..crate::message::Arguments::NONE
@@ -92,7 +92,7 @@ where
                 .map_err(CallError::Decode),
             Heard::End(end) => {
                 self.sent = None;
-                end.map_err(CallError::from).and_then(|outcome| answer(outcome, &self.stub.class)).map(Update::Done)
+                end.map_err(CallError::from).and_then(|outcome| answer(outcome, &self.stub.0.class)).map(Update::Done)
             }
         };
         Some(update)
@@ -109,7 +109,7 @@ where
 
     async fn outcome(mut self) -> Result<T, CallError<E>> {
         let Some(sent) = self.sent.take() else { return Err(CallError::Closed) };
-        answer(sent.outcome().await?, &self.stub.class)
+        answer(sent.outcome().await?, &self.stub.0.class)
     }
 }
 

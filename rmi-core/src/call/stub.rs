@@ -12,7 +12,11 @@ use crate::{
 
 /// What a client is made of: where its contract is served, and how it is reached.
 #[derive(Clone, Debug)]
-pub struct Stub {
+pub struct Stub(pub(crate) Arc<Target>);
+
+/// What the clones of a stub share.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
     pub(crate) core: Arc<Core>,
     binding: usize,
     pub(crate) address: Address,
@@ -29,27 +33,27 @@ impl Stub {
 
     pub(crate) fn of_class(core: &Arc<Core>, binding: usize, address: Address, class: Text) -> Self {
         let binding = binding.min(core.bindings.len() - 1);
-        Stub { core: Arc::clone(core), binding, address, class, version: None, cntr: None }
+        Stub(Arc::new(Target { core: Arc::clone(core), binding, address, class, version: None, cntr: None }))
     }
 
     pub(crate) fn version(mut self, version: Text) -> Self {
-        self.version = Some(version);
+        Arc::make_mut(&mut self.0).version = Some(version);
         self
     }
 
     pub(crate) fn constructor(mut self, cntr: Constructor) -> Self {
-        self.cntr = Some(cntr);
+        Arc::make_mut(&mut self.0).cntr = Some(cntr);
         self
     }
 
     pub(crate) fn binding(&self) -> &Arc<Binding> {
-        &self.core.bindings[self.binding]
+        &self.0.core.bindings[self.0.binding]
     }
 
     /// The address that the contract is served at.
     #[must_use]
     pub fn address(&self) -> &Address {
-        &self.address
+        &self.0.address
     }
 
     /// A call of a method with its arguments.
@@ -67,7 +71,7 @@ impl Stub {
     }
 
     fn plan(&self, method: Text, contract: Option<&'static Method>, args: Result<Arguments, JsonError>) -> Plan {
-        let total = contract.and_then(|m| m.timeout).unwrap_or(self.core.default_timeout);
+        let total = contract.and_then(|m| m.timeout).unwrap_or(self.0.core.default_timeout);
         Plan {
             id: self.binding().clock.id(),
             stub: self.clone(),

@@ -1,16 +1,14 @@
 //! Duplicates and replays are one look-up: what a principal has asked for before, and how it ended.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     context::Job,
+    json::Json,
     message::{Outcome, Rejection, RejectionCode, ReplyPath, Sn},
     protocol::Limits,
     seal::Principal,
+    table::Table,
     time::Timestamp,
     transport::{Acker, LinkId},
 };
@@ -21,7 +19,8 @@ use crate::{
 pub struct WindowSize {
     /// How many requests.
     pub requests: usize,
-    /// How many bytes of outcomes. A request whose outcome had to go is still known, and not run again.
+    /// How many bytes of outcomes, those of at most 256 bytes not counted. A request whose outcome had to go is still known,
+    /// and not run again.
     pub bytes: usize,
 }
 
@@ -112,7 +111,7 @@ pub(crate) struct Attached {
 /// What one binding has been asked for.
 #[derive(Debug)]
 pub(crate) struct Window {
-    lanes: HashMap<Principal, Lane>,
+    lanes: Table<Principal, Lane>,
     size: WindowSize,
     /// Set on sealed bindings: dates are demanded and checked.
     fresh: Option<Limits>,
@@ -123,10 +122,10 @@ pub(crate) struct Window {
 
 #[derive(Debug)]
 struct Lane {
-    entries: HashMap<Key, Entry>,
+    entries: Table<Key, Entry>,
     /// Every entry, oldest first.
     order: VecDeque<Key>,
-    /// The entries that still have their outcome, oldest first.
+    /// The entries whose outcome weighs something, oldest first.
     kept: VecDeque<(Key, u64)>,
     bytes: usize,
     floor: Timestamp,
@@ -148,9 +147,47 @@ enum State {
         job: Arc<Job>,
         attached: Vec<Attached>,
     },
-    Done(Outcome),
+    Done(Kept),
     /// It has run, and its outcome had to make room.
     Forgotten,
+}
+
+/// An outcome as it is kept: nearly all are results, and the table is as small as they are.
+#[derive(Debug)]
+enum Kept {
+    Result(Json),
+    Other(Box<Outcome>),
+}
+
+impl Kept {
+    fn new(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Result(json) => Kept::Result(json.clone()),
+            other => Kept::Other(Box::new(other.clone())),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Kept::Result(json) => Outcome::Result(json.clone()),
+            Kept::Other(outcome) => (**outcome).clone(),
+        }
+    }
+
+    /// The bytes that it keeps, if they are worth counting: small ones are bounded by the number of requests.
+    fn weight(&self) -> usize {
+        const SMALL: usize = 256;
+        let bytes = match self {
+            Kept::Result(json) => json.as_str().len(),
+            Kept::Other(outcome) => match &**outcome {
+                Outcome::Result(json) => json.as_str().len(),
+                Outcome::Exception(e) => e.exval.len() + e.xargs.as_str().len() + e.xstate.as_str().len(),
+                Outcome::Rejected(r) => r.description.len() + r.details.len(),
+                Outcome::Aborted(a) => a.message.len(),
+            },
+        };
+        if bytes > SMALL { bytes } else { 0 }
+    }
 }
 
 /// How many of those who asked again for what runs are kept until it ends.
@@ -158,7 +195,7 @@ const ATTACHED: usize = 16;
 
 impl Window {
     pub(crate) fn new(size: WindowSize, fresh: Option<Limits>) -> Self {
-        Window { lanes: HashMap::new(), size, fresh, floor: Timestamp::MIN, turn: 0 }
+        Window { lanes: Table::default(), size, fresh, floor: Timestamp::MIN, turn: 0 }
     }
 
     /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request; what
@@ -213,10 +250,14 @@ impl Window {
         let size = self.size;
         let Some(lane) = self.lanes.get_mut(principal) else { return Vec::new() };
         let Some(entry) = lane.entries.get_mut(key) else { return Vec::new() };
-        let ended = std::mem::replace(&mut entry.state, State::Done(outcome.clone()));
-        lane.bytes += weight(outcome);
-        lane.kept.push_back((key.clone(), entry.turn));
-        lane.slim(size.bytes);
+        let kept = Kept::new(outcome);
+        let weight = kept.weight();
+        let ended = std::mem::replace(&mut entry.state, State::Done(kept));
+        if weight > 0 {
+            lane.bytes += weight;
+            lane.kept.push_back((key.clone(), entry.turn));
+            lane.slim(size.bytes);
+        }
         match ended {
             State::Running { attached, .. } => attached,
             State::Done(_) | State::Forgotten => Vec::new(),
@@ -247,7 +288,7 @@ impl Window {
             }
         }
         self.lanes.entry(principal.clone()).or_insert_with(|| Lane {
-            entries: HashMap::new(),
+            entries: Table::default(),
             order: VecDeque::new(),
             kept: VecDeque::new(),
             bytes: 0,
@@ -260,7 +301,7 @@ impl Window {
 impl Entry {
     fn weight(&self) -> usize {
         match &self.state {
-            State::Done(outcome) => weight(outcome),
+            State::Done(kept) => kept.weight(),
             State::Running { .. } | State::Forgotten => 0,
         }
     }
@@ -275,7 +316,7 @@ impl Entry {
                 }
                 Verdict::Attached
             }
-            State::Done(outcome) => Verdict::Done(outcome.clone()),
+            State::Done(kept) => Verdict::Done(kept.outcome()),
             State::Forgotten => {
                 let details = "it has run, and its outcome is no longer kept";
                 Verdict::Rejected(Rejection::new(RejectionCode::Stale, details))
@@ -346,15 +387,5 @@ impl Lane {
         let entry = self.entries.remove(key)?;
         self.bytes -= entry.weight();
         Some(entry)
-    }
-}
-
-/// What an outcome weighs: the bytes that it keeps.
-fn weight(outcome: &Outcome) -> usize {
-    match outcome {
-        Outcome::Result(json) => json.as_str().len(),
-        Outcome::Exception(e) => e.exval.len() + e.xargs.as_str().len() + e.xstate.as_str().len() + 64,
-        Outcome::Rejected(r) => r.description.len() + r.details.len(),
-        Outcome::Aborted(a) => a.message.len(),
     }
 }

@@ -1,7 +1,7 @@
 //! A protocol, a transport and a trust, opened for one endpoint.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
@@ -20,6 +20,7 @@ use crate::{
     protocol::{Features, Limits, Protocol, ProtocolError},
     seal::{AuthError, Authenticator, Principal, Trust, TrustKind, wrap},
     service::BoxFuture,
+    table::Seeded,
     text::Text,
     time::Clock,
     transport::{LinkId, Receipt, Transport, TransportError, TransportErrorKind},
@@ -51,7 +52,7 @@ pub(crate) struct Binding {
     pub(crate) links: Mutex<Vec<KnownLink>>,
     /// The sessions of a protocol that talks about its links.
     pub(crate) sessions: Option<Sessions>,
-    hasher: RandomState,
+    hasher: Seeded,
     rejections: Mutex<Allowance>,
 }
 
@@ -145,7 +146,7 @@ impl Binding {
             reply_exchanges: opening.reply_exchanges,
             links: Mutex::default(),
             sessions,
-            hasher: RandomState::new(),
+            hasher: Seeded::default(),
             rejections: Mutex::default(),
         }
     }
@@ -163,6 +164,11 @@ impl Binding {
         self.reply_to.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether an address is where replies to our calls come now.
+    pub(crate) fn awaits_replies_at(&self, address: &Address) -> bool {
+        self.reply_to.read().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(address)
+    }
+
     /// By which link an address is reached. Where the bus finds the way, any.
     pub(crate) fn link_to(&self, address: &Address) -> Route {
         if !self.transport.capabilities().links {
@@ -171,12 +177,17 @@ impl Binding {
         let links = lock(&self.links);
         match links.iter().find(|known| known.name.as_deref() == Some(address.as_str())) {
             Some(known) => Route::By(known.id),
-            // The other end of the only link is whoever we talk to, until it says its name.
+            // Where nobody says their name, the other end of the only link is whoever we talk to.
             None => match links.as_slice() {
-                [only] if only.name.is_none() => Route::By(only.id),
+                [only] if self.sessions.is_none() => Route::By(only.id),
                 _ => Route::Nowhere,
             },
         }
+    }
+
+    /// Whether a link of a transport that has links is down: what was to take it has nowhere else to go.
+    fn is_gone(&self, link: LinkId) -> bool {
+        self.transport.capabilities().links && !lock(&self.links).iter().any(|known| known.id == link)
     }
 
     /// Whether a sender may answer for an agent.
@@ -227,7 +238,7 @@ impl Binding {
                 let sent = frame.clone();
                 let receipt = self.transport.publish(frame).await;
                 if receipt.is_ok() {
-                    sessions.sent(link, &sent);
+                    sessions.sent(self, link, &sent);
                 }
                 receipt
             }))),
@@ -274,25 +285,30 @@ impl Binding {
     /// Sends an outcome, several times if need be; if it can never be sent, another one that says so. False when that may be done
     /// later: the bus still has the request then.
     pub(crate) async fn outcome(&self, request: &Answered, outcome: Outcome) -> bool {
-        /// How often it is tried, with a pause that doubles from this one.
-        const TRIES: u32 = 6;
+        let message = Box::new(self.about(request, Body::Outcome(outcome)));
+        // The first try is the one that counts: what it holds is what every reply's task holds.
+        let error = match self.send(&message, request.link) {
+            Ok(Some(publishing)) => match publishing.await {
+                Ok(receipt) => return self.received(request, receipt),
+                Err(error) => SendError::Transport(error),
+            },
+            Ok(None) => return true,
+            Err(error) => error,
+        };
+        Box::pin(self.outcome_again(request, message, error)).await
+    }
+
+    async fn outcome_again(&self, request: &Answered, mut message: Box<Message>, mut error: SendError) -> bool {
+        /// How often it is tried again, after a pause that doubles from this one.
+        const TRIES: u32 = 5;
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-        let mut message = self.about(request, Body::Outcome(outcome));
         let mut replaced = false;
         for attempt in 0..TRIES {
-            let error = match self.send(&message, request.link) {
-                Ok(Some(publishing)) => match publishing.await {
-                    Ok(Receipt::NoRoute) => {
-                        self.counters.replies_unroutable.add();
-                        tracing::debug!(to = %request.reply.to, "nobody waits for the outcome any more");
-                        return true;
-                    }
-                    Ok(Receipt::Stored | Receipt::Handed) => return true,
-                    Err(error) => SendError::Transport(error),
-                },
-                Ok(None) => return true,
-                Err(error) => error,
-            };
+            if request.link.is_some_and(|link| self.is_gone(link)) {
+                self.counters.replies_unroutable.add();
+                tracing::debug!(%error, to = %request.reply.to, "the link that the outcome was to take is gone");
+                return true;
+            }
             tracing::warn!(%error, to = %request.reply.to, attempt, "an outcome could not be sent");
             match (&error, &message.body) {
                 (error, Body::Outcome(outcome)) if error.is_final() && !replaced => {
@@ -307,9 +323,25 @@ impl Binding {
                 (SendError::Transport(e), _) if e.kind == TransportErrorKind::Closed => break,
                 _ => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,
             }
+            error = match self.send(&message, request.link) {
+                Ok(Some(publishing)) => match publishing.await {
+                    Ok(receipt) => return self.received(request, receipt),
+                    Err(error) => SendError::Transport(error),
+                },
+                Ok(None) => return true,
+                Err(error) => error,
+            };
         }
         self.counters.outcomes_unsent.add();
         false
+    }
+
+    fn received(&self, request: &Answered, receipt: Receipt) -> bool {
+        if receipt == Receipt::NoRoute {
+            self.counters.replies_unroutable.add();
+            tracing::debug!(to = %request.reply.to, "nobody waits for the outcome any more");
+        }
+        true
     }
 
     /// Whether one more answer to somebody unverified may go out now.

@@ -1,5 +1,4 @@
 use std::{
-    collections::HashMap,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -16,12 +15,13 @@ use crate::{
         binding::{Binding, Opening},
         dispatch::{Core, Served},
         links,
-        sessions::{Sessions, drive},
+        sessions::Sessions,
         shutdown::{Running, Stage},
     },
     protocol::{Limits, Protocol, Replies, Role},
     seal::{Trust, TrustKind},
     service::Service,
+    table::Table,
     time::{Clock, SystemClock},
     transport::{Transport, TransportError},
 };
@@ -136,7 +136,7 @@ impl Builder {
         if self.bindings.is_empty() {
             return Err(BuildError::NoBinding(self.name));
         }
-        let mut services: HashMap<&'static str, Served> = HashMap::new();
+        let mut services: Table<&'static str, Served> = Table::default();
         for service in self.services {
             let contract = service.contract();
             if services.insert(contract.name, Served::new(service, None)).is_some() {
@@ -152,7 +152,6 @@ impl Builder {
         });
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let mut bindings = Vec::with_capacity(self.bindings.len());
-        let mut wants = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
             opening.limits = self.limits;
             opening.window = self.window;
@@ -162,14 +161,8 @@ impl Builder {
             }
             announce(&self.name, &opening, &contracts);
             let role = Role::Agent { address: &self.name, contracts: &contracts, prefetch };
-            let (sessions, wanted) = match opening.protocol.session(&role) {
-                Some(_) => {
-                    let (sessions, wanted) = Sessions::new();
-                    (Some(sessions), Some(wanted))
-                }
-                None => (None, None),
-            };
-            wants.push(wanted);
+            let talks = opening.protocol.session(&role).is_some();
+            let sessions = talks.then(Sessions::default);
             bindings.push(Arc::new(Binding::open(opening, self.name.clone(), Arc::clone(&self.clock), sessions)));
         }
         let handle = Arc::new_cyclic(|weak: &Weak<Handle>| {
@@ -190,12 +183,16 @@ impl Builder {
             let _ = cell.set(Arc::downgrade(core));
         }
         let endpoint = Endpoint(Arc::clone(&handle));
-        for (binding, wanted) in core.bindings.iter().zip(wants) {
+        for binding in &core.bindings {
             tokio::spawn(Arc::clone(&binding.pending).sweep());
             let role = Role::Agent { address: &core.name, contracts: &contracts, prefetch };
-            if let Some(wanted) = wanted {
-                let stage = Arc::clone(core);
-                tokio::spawn(drive(Arc::clone(binding), wanted, async move { stage.stage.closed().await }));
+            if binding.sessions.is_some() {
+                let (stage, binding) = (Arc::clone(core), Arc::clone(binding));
+                tokio::spawn(async move {
+                    if let Some(sessions) = &binding.sessions {
+                        sessions.drive(&binding, stage.stage.closed()).await;
+                    }
+                });
             }
             // An endpoint that serves nothing is nobody's agent: requests to it are unroutable rather than unanswered.
             if !contracts.is_empty() || binding.features.replies == Replies::SameLink {

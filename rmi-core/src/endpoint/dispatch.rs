@@ -1,10 +1,9 @@
 //! From a request to its outcome.
 
 use std::{
-    collections::HashMap,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     task::{self, Poll},
 };
@@ -18,29 +17,30 @@ use tracing::Instrument;
 use crate::{
     address::Address,
     context::{Cancellation, Job, Steps},
-    contract::{Contract, Version},
+    contract::{Contract, Method, Version},
     endpoint::{
         WeakEndpoint,
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
         binding::{Answered, Binding},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         pending,
-        shutdown::{Running, Stage},
+        shutdown::{Guard, Running, Stage},
     },
     lock::lock,
     message::{Abort, AbortReason, Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
-    protocol::{Replies, Serials},
+    protocol::{Refused, Replies, Serials},
     seal::Principal,
     service::{BoxFuture, Invocation, Service},
+    table::Table,
     trace::{self, TraceParent},
-    transport::{Acker, Disposition},
+    transport::{Acker, Disposition, LinkId},
 };
 
 /// What an endpoint is made of.
 pub(crate) struct Core {
     pub(crate) name: Address,
     pub(crate) bindings: Vec<Arc<Binding>>,
-    pub(crate) services: HashMap<&'static str, Served>,
+    pub(crate) services: Table<&'static str, Served>,
     /// How many handlers run at a time.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) running: Running,
@@ -52,14 +52,14 @@ pub(crate) struct Core {
 /// A contract that is served.
 pub(crate) struct Served {
     pub(crate) service: Arc<dyn Service>,
-    pub(crate) methods: HashMap<&'static str, usize>,
+    pub(crate) methods: Table<&'static str, usize>,
     /// A small lane of its own: it is reached even when every other handler is busy.
     pub(crate) lane: Option<Arc<Semaphore>>,
 }
 
 impl Served {
     pub(crate) fn new(service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>) -> Self {
-        let mut methods = HashMap::new();
+        let mut methods = Table::default();
         for (index, method) in service.contract().methods.iter().enumerate() {
             for name in std::iter::once(&method.name).chain(method.aliases) {
                 methods.entry(*name).or_insert(index);
@@ -79,16 +79,16 @@ impl Receiver for Inbox {
     fn take(&self, opened: Opened) -> Option<BoxFuture<'_, ()>> {
         let Opened { content, origin, acker } = opened;
         match content {
-            Ok(Verified { message: Message { head, body }, principal, digest }) => match body {
-                Body::Request(request) => self.request(head, request, principal, digest, origin, acker),
+            Ok(Verified { message, principal, digest }) => match message.body {
+                Body::Request(_) => self.request(*message, principal, digest, origin, acker),
                 Body::Status(status) => {
                     acker.settle(Disposition::Ack);
-                    self.reply(Reply::Status(status), &head, &principal, &origin);
+                    self.reply(Reply::Status(status), &message.head, &principal, &origin);
                     None
                 }
                 Body::Outcome(outcome) => {
                     acker.settle(Disposition::Ack);
-                    self.reply(Reply::Outcome(outcome), &head, &principal, &origin);
+                    self.reply(Reply::Outcome(outcome), &message.head, &principal, &origin);
                     None
                 }
                 Body::Event(_) => {
@@ -123,8 +123,8 @@ impl Inbox {
             may
         };
         let heard = key.is_some_and(|key| match reply {
-            Reply::Status(status) => binding.pending.status(&key, status, allowed),
-            Reply::Outcome(outcome) => binding.pending.outcome(&key, outcome, allowed),
+            Reply::Status(status) => binding.pending.status(&key, status, origin.link, allowed),
+            Reply::Outcome(outcome) => binding.pending.outcome(&key, outcome, origin.link, allowed),
         });
         if impostor {
             binding.counters.impostors.add();
@@ -139,14 +139,24 @@ impl Inbox {
         let Unreadable { refused, verified } = unreadable;
         let binding = &self.binding;
         acker.settle(Disposition::Discard);
-        if refused.close {
-            let (transport, link) = (Arc::clone(&binding.transport), origin.link);
-            tokio::spawn(async move {
-                if let Err(error) = transport.pause(link, None).await {
-                    tracing::debug!(%error, "a link could not be closed");
-                }
-            });
+        let (close, link) = (refused.close, origin.link);
+        let answer = self.answer_to(refused, verified, link);
+        if answer.is_none() && !close {
+            return None;
         }
+        Some(Box::pin(async move {
+            if let Some((to, rejection)) = answer {
+                binding.counters.rejected.add();
+                binding.outcome(&to, Outcome::Rejected(rejection)).await;
+            }
+            if close && let Err(error) = binding.transport.pause(link, None).await {
+                tracing::debug!(%error, link = link.0, "a link could not be closed");
+            }
+        }))
+    }
+
+    fn answer_to(&self, refused: Refused, verified: bool, link: LinkId) -> Option<(Answered, Rejection)> {
+        let binding = &self.binding;
         let answerable = refused.answer && binding.features.rejections;
         let mut head = refused.head.filter(|_| answerable)?;
         let reply = head.reply.take().filter(|path| binding.may_reply_to(&path.to))?;
@@ -159,22 +169,18 @@ impl Inbox {
             head.data = None;
             rejection = Rejection::new(rejection.code, "");
         }
-        let to = Answered { sn: head.sn, reply, data: head.data, link: Some(origin.link) };
-        binding.counters.rejected.add();
-        Some(Box::pin(async move {
-            binding.outcome(&to, Outcome::Rejected(rejection)).await;
-        }))
+        Some((Answered { sn: head.sn, reply, data: head.data, link: Some(link) }, rejection))
     }
 
     fn request(
         &self,
-        head: Head,
-        request: Request,
+        message: Message,
         principal: Principal,
         digest: u64,
         origin: Origin,
         acker: Acker,
     ) -> Option<BoxFuture<'_, ()>> {
+        let Message { head, body: Body::Request(request) } = message else { return None };
         let (core, binding) = (&self.core, &self.binding);
         if core.stage.is_stopping() && binding.transport.capabilities().redelivery {
             acker.settle(Disposition::Release);
@@ -251,7 +257,7 @@ impl Inbox {
                 return self.reject(rejection, answered, acker);
             }
         }
-        let work = Work {
+        let work = Box::new(Work {
             core: Arc::clone(core),
             binding: Arc::clone(binding),
             service: Arc::clone(&served.service),
@@ -260,26 +266,30 @@ impl Inbox {
             key,
             acker,
             _running: core.running.enter(),
-            call: Invocation {
-                contract: served.service.contract(),
-                index,
-                cntr: request.cntr,
-                args: request.args,
-                max_args: binding.limits.arguments,
-                job,
-            },
+            job: Arc::clone(&job),
+            method,
+        });
+        let call = Invocation {
+            contract: served.service.contract(),
+            index,
+            cntr: request.cntr,
+            args: request.args,
+            max_args: binding.limits.arguments,
+            job,
         };
         let lane = served.lane.as_ref().unwrap_or(&core.permits);
         let permit = Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane));
-        if method.inline && permit.is_ok() {
-            let mut run = Box::pin(work.run(permit));
+        let permitted = permit.is_ok();
+        // Boxed here, because spawning moves what it is given several times.
+        let mut run = Box::pin(work.run(call, permit));
+        if method.inline && permitted {
             let mut cx = task::Context::from_waker(task::Waker::noop());
             // Polled once where it was received; if it is not ready at once it moves to a task of its own.
             if run.as_mut().poll(&mut cx).is_pending() {
                 tokio::spawn(run);
             }
         } else {
-            tokio::spawn(work.run(permit));
+            tokio::spawn(run);
         }
         None
     }
@@ -338,84 +348,35 @@ struct Work {
     wants: Statuses,
     key: Option<Key>,
     acker: Acker,
-    call: Invocation,
-    _running: crate::endpoint::shutdown::Guard,
+    job: Arc<Job>,
+    method: &'static Method,
+    _running: Guard,
 }
 
 impl Work {
-    async fn run(self, permit: Result<OwnedSemaphorePermit, Arc<Semaphore>>) {
-        let Work { core, binding, service, answered, wants, key, acker, call, _running } = self;
-        let job = Arc::clone(&call.job);
-        let method = call.method();
-        if let Some(to) = answered.as_ref().filter(|_| wants.accepted) {
-            binding.status(to, Status::Accepted).await;
+    /// Everything that is not on the way of a call that only waits for its outcome is boxed: the task is as small as that way.
+    async fn run(self: Box<Self>, call: Invocation, permit: Result<OwnedSemaphorePermit, Arc<Semaphore>>) {
+        if self.wants.accepted {
+            Box::pin(self.status(Status::Accepted)).await;
         }
-        let _permit = match permit {
+        let permit = match permit {
             Ok(permit) => Some(permit),
-            Err(lane) => {
-                // Waits for a handler to end, for being cancelled, or for the endpoint to stop.
-                let mut acquire = pin!(lane.acquire_owned());
-                let mut cancelled = pin!(job.cancel.wait());
-                let mut stopping = pin!(core.stage.stopping());
-                let mut expired = pin!(until(job.deadline));
-                poll_fn(|cx| {
-                    if let Poll::Ready(permit) = acquire.as_mut().poll(cx) {
-                        return Poll::Ready(permit.ok());
-                    }
-                    let gave_up = cancelled.as_mut().poll(cx).is_ready()
-                        || stopping.as_mut().poll(cx).is_ready()
-                        || expired.as_mut().poll(cx).is_ready();
-                    if gave_up { Poll::Ready(None) } else { Poll::Pending }
-                })
-                .await
-            }
+            Err(lane) => Box::pin(self.wait(lane)).await,
         };
-        let refused = if job.cancel.is_set() {
-            Some(Outcome::from(Abort::new(AbortReason::Cancelled, "cancelled before it started")))
-        } else if job.deadline.is_some_and(|at| at <= Instant::now()) {
-            Some(Rejection::new(RejectionCode::Expired, "").into())
-        } else if _permit.is_none() || core.stage.is_stopping() {
-            Some(Rejection::new(RejectionCode::Closing, "").into())
-        } else if job.redelivered && !method.idempotent {
-            let message = "it was delivered before, and may have run then; it is not idempotent, so it is not run again";
-            Some(Abort::new(AbortReason::Interrupted, message).into())
-        } else {
-            None
-        };
-        let outcome = match refused {
+        let outcome = match self.obstacle(permit.is_some()) {
             Some(outcome) => outcome,
             None => {
-                if let Some(to) = answered.as_ref().filter(|_| wants.started) {
-                    binding.status(to, Status::Started).await;
+                if self.wants.started {
+                    Box::pin(self.status(Status::Started)).await;
                 }
-                let span = tracing::info_span!(
-                    "rmi.serve",
-                    otel.kind = "server",
-                    rpc.system = "rmi",
-                    rpc.service = call.contract.name,
-                    rpc.method = method.name,
-                    messaging.message.conversation_id = job.sn.as_ref().map(|sn| sn.as_str()),
-                    messaging.client.id = %core.name,
-                    enduser.id = %job.principal,
-                    trace_id = tracing::field::Empty,
-                );
-                let trace = job.trace.as_ref().and_then(TraceParent::parse);
-                if let Some(trace) = &trace {
-                    span.record("trace_id", trace.trace_id());
-                }
-                let handler = handle(&binding, &service, call, answered.as_ref(), wants, method.context);
-                let mut handler = pin!(async {
-                    match trace {
-                        None => handler.instrument(span).await,
-                        Some(trace) => trace::scope(trace, handler.instrument(span)).await,
-                    }
-                });
-                let mut abandoned = pin!(core.stage.abandoned());
+                let mut handler = self.handler(call);
+                let mut abandoned = pin!(self.core.stage.abandoned());
                 let ended = poll_fn(|cx| match handler.as_mut().poll(cx) {
                     Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
                     Poll::Pending => abandoned.as_mut().poll(cx).map(|()| None),
                 })
                 .await;
+                drop(handler);
                 match ended {
                     Some(outcome) => outcome,
                     // The endpoint is gone, and the handler with it: the bus gives the request to another.
@@ -423,95 +384,167 @@ impl Work {
                 }
             }
         };
-        conclude(&binding, &job.principal, key, answered, outcome, acker).await;
+        drop(permit);
+        self.conclude(outcome).await;
+    }
+
+    async fn status(&self, status: Status) {
+        if let Some(to) = &self.answered {
+            self.binding.status(to, status).await;
+        }
+    }
+
+    /// Waits for a handler to end, for being cancelled, or for the endpoint to stop.
+    async fn wait(&self, lane: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        let mut acquire = pin!(lane.acquire_owned());
+        let mut cancelled = pin!(self.job.cancel.wait());
+        let mut stopping = pin!(self.core.stage.stopping());
+        let mut expired = pin!(until(self.job.deadline));
+        poll_fn(|cx| {
+            if let Poll::Ready(permit) = acquire.as_mut().poll(cx) {
+                return Poll::Ready(permit.ok());
+            }
+            let gave_up = cancelled.as_mut().poll(cx).is_ready()
+                || stopping.as_mut().poll(cx).is_ready()
+                || expired.as_mut().poll(cx).is_ready();
+            if gave_up { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Why the method is not run, if it is not.
+    fn obstacle(&self, permitted: bool) -> Option<Outcome> {
+        let job = &self.job;
+        if job.cancel.is_set() {
+            Some(Abort::new(AbortReason::Cancelled, "cancelled before it started").into())
+        } else if job.deadline.is_some_and(|at| at <= Instant::now()) {
+            Some(Rejection::new(RejectionCode::Expired, "").into())
+        } else if !permitted || self.core.stage.is_stopping() {
+            Some(Rejection::new(RejectionCode::Closing, "").into())
+        } else if job.redelivered && !self.method.idempotent {
+            let message = "it was delivered before, and may have run then; it is not idempotent, so it is not run again";
+            Some(Abort::new(AbortReason::Interrupted, message).into())
+        } else {
+            None
+        }
+    }
+
+    /// The handler as a future, in its span and its trace.
+    fn handler(&self, call: Invocation) -> BoxFuture<'_, Outcome> {
+        let span = tracing::info_span!(
+            "rmi.serve",
+            otel.kind = "server",
+            rpc.system = "rmi",
+            rpc.service = call.contract.name,
+            rpc.method = self.method.name,
+            messaging.message.conversation_id = self.job.sn.as_ref().map(|sn| sn.as_str()),
+            messaging.destination.name = self.core.name.as_str(),
+            enduser.id = %self.job.principal,
+            trace_id = tracing::field::Empty,
+        );
+        let trace = self.job.trace.as_ref().and_then(TraceParent::parse);
+        let reporting = self.answered.as_ref().filter(|_| self.wants.progress && self.method.context);
+        match (trace, reporting) {
+            (None, None) if span.is_disabled() => Box::pin(self.guarded(call)),
+            (trace, reporting) => Box::pin(async move {
+                if let Some(trace) = &trace {
+                    span.record("trace_id", trace.trace_id());
+                }
+                let handler = async move {
+                    match reporting {
+                        Some(to) => self.reporting(call, to).await,
+                        None => self.guarded(call).await,
+                    }
+                };
+                match trace {
+                    None => handler.instrument(span).await,
+                    Some(trace) => trace::scope(trace, handler.instrument(span)).await,
+                }
+            }),
+        }
+    }
+
+    /// Runs the handler; a panic is its outcome.
+    async fn guarded(&self, call: Invocation) -> Outcome {
+        let mut running = match catch_unwind(AssertUnwindSafe(|| self.service.dispatch(call))) {
+            Ok(running) => running,
+            Err(panic) => return self.panicked(&*panic),
+        };
+        poll_fn(|cx| {
+            catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
+                .unwrap_or_else(|panic| Poll::Ready(self.panicked(&*panic)))
+        })
+        .await
+    }
+
+    /// Runs the handler, and sends the progress that it reports while it runs.
+    async fn reporting(&self, call: Invocation, to: &Answered) -> Outcome {
+        let progress = &self.job.progress;
+        let mut run = pin!(self.guarded(call));
+        let mut send = pin!(async {
+            while let Some(step) = progress.next().await {
+                self.binding.status(to, Status::Progress(step)).await;
+            }
+        });
+        let mut outcome = None;
+        poll_fn(|cx| {
+            if outcome.is_none()
+                && let Poll::Ready(ended) = run.as_mut().poll(cx)
+            {
+                outcome = Some(ended);
+                progress.finish();
+            }
+            // Every step that was reported goes out before the outcome does.
+            if send.as_mut().poll(cx).is_ready()
+                && let Some(outcome) = outcome.take()
+            {
+                return Poll::Ready(outcome);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Outcome {
+        self.binding.counters.panics.add();
+        let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        tracing::error!(method = self.method.name, panic = said, "a handler panicked");
+        // What a panic says is for the log: it may hold what no caller should read.
+        Abort::new(AbortReason::Panicked, format!("`{}` panicked; the agent's log says where", self.method.name)).into()
+    }
+
+    /// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with.
+    async fn conclude(self: Box<Self>, outcome: Outcome) {
+        let binding = &self.binding;
+        let attached = match &self.key {
+            Some(key) => lock(&binding.window).finish(&self.job.principal, key, &outcome),
+            None => Vec::new(),
+        };
+        let Some(to) = &self.answered else {
+            self.acker.settle(Disposition::Ack);
+            attached.into_iter().for_each(|again| again.acker.settle(Disposition::Ack));
+            return;
+        };
+        if attached.is_empty() {
+            if binding.outcome(to, outcome).await {
+                self.acker.settle(Disposition::Ack);
+            }
+            return;
+        }
+        let told = binding.outcome(to, outcome.clone()).await;
+        if told {
+            self.acker.settle(Disposition::Ack);
+        }
+        Box::pin(tell(binding, to, told, attached, outcome)).await;
     }
 }
 
-/// Runs the handler, and sends the progress that it reports while it runs.
-async fn handle(
-    binding: &Binding,
-    service: &Arc<dyn Service>,
-    call: Invocation,
-    answered: Option<&Answered>,
-    wants: Statuses,
-    context: bool,
-) -> Outcome {
-    let job = Arc::clone(&call.job);
-    let name = call.method().name;
-    let mut running = match catch_unwind(AssertUnwindSafe(|| service.dispatch(call))) {
-        Ok(running) => running,
-        Err(panic) => return panicked(binding, name, &*panic),
-    };
-    let mut run = poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
-            .unwrap_or_else(|panic| Poll::Ready(panicked(binding, name, &*panic)))
-    });
-    let Some(to) = answered.filter(|_| wants.progress && context) else { return run.await };
-    let send = async {
-        while let Some(step) = job.progress.next().await {
-            binding.status(to, Status::Progress(step)).await;
-        }
-    };
-    let mut send = pin!(send);
-    let mut outcome = None;
-    poll_fn(|cx| {
-        if outcome.is_none()
-            && let Poll::Ready(ended) = Pin::new(&mut run).poll(cx)
-        {
-            outcome = Some(ended);
-            job.progress.finish();
-        }
-        // Every step that was reported goes out before the outcome does.
-        if send.as_mut().poll(cx).is_ready()
-            && let Some(outcome) = outcome.take()
-        {
-            return Poll::Ready(outcome);
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-fn panicked(binding: &Binding, method: &str, panic: &(dyn std::any::Any + Send)) -> Outcome {
-    binding.counters.panics.add();
-    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(method, panic = said, "a handler panicked");
-    // What a panic says is for the log: it may hold what no caller should read.
-    Abort::new(AbortReason::Panicked, format!("`{method}` panicked; the agent's log says where")).into()
-}
-
-/// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with.
-async fn conclude(
-    binding: &Binding,
-    principal: &Principal,
-    key: Option<Key>,
-    answered: Option<Answered>,
-    outcome: Outcome,
-    acker: Acker,
-) {
-    let attached = match &key {
-        Some(key) => lock(&binding.window).finish(principal, key, &outcome),
-        None => Vec::new(),
-    };
-    let Some(to) = answered else {
-        acker.settle(Disposition::Ack);
-        attached.into_iter().for_each(|again| again.acker.settle(Disposition::Ack));
-        return;
-    };
-    if attached.is_empty() {
-        if binding.outcome(&to, outcome).await {
-            acker.settle(Disposition::Ack);
-        }
-        return;
-    }
-    // One of those attached may be what the bus holds now: none is acknowledged before its own address has been told.
-    let told = binding.outcome(&to, outcome.clone()).await;
-    if told {
-        acker.settle(Disposition::Ack);
-    }
+/// Tells those who asked again while it ran. One of them may be what the bus holds now: none is acknowledged before its own address
+/// has been told.
+async fn tell(binding: &Binding, first: &Answered, told: bool, attached: Vec<Attached>, outcome: Outcome) {
     for Attached { reply, acker } in attached {
-        let again = Answered { reply: reply.unwrap_or_else(|| to.reply.clone()), ..to.clone() };
-        let elsewhere = again.reply != to.reply;
+        let again = Answered { reply: reply.unwrap_or_else(|| first.reply.clone()), ..first.clone() };
+        let elsewhere = again.reply != first.reply;
         let told = if elsewhere { binding.outcome(&again, outcome.clone()).await } else { told };
         if told {
             acker.settle(Disposition::Ack);

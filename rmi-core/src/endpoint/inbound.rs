@@ -38,7 +38,7 @@ pub(crate) struct Opened {
 /// A message, and who it is from.
 #[derive(Debug)]
 pub(crate) struct Verified {
-    pub(crate) message: Message,
+    pub(crate) message: Box<Message>,
     pub(crate) principal: Principal,
     /// Of the exact text.
     pub(crate) digest: u64,
@@ -112,7 +112,8 @@ pub(crate) async fn receive(
         };
         if let (Next::Batch, Some(sessions)) = (&next, &binding.sessions) {
             for delivery in std::mem::take(&mut batch) {
-                if sessions.received(&delivery).await {
+                // What is too long is refused before anybody looks into it.
+                if delivery.payload.len() > binding.limits.payload || sessions.received(&binding, &delivery).await {
                     batch.push(delivery);
                 } else {
                     delivery.acker.settle(Disposition::Ack);
@@ -169,9 +170,12 @@ pub(crate) async fn receive(
     deliveries
 }
 
+/// What was read: boxed once, because it goes from hand to hand.
+type Content = (Box<Message>, Text, Option<Signature>);
+
 /// A delivery that has been read, and whose signature is still to be checked.
 struct Read {
-    content: Result<(Message, Text, Option<Signature>), Unreadable>,
+    content: Result<Content, Unreadable>,
     origin: Origin,
     acker: Acker,
     peer: Option<Text>,
@@ -247,11 +251,7 @@ fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read
     Read { content, origin, acker, peer }
 }
 
-fn read_message(
-    binding: &Binding,
-    at: Option<&Address>,
-    mut delivery: Delivery,
-) -> Result<(Message, Text, Option<Signature>), Refused> {
+fn read_message(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Result<Content, Refused> {
     let refuse = |code, details: String| Refused::silently(Rejection::new(code, details));
     let limits = &binding.limits;
     if delivery.payload.len() > limits.payload {
@@ -273,9 +273,9 @@ fn read_message(
     }
     delivery.payload = text.clone().into_bytes();
     if binding.features.replies == Replies::PerCall && delivery.purpose == Purpose::Replies {
-        delivery.answering = binding.pending.answering(&delivery.address());
+        delivery.answering = binding.pending.answering(&delivery.address()).map(Box::new);
     }
-    let message = binding.protocol.decode(&delivery)?;
+    let message = Box::new(binding.protocol.decode(&delivery)?);
     // What was made for another address and is played here is not for us, whoever signed it.
     if binding.authenticator().is_some()
         && let Some(at) = at

@@ -1,6 +1,11 @@
 //! What an endpoint does when a link comes or goes.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{Arc, PoisonError},
+    task::Poll,
+};
 
 use crate::{
     address::Address,
@@ -13,7 +18,7 @@ use crate::{
     },
     lock::lock,
     protocol::{Replies, Role},
-    transport::{LinkChange, Purpose, Source, TransportError},
+    transport::{Link, LinkChange, LinkId, Purpose, Source, TransportError},
 };
 
 /// Subscribes to what an agent needs, and receives it until the endpoint stops taking requests.
@@ -51,20 +56,41 @@ pub(crate) async fn connect(
         Replies::Shared => Some(await_replies(core, binding).await?),
         Replies::PerCall | Replies::SameLink => None,
     };
-    let many = binding.transport.capabilities().links;
-    let mut generation = 1;
+    // What is up already has been greeted before the endpoint is started: its first call finds the way.
+    let (mut generation, mut held) = (1, None);
+    while held.is_none()
+        && let Some(change) = links.ready()
+    {
+        match change {
+            LinkChange::Up(link) => {
+                generation = generation.max(link.generation);
+                if let Some(greeted) = arrived(core, binding, &link, &contracts) {
+                    greeted.await;
+                }
+            }
+            down @ LinkChange::Down(..) => held = Some(down),
+        }
+    }
     let (core, binding) = (Arc::clone(core), Arc::clone(binding));
     tokio::spawn(async move {
-        while let Some(change) = links.next().await {
+        loop {
+            let first = held.take();
+            let mut next = pin!(async {
+                match first {
+                    Some(change) => Some(change),
+                    None => links.next().await,
+                }
+            });
+            let mut closed = pin!(core.stage.closed());
+            let change = poll_fn(|cx| match closed.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => next.as_mut().poll(cx),
+            })
+            .await;
             match change {
-                LinkChange::Up(link) => {
-                    if many {
-                        lock(&binding.links).push(KnownLink { id: link.id, name: None });
-                    }
-                    let role = Role::Agent { address: &core.name, contracts: &contracts, prefetch: 0 };
-                    if let (Some(sessions), Some(session)) = (&binding.sessions, binding.protocol.session(&role)) {
-                        sessions.up(&link, session, &*binding.clock);
-                    }
+                None => break,
+                Some(LinkChange::Up(link)) => {
+                    drop(arrived(&core, &binding, &link, &contracts));
                     if link.generation > generation && replies.is_some() {
                         generation = link.generation;
                         match await_replies(&core, &binding).await {
@@ -73,25 +99,44 @@ pub(crate) async fn connect(
                         }
                     }
                 }
-                LinkChange::Down(link, why) => {
-                    tracing::info!(link = link.0, %why, "a link is down");
-                    if let Some(sessions) = &binding.sessions {
-                        sessions.down(link);
-                    }
-                    if many {
-                        lock(&binding.links).retain(|known| known.id != link);
-                    } else {
-                        *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
-                    }
-                    binding.pending.lose(many.then_some(link));
-                }
+                Some(LinkChange::Down(link, why)) => departed(&binding, link, &why),
             }
-            if core.stage.is_closed() {
-                break;
-            }
+        }
+        if let Some(sessions) = &binding.sessions {
+            sessions.end();
         }
     });
     Ok(())
+}
+
+/// A link is up. What is returned, if anything, is ready when its session has said what it has to say about that.
+fn arrived(
+    core: &Core,
+    binding: &Arc<Binding>,
+    link: &Link,
+    contracts: &[&'static Contract],
+) -> Option<impl Future<Output = ()> + use<>> {
+    if binding.transport.capabilities().links {
+        lock(&binding.links).push(KnownLink { id: link.id, name: None });
+    }
+    let role = Role::Agent { address: &core.name, contracts, prefetch: 0 };
+    let sessions = binding.sessions.as_ref()?;
+    let session = binding.protocol.session(&role)?;
+    Some(sessions.up(binding, link, session))
+}
+
+fn departed(binding: &Binding, link: LinkId, why: &str) {
+    tracing::info!(link = link.0, %why, "a link is down");
+    if let Some(sessions) = &binding.sessions {
+        sessions.down(link);
+    }
+    let many = binding.transport.capabilities().links;
+    if many {
+        lock(&binding.links).retain(|known| known.id != link);
+    } else {
+        *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+    binding.pending.lose(many.then_some(link));
 }
 
 /// Ends the receiving of replies when it is dropped.

@@ -1,7 +1,7 @@
 //! Calls that wait for their outcome. One table, one lock, one task that watches the clock.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -17,6 +17,7 @@ use crate::{
     error::Phase,
     lock::lock,
     message::{Outcome, Status},
+    table::Table,
     transport::{Answering, LinkId},
 };
 
@@ -55,7 +56,7 @@ pub(crate) struct PendingTable {
 
 #[derive(Debug, Default)]
 struct State {
-    slots: HashMap<Key, Slot>,
+    slots: Table<Key, Slot>,
     /// When the sweeper looks next.
     wake: Option<Instant>,
     closed: bool,
@@ -83,6 +84,11 @@ enum Reached {
 }
 
 impl Slot {
+    /// Whether a reply by this link can be the call's: it comes by the link that the request took, where that is known.
+    fn took(&self, by: LinkId) -> bool {
+        self.link.is_none_or(|link| link == by)
+    }
+
     /// The next moment at which the call is too late, what for, and how long that was.
     fn deadline(&self) -> (Instant, Phase, Duration) {
         let total = if self.progress == Reached::Begun { Phase::Send } else { Phase::Total };
@@ -157,10 +163,11 @@ impl PendingTable {
         lock(&self.state).slots.get(&Key::Address(address.clone())).and_then(|slot| slot.answering.clone())
     }
 
-    /// A status arrived. False when no call waits for it, or `allowed` says that its sender may not answer for the agent.
-    pub(crate) fn status(&self, key: &Key, status: Status, allowed: impl FnOnce(&Address) -> bool) -> bool {
+    /// A status arrived by a link. False when no call waits for it there, or `allowed` says that its sender may not answer for
+    /// the agent.
+    pub(crate) fn status(&self, key: &Key, status: Status, by: LinkId, allowed: impl FnOnce(&Address) -> bool) -> bool {
         let mut state = lock(&self.state);
-        let Some(slot) = state.slots.get_mut(key).filter(|slot| allowed(&slot.agent)) else { return false };
+        let Some(slot) = state.slots.get_mut(key).filter(|slot| slot.took(by) && allowed(&slot.agent)) else { return false };
         slot.heard = Instant::now();
         let reached = match status {
             Status::Accepted => Reached::Accepted,
@@ -174,9 +181,9 @@ impl PendingTable {
     }
 
     /// The outcome arrived. False as for [`PendingTable::status`].
-    pub(crate) fn outcome(&self, key: &Key, outcome: Outcome, allowed: impl FnOnce(&Address) -> bool) -> bool {
+    pub(crate) fn outcome(&self, key: &Key, outcome: Outcome, by: LinkId, allowed: impl FnOnce(&Address) -> bool) -> bool {
         let mut state = lock(&self.state);
-        if !state.slots.get(key).is_some_and(|slot| allowed(&slot.agent)) {
+        if !state.slots.get(key).is_some_and(|slot| slot.took(by) && allowed(&slot.agent)) {
             return false;
         }
         let slot = state.slots.remove(key);
@@ -196,7 +203,10 @@ impl PendingTable {
     /// where there is one link for all.
     pub(crate) fn lose(&self, link: Option<LinkId>) {
         let mut state = lock(&self.state);
-        let lost = |_: &Key, slot: &mut Slot| slot.progress >= Reached::Sent && (link.is_none() || slot.link == link);
+        let lost = |_: &Key, slot: &mut Slot| match link {
+            None => slot.progress >= Reached::Sent,
+            lost => slot.link == lost,
+        };
         let lost: Vec<_> = state.slots.extract_if(lost).collect();
         drop(state);
         for (_, slot) in lost {
@@ -278,10 +288,16 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// The bus has taken the request.
-    pub(crate) fn sent(&self, link: Option<LinkId>) {
+    /// The request is about to take this link: it is lost with it, and its replies come by it.
+    pub(crate) fn takes(&self, link: LinkId) {
         if let Some(slot) = lock(&self.table.state).slots.get_mut(&self.key) {
-            slot.link = link;
+            slot.link = Some(link);
+        }
+    }
+
+    /// The bus has taken the request.
+    pub(crate) fn sent(&self) {
+        if let Some(slot) = lock(&self.table.state).slots.get_mut(&self.key) {
             slot.progress = slot.progress.max(Reached::Sent);
         }
     }

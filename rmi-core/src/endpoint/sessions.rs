@@ -2,60 +2,117 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, mpsc},
-    time::{Instant, sleep_until, timeout},
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
-    endpoint::binding::{Binding, KnownLink},
+    endpoint::binding::Binding,
     lock::lock,
-    protocol::{Action, LinkEvent, Session},
+    protocol::{Action, LinkEvent, Moment, Session},
     text::Text,
-    time::Clock,
     transport::{Delivery, Frame, Link, LinkId},
 };
 
-/// How many actions of all links wait to be done. A link that asks for more is closed.
-const ACTIONS: usize = 1024;
+/// How many actions of one link wait to be done. A link that asks for more is closed.
+const ACTIONS: usize = 64;
 /// How many links are remembered after they went down, to tell what still comes by them.
 const ENDED: usize = 1024;
+/// How long what the sessions say when a link comes up, or when the endpoint leaves, may take.
+const CEREMONY: Duration = Duration::from_secs(5);
 
 /// The sessions of a binding.
-#[derive(Debug)]
+#[derive(Default)]
 pub(crate) struct Sessions {
     links: Mutex<Links>,
     /// A link came, or a session may want to be woken at another time.
     changed: Notify,
-    actions: mpsc::Sender<(LinkId, Action)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Links {
-    open: HashMap<LinkId, Box<dyn Session>>,
+    open: HashMap<LinkId, Open>,
     ended: VecDeque<LinkId>,
 }
 
-impl Sessions {
-    /// The sessions, and what they want done.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<(LinkId, Action)>) {
-        let (actions, wanted) = mpsc::channel(ACTIONS);
-        (Sessions { links: Mutex::default(), changed: Notify::new(), actions }, wanted)
+/// A link that is up. Its actions are done in their order by a task of its own, so that a slow link holds up no other.
+struct Open {
+    session: Box<dyn Session>,
+    wanted: mpsc::Sender<Wanted>,
+    /// How much of it is still to be done.
+    undone: Arc<AtomicUsize>,
+}
+
+enum Wanted {
+    Do(Box<Action>),
+    /// Everything before this has been done.
+    Say(oneshot::Sender<()>),
+}
+
+/// What a session made of an event.
+enum Heard {
+    Pass,
+    Keep,
+    /// It asks for more than can be done.
+    Overflow,
+}
+
+impl Open {
+    fn on(&mut self, event: LinkEvent<'_>, binding: &Binding, link: LinkId) -> Heard {
+        let mut heard = Heard::Keep;
+        for action in self.session.on(event, Moment::new(now(), &*binding.clock)) {
+            match action {
+                Action::Pass => heard = Heard::Pass,
+                // Known at once when nothing is to be sent before: what comes by the link next can be answered by a call.
+                Action::Identify(name) if self.undone.load(Ordering::Acquire) == 0 => identify(binding, link, &name),
+                action => {
+                    self.undone.fetch_add(1, Ordering::AcqRel);
+                    if self.wanted.try_send(Wanted::Do(Box::new(action))).is_err() {
+                        return Heard::Overflow;
+                    }
+                }
+            }
+        }
+        heard
     }
 
-    pub(crate) fn up(&self, link: &Link, mut session: Box<dyn Session>, clock: &dyn Clock) {
-        let id = Text::from(clock.id().to_string());
-        let actions = session.on(LinkEvent::Up { link, id }, now());
-        self.want(link.id, actions);
-        lock(&self.links).open.insert(link.id, session);
-        self.changed.notify_waiters();
+    /// Is told when everything that was wanted up to now has been done.
+    fn done(&self) -> Option<oneshot::Receiver<()>> {
+        let (say, said) = oneshot::channel();
+        self.wanted.try_send(Wanted::Say(say)).ok().map(|()| said)
+    }
+}
+
+impl Sessions {
+    /// A link is up. What is returned is ready when everything that the session has to say about that has been said.
+    pub(crate) fn up(&self, binding: &Arc<Binding>, link: &Link, session: Box<dyn Session>) -> impl Future<Output = ()> + use<> {
+        let (wanted, actions) = mpsc::channel(ACTIONS);
+        let mut open = Open { session, wanted, undone: Arc::default() };
+        tokio::spawn(perform_all(Arc::clone(binding), link.id, actions, Arc::clone(&open.undone)));
+        let heard = open.on(LinkEvent::Up(link), binding, link.id);
+        let said = open.done();
+        let mut links = lock(&self.links);
+        links.ended.retain(|ended| *ended != link.id);
+        links.open.insert(link.id, open);
+        drop(links);
+        self.settle(binding, link.id, heard);
+        async move {
+            if let Some(said) = said {
+                let _ = timeout(CEREMONY, said).await;
+            }
+        }
     }
 
     pub(crate) fn down(&self, link: LinkId) {
@@ -69,13 +126,37 @@ impl Sessions {
         self.changed.notify_waiters();
     }
 
+    /// Lets every session say goodbye, and waits until they have.
+    pub(crate) async fn leave(&self, binding: &Binding) {
+        let said: Vec<_> = lock(&self.links)
+            .open
+            .iter_mut()
+            .filter_map(|(link, open)| {
+                open.on(LinkEvent::Leaving, binding, *link);
+                open.done()
+            })
+            .collect();
+        let all = async {
+            for said in said {
+                let _ = said.await;
+            }
+        };
+        let _ = timeout(CEREMONY, all).await;
+    }
+
+    /// Ends every session, and with it the task that does what it wants.
+    pub(crate) fn end(&self) {
+        lock(&self.links).open.clear();
+        self.changed.notify_waiters();
+    }
+
     /// Shows a delivery to its link's session. True when it is to be handled.
-    pub(crate) async fn received(&self, delivery: &Delivery) -> bool {
+    pub(crate) async fn received(&self, binding: &Binding, delivery: &Delivery) -> bool {
         /// How long a link may take to be reported that something already came by.
         const REPORTED: Duration = Duration::from_secs(1);
         let link = delivery.link;
-        let mut actions = self.show(link, LinkEvent::Received(delivery));
-        if actions.is_none() && !self.is_reported(link) {
+        let mut heard = self.show(binding, link, LinkEvent::Received(delivery));
+        if heard.is_none() && !self.is_reported(link) {
             let known = async {
                 loop {
                     let mut changed = pin!(self.changed.notified());
@@ -87,15 +168,12 @@ impl Sessions {
                 }
             };
             let _ = timeout(REPORTED, known).await;
-            actions = self.show(link, LinkEvent::Received(delivery));
+            heard = self.show(binding, link, LinkEvent::Received(delivery));
         }
-        match actions {
-            Some(actions) => self.want(link, actions),
-            None => {
-                tracing::debug!(link = link.0, "something came by a link that is not up");
-                false
-            }
-        }
+        heard.unwrap_or_else(|| {
+            tracing::debug!(link = link.0, "something came by a link that is not up");
+            false
+        })
     }
 
     fn is_reported(&self, link: LinkId) -> bool {
@@ -103,51 +181,85 @@ impl Sessions {
         links.open.contains_key(&link) || links.ended.contains(&link)
     }
 
-    pub(crate) fn sent(&self, link: LinkId, frame: &Frame) {
-        if let Some(actions) = self.show(link, LinkEvent::Sent(frame)) {
-            self.want(link, actions);
-        }
+    pub(crate) fn sent(&self, binding: &Binding, link: LinkId, frame: &Frame) {
+        self.show(binding, link, LinkEvent::Sent(frame));
     }
 
-    fn show(&self, link: LinkId, event: LinkEvent<'_>) -> Option<Vec<Action>> {
-        let actions = lock(&self.links).open.get_mut(&link).map(|session| session.on(event, now()));
+    /// Shows an event to a link's session. Whether it is to be passed on; `None` when the link is not up.
+    fn show(&self, binding: &Binding, link: LinkId, event: LinkEvent<'_>) -> Option<bool> {
+        let heard = lock(&self.links).open.get_mut(&link)?.on(event, binding, link);
+        Some(self.settle(binding, link, heard))
+    }
+
+    fn settle(&self, binding: &Binding, link: LinkId, heard: Heard) -> bool {
+        if let Heard::Overflow = heard {
+            tracing::warn!(link = link.0, "a session asks for more than its link takes; the link is closed");
+            self.down(link);
+            let transport = Arc::clone(&binding.transport);
+            tokio::spawn(async move { transport.pause(link, None).await });
+        }
         self.changed.notify_waiters();
-        actions
-    }
-
-    fn want(&self, link: LinkId, actions: Vec<Action>) -> bool {
-        let mut pass = false;
-        for action in actions {
-            match action {
-                Action::Pass => pass = true,
-                action => {
-                    if self.actions.try_send((link, action)).is_err() {
-                        tracing::warn!(link = link.0, "a session asks for more than can be done; its link is given up");
-                        self.down(link);
-                    }
-                }
-            }
-        }
-        pass
+        matches!(heard, Heard::Pass)
     }
 
     /// When the next session wants to be woken.
     fn next_wake(&self) -> Option<Instant> {
-        lock(&self.links).open.values().filter_map(|session| session.wake()).min().map(Instant::from_std)
+        lock(&self.links).open.values().filter_map(|open| open.session.wake()).min().map(Instant::from_std)
     }
 
-    fn wake(&self, clock: &dyn Clock) {
+    fn wake(&self, binding: &Binding) {
         let now = now();
-        let mut wanted = Vec::new();
-        for (link, session) in &mut lock(&self.links).open {
-            if session.wake().is_some_and(|at| at <= now) {
-                let id = Text::from(clock.id().to_string());
-                wanted.push((*link, session.on(LinkEvent::Wake { id }, now)));
+        let mut heard = Vec::new();
+        for (link, open) in &mut lock(&self.links).open {
+            if open.session.wake().is_some_and(|at| at <= now) {
+                heard.push((*link, open.on(LinkEvent::Wake, binding, *link)));
             }
         }
-        for (link, actions) in wanted {
-            self.want(link, actions);
+        for (link, heard) in heard {
+            self.settle(binding, link, heard);
         }
+    }
+
+    /// Wakes the sessions that want to be woken, until `stop`.
+    pub(crate) async fn drive(&self, binding: &Binding, stop: impl Future<Output = ()> + Send) {
+        /// How often the sessions are walked through at most.
+        const REST: Duration = Duration::from_millis(1);
+        enum Next {
+            Stop,
+            Look,
+            Wake,
+        }
+        let mut stop = pin!(stop);
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let wake = self.next_wake();
+            let mut asleep = pin!(sleep_until(wake.unwrap_or_else(Instant::now)));
+            let next = poll_fn(|cx| {
+                if stop.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Next::Stop);
+                }
+                if wake.is_some() && asleep.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Next::Wake);
+                }
+                changed.as_mut().poll(cx).map(|()| Next::Look)
+            })
+            .await;
+            match next {
+                Next::Stop => return,
+                Next::Look => {}
+                Next::Wake => {
+                    self.wake(binding);
+                    sleep(REST).await;
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("open", &lock(&self.links).open.len()).finish_non_exhaustive()
     }
 }
 
@@ -155,37 +267,17 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-/// Does what the sessions want, one thing after the other, until `stop`.
-pub(crate) async fn drive(
-    binding: Arc<Binding>,
-    mut wanted: mpsc::Receiver<(LinkId, Action)>,
-    stop: impl Future<Output = ()> + Send,
-) {
-    let mut stop = pin!(stop);
-    loop {
-        let Some(sessions) = &binding.sessions else { return };
-        let mut changed = pin!(sessions.changed.notified());
-        changed.as_mut().enable();
-        let wake = sessions.next_wake();
-        let mut sleep = pin!(sleep_until(wake.unwrap_or_else(Instant::now)));
-        let action = poll_fn(|cx| {
-            if stop.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
+/// Does what one link's session wants, one thing after the other, until the session ends.
+async fn perform_all(binding: Arc<Binding>, link: LinkId, mut wanted: mpsc::Receiver<Wanted>, undone: Arc<AtomicUsize>) {
+    while let Some(wanted) = wanted.recv().await {
+        match wanted {
+            Wanted::Do(action) => {
+                perform(&binding, link, *action).await;
+                undone.fetch_sub(1, Ordering::AcqRel);
             }
-            if let Poll::Ready(action) = wanted.poll_recv(cx) {
-                return Poll::Ready(Some(action));
+            Wanted::Say(done) => {
+                let _ = done.send(());
             }
-            if wake.is_some() && sleep.as_mut().poll(cx).is_ready() {
-                sessions.wake(&*binding.clock);
-                return Poll::Ready(Some(None));
-            }
-            changed.as_mut().poll(cx).map(|()| Some(None))
-        })
-        .await;
-        match action {
-            None => return,
-            Some(None) => {}
-            Some(Some((link, action))) => perform(&binding, link, action).await,
         }
     }
 }
@@ -199,13 +291,7 @@ async fn perform(binding: &Binding, link: LinkId, action: Action) {
             transport.publish(frame).await.map(drop)
         }
         Action::Identify(name) => {
-            let mut links = lock(&binding.links);
-            // The newest link of a name is the one that is alive.
-            links.iter_mut().filter(|known| known.name.as_ref() == Some(&name)).for_each(|known| known.name = None);
-            match links.iter_mut().find(|known| known.id == link) {
-                Some(known) => known.name = Some(name),
-                None => links.push(KnownLink { id: link, name: Some(name) }),
-            }
+            identify(binding, link, &name);
             Ok(())
         }
         Action::Will(frame) => transport.will(link, frame).await,
@@ -217,5 +303,20 @@ async fn perform(binding: &Binding, link: LinkId, action: Action) {
     };
     if let Err(error) = done {
         tracing::debug!(%error, link = link.0, "what a session wanted could not be done");
+    }
+}
+
+fn identify(binding: &Binding, link: LinkId, name: &Text) {
+    let mut links = lock(&binding.links);
+    // A link that has gone meanwhile is nobody's.
+    if links.iter().any(|known| known.id == link) {
+        for known in links.iter_mut() {
+            if known.id == link {
+                known.name = Some(name.clone());
+            } else if known.name.as_ref() == Some(name) {
+                // The newest link of a name is the one that is alive.
+                known.name = None;
+            }
+        }
     }
 }

@@ -116,6 +116,11 @@ impl Core {
         if left_behind > 0 {
             tracing::warn!(left_behind, ?grace, "handlers were still running when the grace was over");
         }
+        for binding in &self.bindings {
+            if let Some(sessions) = &binding.sessions {
+                sessions.leave(binding).await;
+            }
+        }
         self.stage.close();
         let mut closed = Ok(());
         for binding in &self.bindings {

@@ -11,7 +11,7 @@ mod python;
 mod values;
 mod write;
 
-use serde_json::value::RawValue;
+use std::sync::{Arc, LazyLock};
 
 use crate::{
     message::{Body, Message},
@@ -63,7 +63,7 @@ impl Native {
     }
 
     /// Whether a value of the key `version` is one that is read. The number 2.0 is none, as in gofer.
-    fn reads(&self, version: &RawValue) -> bool {
+    fn reads(&self, version: super::scan::Value<'_>) -> bool {
         let quoted = version.get();
         let plain = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         plain == Some(VERSION)
@@ -110,9 +110,11 @@ impl Protocol for Native {
             Body::Request(_) | Body::Status(_) | Body::Outcome(_) => Destination::Address(head.to.clone()),
         };
         let (is_request, is_event) = (matches!(body, Body::Request(_)), matches!(body, Body::Event(_)));
-        let properties = Properties { content_encoding: Some(Text::from_static("utf-8")), ..Properties::default() };
+        static PROPERTIES: LazyLock<Arc<Properties>> = LazyLock::new(|| {
+            Arc::new(Properties { content_encoding: Some(Text::from_static("utf-8")), ..Properties::default() })
+        });
         Ok(Some(Frame {
-            properties,
+            properties: Arc::clone(&PROPERTIES),
             // A reply is never too late: whoever waits decides.
             ttl: if is_request || is_event { head.ttl } else { None },
             mandatory: is_request,

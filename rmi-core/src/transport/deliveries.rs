@@ -41,7 +41,7 @@ pub struct Delivery {
     /// What the subscription is for.
     pub purpose: Purpose,
     /// What travelled beside the payload.
-    pub properties: Properties,
+    pub properties: Arc<Properties>,
     /// The link it came by.
     pub link: LinkId,
     /// It was delivered before, to us or to somebody else, and not settled.
@@ -49,7 +49,7 @@ pub struct Delivery {
     /// Who the transport says the peer is: a TLS name, an AMQP `user_id`, an MQTT client id that a broker vouches for.
     pub peer: Option<Text>,
     /// The call that the arrival address belongs to, for dialects that tell replies apart by address. Filled by the endpoint.
-    pub answering: Option<Answering>,
+    pub answering: Option<Box<Answering>>,
     /// Settles it.
     pub acker: Acker,
 }
@@ -63,7 +63,7 @@ impl Delivery {
             exchange: Text::EMPTY,
             key: key.into(),
             purpose,
-            properties: Properties::default(),
+            properties: Properties::none(),
             link: LinkId::default(),
             redelivered: false,
             peer: None,

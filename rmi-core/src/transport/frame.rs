@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -11,8 +14,9 @@ pub struct Frame {
     pub to: Destination,
     /// The payload: from here on only carried.
     pub payload: Bytes,
-    /// What travels beside the payload, where the bus has a place for it.
-    pub properties: Properties,
+    /// What travels beside the payload, where the bus has a place for it: shared, because most frames of a protocol have the
+    /// same.
+    pub properties: Arc<Properties>,
     /// How long it may wait on the bus.
     pub ttl: Option<Duration>,
     /// The sender wants to know when nobody is there.
@@ -32,7 +36,7 @@ impl Frame {
         Frame {
             to,
             payload: payload.into(),
-            properties: Properties::default(),
+            properties: Properties::none(),
             ttl: None,
             mandatory: false,
             persistent: false,
@@ -57,6 +61,15 @@ pub enum Destination {
     },
     /// Whoever is at the other end of [`Frame::link`].
     Link,
+}
+
+impl Properties {
+    /// No properties at all.
+    #[must_use]
+    pub fn none() -> Arc<Properties> {
+        static NONE: LazyLock<Arc<Properties>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
+    }
 }
 
 /// What travels beside a payload, under the names that AMQP 0-9-1 and MQTT 5 have for it. A transport carries what it can.

@@ -5,6 +5,10 @@ use tokio::sync::mpsc;
 use crate::text::Text;
 
 /// Names a link of one transport. Ids are not used again.
+///
+/// Where a transport has [`links`](crate::transport::Capabilities::links), each connection has an id of its own, also one that
+/// takes the place of another: serial numbers that are good on one link, and the calls that took it, end with it. A broker's one
+/// link keeps its id over reconnects and counts its generations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
 
@@ -13,7 +17,7 @@ pub struct LinkId(pub u64);
 pub struct Link {
     /// Its name.
     pub id: LinkId,
-    /// How often it has come up: 1 the first time.
+    /// How often it, or the one whose place it takes, has come up: 1 the first time.
     pub generation: u64,
     /// Who the transport says is at its other end.
     pub peer: Option<Text>,
@@ -40,6 +44,11 @@ impl Links {
     /// Waits for the next change; `None` when the transport has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<LinkChange> {
         self.changes.recv().await
+    }
+
+    /// The next change that has already happened.
+    pub(crate) fn ready(&mut self) -> Option<LinkChange> {
+        self.changes.try_recv().ok()
     }
 }
 

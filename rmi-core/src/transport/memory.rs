@@ -33,7 +33,7 @@ mod registry;
 mod seat;
 mod slots;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -43,9 +43,7 @@ use self::{
     seat::{Seat, closed},
 };
 pub use self::{counters::Counters, dead_letters::DeadLetter, options::Options};
-use crate::transport::{
-    Capabilities, Deliveries, Destination, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError,
-};
+use crate::transport::{Capabilities, Deliveries, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError};
 
 /// A seat on an in-memory message bus.
 ///
@@ -152,20 +150,22 @@ impl Transport for Memory {
         }
     }
 
-    async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
-        self.seat.check(&frame)?;
-        let mut frame = frame;
-        let to = std::mem::replace(&mut frame.to, Destination::Link);
-        let topic = match &to {
-            Destination::Topic { exchange, key } => Some((exchange.clone(), key.clone())),
-            Destination::Address(_) | Destination::Link => None,
-        };
-        let mut stored = Some(Stored::new(frame, topic));
-        match self.seat.publish_now(&to, &mut stored) {
-            Some(published) => published,
-            // Boxed: what waiting takes is not in every publish's future.
-            None => Box::pin(self.seat.publish(to, stored)).await,
-        }
+    // Written out: an `async fn` would keep several copies of the frame in its future.
+    fn publish<'a, 'f>(&'a self, frame: Frame) -> Pin<Box<dyn Future<Output = Result<Receipt, TransportError>> + Send + 'f>>
+    where
+        'a: 'f,
+    {
+        let checked = self.seat.check(&frame);
+        let stored = Stored::new(frame);
+        Box::pin(async move {
+            checked?;
+            let mut stored = Some(stored);
+            match self.seat.publish_now(&mut stored) {
+                Some(published) => published,
+                // Boxed: what waiting takes is not in every publish's future.
+                None => Box::pin(self.seat.publish(stored)).await,
+            }
+        })
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {

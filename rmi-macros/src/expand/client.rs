@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::ext::IdentExt;
 
-use super::{by_us, named_after, projected};
+use super::{by_us, ends, in_parentheses, named_after, projected};
 use crate::{
     attributes,
     model::{Kind, Method, Trait},
@@ -32,7 +32,7 @@ pub(super) fn implementation(model: &Trait) -> TokenStream {
     let methods = model.methods.iter().map(|m| method(m, model));
     let name = client.to_string();
     generated! {
-        #[allow(dead_code)]
+        #[allow(dead_code, clippy::type_complexity)]
         impl #client { #(#methods)* }
 
         impl __rmi::Client for #client {
@@ -73,19 +73,25 @@ fn method(method: &Method, model: &Trait) -> TokenStream {
         let value = if by_reference { quote_spanned!(span=> #ident) } else { quote_spanned!(span=> &#ident) };
         quote_spanned!(span=> #(#conditions)* __rmi::ArgumentsWriter::push::<#ty>(&mut __args, #value);)
     });
-    let progress = method.context().map(|context| projected(&context.ty, "ContextArgument"));
-    let progress = progress.map(|context| quote_spanned!(span=> #context::Progress));
     let (output, verb) = match &method.returns {
         Some(ty) => {
-            let result = projected(ty, "MethodResult");
-            let progress = progress.map(|progress| generated!(, #progress));
-            (
-                quote_spanned!(span=> __rmi::Call<#result::Ok, #result::Err #progress>),
-                quote_spanned!(span=> __rmi::call::<#ty, _>),
-            )
+            // Whatever is wrong with the type is reported once, at the type.
+            let (first, last) = ends(ty);
+            let (ok, err) = (projected(ty, "MethodResult", "Ok"), projected(ty, "MethodResult", "Err"));
+            let progress = method.context().map(|context| projected(&context.ty, "ContextArgument", "Progress"));
+            let open = quote_spanned!(first=> __rmi::Call<);
+            let call = quote_spanned!(first=> __rmi::call::<);
+            let output = match &progress {
+                Some(progress) => quote_spanned!(last=> #open #ok, #err, #progress>),
+                None => quote_spanned!(last=> #open #ok, #err>),
+            };
+            let progress = progress.unwrap_or_else(|| quote_spanned!(last=> _));
+            (output, quote_spanned!(last=> #call #ty, #progress>))
         }
         None => (quote_spanned!(span=> __rmi::OneWay), quote_spanned!(span=> __rmi::Stub::one_way)),
     };
+    let arguments = generated!(&self.__stub, __METHOD, __args);
+    let arguments = in_parentheses(arguments, method.returns.as_ref().map_or(span, |ty| ends(ty).1));
     // Without arguments there is nothing to push.
     let mutability = method.parameters().next().map(|_| quote_spanned!(span=> mut));
     quote_spanned! {span=>
@@ -95,7 +101,7 @@ fn method(method: &Method, model: &Trait) -> TokenStream {
             const __METHOD: &__rmi::Method = &__CONTRACT.methods[__Number::#ident as usize];
             let #mutability __args = __rmi::ArgumentsWriter::new(__METHOD);
             #(#pushes)*
-            #verb(&self.__stub, __METHOD, __args)
+            #verb #arguments
         }
     }
 }

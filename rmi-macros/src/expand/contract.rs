@@ -16,7 +16,7 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
         let (conditions, ident) = (attributes::conditions(&method.attrs), by_us(method.ident()));
         generated!(#(#conditions)* #ident)
     });
-    let methods = model.methods.iter().map(|m| entry(m));
+    let methods = model.methods.iter().map(entry);
     let name = &model.name;
     let (major, minor) = model.version;
     let docs = described(&attributes::docs(&model.written.attrs));

@@ -17,6 +17,10 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
     item.supertraits.push(parse_quote_spanned!(span=> #private::Send));
     item.supertraits.push(parse_quote_spanned!(span=> #private::Sync));
     item.supertraits.push(parse_quote_spanned!(span=> 'static));
+    if !model.server {
+        // Nobody need implement what is only called.
+        item.attrs.push(parse_quote_spanned!(span=> #[allow(dead_code)]));
+    }
     item.items = model.methods.iter().map(|m| TraitItem::Verbatim(method(m, private))).collect();
     quote_spanned!(span=> #item)
 }

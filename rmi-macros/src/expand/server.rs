@@ -1,10 +1,10 @@
 //! The server: finds the method, decodes its arguments, invokes it, and writes its outcome.
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::{by_us, named_after, projected};
+use super::{by_us, ends, named_after, projected};
 use crate::{
     attributes,
     model::{Argument, Fallback, Kind, Method, Trait},
@@ -46,7 +46,7 @@ pub(super) fn placeholder(model: &Trait) -> TokenStream {
 }
 
 fn service(model: &Trait, bounds: TokenStream, dispatch: TokenStream) -> TokenStream {
-    let (interface, server) = (&model.written.ident, named_after(model, "Server"));
+    let (interface, server) = (by_us(&model.written.ident), named_after(model, "Server"));
     let name = server.to_string();
     generated! {
         #[allow(dead_code)]
@@ -89,7 +89,7 @@ fn service(model: &Trait, bounds: TokenStream, dispatch: TokenStream) -> TokenSt
 
 fn arm(method: &Method, model: &Trait) -> TokenStream {
     let span = method.span();
-    let (ident, interface) = (by_us(method.ident()), &model.written.ident);
+    let (ident, interface) = (by_us(method.ident()), by_us(&model.written.ident));
     let conditions = attributes::conditions(&method.attrs);
     let locals: Vec<_> = (0..method.arguments.len()).map(|index| format_ident!("__arg{index}", span = span)).collect();
     let reads = method.arguments.iter().zip(&locals).map(|(argument, local)| {
@@ -108,9 +108,13 @@ fn arm(method: &Method, model: &Trait) -> TokenStream {
         quote_spanned!(span=> #(#conditions)* #value)
     });
     let invoke = quote_spanned!(span=> <__S as #interface>::#ident(&*__service #(, #passes)*).await);
-    let returned = match &method.returns {
-        Some(ty) => quote_spanned!(span=> __rmi::finish::<#ty>(&__call, #invoke)),
-        None => quote_spanned!(span=> __rmi::finish(&__call, #invoke)),
+    let finish = match &method.returns {
+        Some(ty) => {
+            let (first, last) = ends(ty);
+            let open = quote_spanned!(first=> __rmi::finish::<);
+            quote_spanned!(last=> #open #ty>)
+        }
+        None => quote_spanned!(span=> __rmi::finish::<()>),
     };
     let mutability = method.parameters().next().map(|_| quote_spanned!(span=> mut));
     // The arguments come first: no instance is made for a request that is rejected.
@@ -121,7 +125,8 @@ fn arm(method: &Method, model: &Trait) -> TokenStream {
             #(#reads)*
             __rmi::ArgumentsReader::end(__args)?;
             let __service = __rmi::Instances::get(&self.__instances, &__call)?;
-            __rmi::Ok(#returned)
+            let __finish = #finish;
+            __rmi::Ok(__finish(&__call, #invoke))
         }),
     }
 }
@@ -129,31 +134,36 @@ fn arm(method: &Method, model: &Trait) -> TokenStream {
 /// The value that an argument has in the handler.
 fn read(argument: &Argument) -> TokenStream {
     let ty = &argument.ty;
-    let (first, _) = super::ends(ty);
+    let (first, last) = ends(ty);
+    let span = first.resolved_at(Span::mixed_site());
     match &argument.kind {
         Kind::Context => {
-            let context = projected(ty, "ContextArgument");
-            quote_spanned!(first=> #context::of(&__call))
+            let make = projected(ty, "ContextArgument", "of");
+            quote_spanned!(span=> #make(&__call))
         }
         Kind::Parameter { name, by_reference, default } => {
-            let owned = if *by_reference {
-                let owned = projected(ty, "ToOwned");
-                quote_spanned!(first=> #owned::Owned)
-            } else {
-                quote_spanned!(first=> #ty)
+            let owned = if *by_reference { projected(ty, "ToOwned", "Owned") } else { ty.to_token_stream() };
+            let reader = |method: &str| {
+                let method = Ident::new(method, first);
+                let open = quote_spanned!(first=> __rmi::ArgumentsReader::#method::<);
+                quote_spanned!(last=> #open #owned>)
             };
             match default {
-                None => quote_spanned!(first=> __rmi::ArgumentsReader::required::<#owned>(&mut __args, #name)?),
+                None => {
+                    let required = reader("required");
+                    quote_spanned!(span=> #required(&mut __args, #name)?)
+                }
                 Some(default) => {
+                    let optional = reader("optional");
                     let value = match default {
-                        Fallback::Default => quote_spanned!(first=> __rmi::Default::default),
+                        Fallback::Default => quote_spanned!(span=> __rmi::Default::default),
                         Fallback::Expression(expr) if *by_reference => {
-                            let to_owned = projected(ty, "ToOwned");
-                            quote_spanned!(first=> || #to_owned::to_owned(#expr))
+                            let to_owned = projected(ty, "ToOwned", "to_owned");
+                            quote_spanned!(span=> || #to_owned(#expr))
                         }
-                        Fallback::Expression(expr) => quote_spanned!(first=> || #expr),
+                        Fallback::Expression(expr) => quote_spanned!(span=> || #expr),
                     };
-                    quote_spanned!(first=> __rmi::ArgumentsReader::optional::<#owned>(&mut __args, #name, #value)?)
+                    quote_spanned!(span=> #optional(&mut __args, #name, #value)?)
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Arguments.
 
 use proc_macro2::Ident;
-use syn::{FnArg, Pat, PatType, Type, TypeReference};
+use syn::{FnArg, Generics, Pat, PatType, Type, TypeReference};
 
 use super::{Defaults, types};
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// Reads an argument after the receiver.
-pub(super) fn read(mut input: PatType, defaults: &Defaults, errors: &mut Errors) -> Option<Argument> {
+pub(super) fn read(mut input: PatType, defaults: &Defaults, generics: &Generics, errors: &mut Errors) -> Option<Argument> {
+    let declared = [&defaults.generics, generics];
     let before = errors.count();
     let mut options = Options::take_from(&options::ARGUMENT, &mut input.attrs, errors);
     let context = options.flag("context", errors);
@@ -23,10 +24,10 @@ pub(super) fn read(mut input: PatType, defaults: &Defaults, errors: &mut Errors)
     let ident = identifier(&input.pat, errors);
     let written = *input.ty;
     let (ty, by_reference) = match types::peel(&written) {
-        Type::Reference(reference) => (referent(reference, errors), true),
+        Type::Reference(reference) => (referent(reference, &declared, errors), true),
         _ => (written.clone(), false),
     };
-    types::argument(&ty, errors);
+    types::argument(&ty, &declared, errors);
 
     let kind = if context {
         if let Some(name) = name {
@@ -78,11 +79,11 @@ fn identifier(pat: &Pat, errors: &mut Errors) -> Option<Ident> {
     }
 }
 
-fn referent(reference: &TypeReference, errors: &mut Errors) -> Type {
+fn referent(reference: &TypeReference, declared: &[&Generics], errors: &mut Errors) -> Type {
     if let Some(mutability) = reference.mutability {
         errors.at(mutability, "an argument is a copy of what the caller has: write `&T`, and return what changed");
     }
-    if let Some(lifetime) = reference.lifetime.as_ref().filter(|l| l.ident != "_") {
+    if let Some(lifetime) = reference.lifetime.as_ref().filter(|l| l.ident != "_" && !types::is_declared(l, declared)) {
         errors.at(lifetime, "an argument lives as long as the call: leave the lifetime out");
     }
     (*reference.elem).clone()

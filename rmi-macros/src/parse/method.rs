@@ -36,8 +36,8 @@ pub(super) fn read(mut item: TraitItemFn, defaults: &Defaults, errors: &mut Erro
         errors.push(error);
     }
     qualifiers(&item.sig, errors);
-    receiver(&item.sig, errors);
-    let returns = returns(&item.sig, oneway, errors);
+    receiver(&item.sig, defaults, errors);
+    let returns = returns(&item.sig, oneway, defaults, errors);
     let arguments = arguments(&mut item.sig, defaults, errors);
 
     let method = Method {
@@ -88,15 +88,18 @@ fn qualifiers(signature: &Signature, errors: &mut Errors) {
     );
 }
 
-fn receiver(signature: &Signature, errors: &mut Errors) {
+fn receiver(signature: &Signature, defaults: &Defaults, errors: &mut Errors) {
     let Some(receiver) = signature.receiver() else {
         errors.at(&signature.ident, "a remote method is invoked on an instance: write `&self` as its first argument");
         return;
     };
-    let mut attrs = receiver.attrs.clone();
-    Options::take_from(&options::ARGUMENT, &mut attrs, errors).finish(errors);
+    for attr in receiver.attrs.iter().filter(|attr| options::addressed(attr)) {
+        errors.at(attr, "`&self` is not on the wire and has no options: remove them");
+    }
     match &receiver.kind {
         ReceiverKind::Reference(_, None, None) => {}
+        ReceiverKind::Reference(_, Some(lifetime), None)
+            if types::is_declared(lifetime, &[&defaults.generics, &signature.generics]) => {}
         ReceiverKind::Reference(_, _, Some(_)) => {
             errors.at(
                 receiver,
@@ -110,7 +113,7 @@ fn receiver(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-fn returns(signature: &Signature, oneway: bool, errors: &mut Errors) -> Option<Type> {
+fn returns(signature: &Signature, oneway: bool, defaults: &Defaults, errors: &mut Errors) -> Option<Type> {
     match &signature.output {
         ReturnType::Type(arrow, ty) if oneway => {
             if !types::is_unit(ty) {
@@ -120,7 +123,7 @@ fn returns(signature: &Signature, oneway: bool, errors: &mut Errors) -> Option<T
         }
         ReturnType::Default if oneway => None,
         ReturnType::Type(_, ty) if !types::is_unit(ty) => {
-            types::result(ty, errors);
+            types::result(ty, &[&defaults.generics, &signature.generics], errors);
             Some((**ty).clone())
         }
         _ => {
@@ -135,8 +138,9 @@ fn returns(signature: &Signature, oneway: bool, errors: &mut Errors) -> Option<T
 }
 
 fn arguments(signature: &mut Signature, defaults: &Defaults, errors: &mut Errors) -> Vec<Argument> {
+    let generics = signature.generics.clone();
     let typed = signature.inputs.iter().cloned().filter_map(argument::typed);
-    let arguments: Vec<_> = typed.filter_map(|input| argument::read(input, defaults, errors)).collect();
+    let arguments: Vec<_> = typed.filter_map(|input| argument::read(input, defaults, &generics, errors)).collect();
     let mut context = None;
     let mut taken = Taken::default();
     for argument in &arguments {
@@ -157,7 +161,7 @@ fn arguments(signature: &mut Signature, defaults: &Defaults, errors: &mut Errors
     }
     for input in &mut signature.inputs {
         if let syn::FnArg::Typed(input) = input {
-            input.attrs.retain(|attr| !options::is_ours(attr));
+            input.attrs.retain(|attr| !options::addressed(attr));
         }
     }
     arguments

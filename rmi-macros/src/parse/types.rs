@@ -2,7 +2,7 @@
 //! its spelling.
 
 use syn::{
-    Lifetime, PathSegment, Type, TypeImplTrait, TypeReference,
+    Generics, Lifetime, PathSegment, Type, TypeImplTrait, TypeReference,
     visit::{self, Visit},
 };
 
@@ -23,20 +23,26 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
 }
 
 /// Checks an argument's type below its outermost reference.
-pub(crate) fn argument(ty: &Type, errors: &mut Errors) {
+pub(crate) fn argument(ty: &Type, declared: &[&Generics], errors: &mut Errors) {
     let reference = "a reference is outermost: the argument is decoded into an owned value and lent to the method; write `&str`, \
                      `&[T]`, `&T`, or an owned type";
-    Check { reference, errors }.visit_type(ty);
+    Check { reference, declared, errors }.visit_type(ty);
 }
 
 /// Checks a result's type.
-pub(crate) fn result(ty: &Type, errors: &mut Errors) {
+pub(crate) fn result(ty: &Type, declared: &[&Generics], errors: &mut Errors) {
     let reference = "a result owns what is in it: the caller is elsewhere; write `String` for `&str`, `Vec<T>` for `&[T]`";
-    Check { reference, errors }.visit_type(ty);
+    Check { reference, declared, errors }.visit_type(ty);
+}
+
+/// Whether a lifetime is one of some generics, so that the mistake has been reported there.
+pub(crate) fn is_declared(lifetime: &Lifetime, declared: &[&Generics]) -> bool {
+    declared.iter().flat_map(|generics| generics.lifetimes()).any(|param| param.lifetime == *lifetime)
 }
 
 struct Check<'a> {
     reference: &'static str,
+    declared: &'a [&'a Generics],
     errors: &'a mut Errors,
 }
 
@@ -50,7 +56,7 @@ impl Visit<'_> for Check<'_> {
     }
 
     fn visit_lifetime(&mut self, lifetime: &Lifetime) {
-        if lifetime.ident != "static" && lifetime.ident != "_" {
+        if lifetime.ident != "static" && lifetime.ident != "_" && !is_declared(lifetime, self.declared) {
             self.errors.at(lifetime, "nothing is borrowed across a bus: write `'static` or leave the lifetime out");
         }
     }

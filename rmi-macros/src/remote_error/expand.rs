@@ -11,8 +11,8 @@ pub(super) fn expand(error: &Error) -> TokenStream {
     let ident = by_us(&error.ident);
     // What the type itself lacks is reported at its name.
     let span = ident.span().resolved_at(Span::mixed_site());
-    let writes = error.shapes.iter().map(|shape| write(shape));
-    let reads = error.shapes.iter().filter(|shape| shape.returns).map(|shape| read(shape));
+    let writes = error.shapes.iter().map(write);
+    let reads = error.shapes.iter().filter(|shape| shape.returns).map(read);
     let message = quote_spanned!(span=> let __message: &dyn __rmi::Display = self;);
     let implementation = quote_spanned! {span=>
         #[automatically_derived]
@@ -42,17 +42,17 @@ fn locals(shape: &Shape) -> Vec<Ident> {
 }
 
 fn write(shape: &Shape) -> TokenStream {
-    let Shape { path, conditions, class, fields, .. } = shape;
+    let Shape { path, class, fields, .. } = shape;
     let locals = locals(shape);
     let patterns = fields.iter().zip(&locals).map(|(field, local)| {
-        let (conditions, member) = (&field.conditions, &field.member);
-        generated!(#(#conditions)* #member: ref #local)
+        let member = &field.member;
+        generated!( #member: ref #local)
     });
     let writes = fields.iter().zip(&locals).map(|(field, local)| {
-        let (conditions, ty) = (&field.conditions, &field.ty);
+        let ty = &field.ty;
         match &field.name {
-            Some(name) => generated!(#(#conditions)* __rmi::ExceptionWriter::field::<#ty>(&mut __writer, #name, #local);),
-            None => generated!(#(#conditions)* __rmi::ExceptionWriter::arg::<#ty>(&mut __writer, #local);),
+            Some(name) => generated!( __rmi::ExceptionWriter::field::<#ty>(&mut __writer, #name, #local);),
+            None => generated!( __rmi::ExceptionWriter::arg::<#ty>(&mut __writer, #local);),
         }
     });
     let writer = match class {
@@ -61,7 +61,7 @@ fn write(shape: &Shape) -> TokenStream {
     };
     let mutability = fields.first().map(|_| generated!(mut));
     quote_spanned! {span(shape)=>
-        #(#conditions)*
+
         #path { #(#patterns,)* .. } => {
             let #mutability __writer = #writer;
             #(#writes)*
@@ -71,10 +71,10 @@ fn write(shape: &Shape) -> TokenStream {
 }
 
 fn read(shape: &Shape) -> TokenStream {
-    let Shape { path, conditions, class, fields, .. } = shape;
+    let Shape { path, class, fields, .. } = shape;
     let mut position = 0_usize;
     let values = fields.iter().map(|field| {
-        let (conditions, member, ty) = (&field.conditions, &field.member, &field.ty);
+        let (member, ty) = (&field.member, &field.ty);
         let value = match &field.name {
             Some(name) => generated!(__rmi::ExceptionReader::field::<#ty>(&__reader, #name)?),
             None => {
@@ -83,7 +83,7 @@ fn read(shape: &Shape) -> TokenStream {
                 generated!(__rmi::ExceptionReader::arg::<#ty>(&__reader, #index)?)
             }
         };
-        generated!(#(#conditions)* #member: #value)
+        generated!( #member: #value)
     });
     let values: Vec<_> = values.collect();
     let reader = match class {
@@ -93,7 +93,7 @@ fn read(shape: &Shape) -> TokenStream {
     // A class that has no fields is known by its name alone.
     let local = if fields.is_empty() { generated!(_) } else { generated!(__reader) };
     quote_spanned! {span(shape)=>
-        #(#conditions)*
+
         if let __rmi::Some(#local) = #reader {
             return __rmi::Some(#path { #(#values),* });
         }

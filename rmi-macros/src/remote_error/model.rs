@@ -1,7 +1,7 @@
-//! What a valid error type says, as plain data.
+//! What a valid error type says, as plain data. A derive macro sees only what exists: conditions have been decided before.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Attribute, Type};
+use syn::Type;
 
 /// An error type.
 pub(crate) struct Error {
@@ -16,8 +16,6 @@ pub(crate) struct Shape {
     /// How it is written: `Error::Variant`, or `Error`.
     pub(crate) path: TokenStream,
     pub(crate) ident: Ident,
-    /// On what conditions it exists.
-    pub(crate) conditions: Vec<Attribute>,
     pub(crate) class: Class,
     /// The fields that travel.
     pub(crate) fields: Vec<Field>,
@@ -35,7 +33,6 @@ pub(crate) enum Class {
 
 /// A field that travels.
 pub(crate) struct Field {
-    pub(crate) conditions: Vec<Attribute>,
     /// The name, or the index, by which Rust knows the field.
     pub(crate) member: syn::Member,
     /// The name on the wire; unnamed fields have none.

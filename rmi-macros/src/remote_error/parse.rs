@@ -2,11 +2,10 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Attribute, Data, DataEnum, DeriveInput, Fields, LitStr, Member, ext::IdentExt};
+use syn::{Data, DataEnum, DeriveInput, Fields, LitStr, Member, ext::IdentExt};
 
 use super::model::{Class, Error, Field, Shape};
 use crate::{
-    attributes,
     errors::Errors,
     expand::by_us,
     names::{self, Case},
@@ -36,7 +35,7 @@ pub(super) fn read(mut item: DeriveInput, errors: &mut Errors) -> Option<Error> 
             let private = parse::private(&mut options, errors);
             let otherwise = || ident.unraw().to_string();
             let path = by_us(&ident).into_token_stream();
-            let shape = shape(path, &ident, &[], otherwise, options, data.fields, errors);
+            let shape = shape(path, &ident, otherwise, options, data.fields, errors);
             (private, vec![shape])
         }
         Data::Union(data) => {
@@ -56,7 +55,7 @@ fn variants(ident: &Ident, name: &str, case: Option<Case>, data: DataEnum, error
         let otherwise = || Case::of_pascal(case, own);
         let (path, variant_ident) = (by_us(ident), by_us(own));
         let path = quote!(#path::#variant_ident);
-        let mut shape = shape(path, own, &variant.attrs, otherwise, options, variant.fields, errors);
+        let mut shape = shape(path, own, otherwise, options, variant.fields, errors);
         let wire = match &mut shape.class {
             Class::Ours(variant) => {
                 *variant = format!("{name}.{variant}");
@@ -65,7 +64,7 @@ fn variants(ident: &Ident, name: &str, case: Option<Case>, data: DataEnum, error
             Class::Foreign { module, class } => format!("{module}.{class}"),
         };
         let message = |first: &str| format!("`{first}` travels as `{wire}` already: write another `name` or `class`");
-        taken.add(&wire, own, own, &variant.attrs, message, errors);
+        taken.add(&wire, own, own, &[], message, errors);
         shapes.push(shape);
     }
     shapes
@@ -74,7 +73,6 @@ fn variants(ident: &Ident, name: &str, case: Option<Case>, data: DataEnum, error
 fn shape(
     path: TokenStream,
     ident: &Ident,
-    attrs: &[Attribute],
     otherwise: impl FnOnce() -> String,
     mut options: Options,
     fields: Fields,
@@ -102,9 +100,8 @@ fn shape(
     };
     let all = fields.len();
     let fields = travelling(fields, case, skip, errors);
-    let conditions = attributes::conditions(attrs);
     let returns = !skip && fields.len() == all;
-    Shape { path, ident: ident.clone(), conditions, class, fields, returns }
+    Shape { path, ident: ident.clone(), class, fields, returns }
 }
 
 /// A name in another language, dots and all.
@@ -126,16 +123,12 @@ fn travelling(fields: Fields, case: Option<Case>, skip: bool, errors: &mut Error
         let skip = options.flag("skip", errors) || skip || source;
         let name = options.text("name", errors);
         options.finish(errors);
-        let conditions = attributes::conditions(&field.attrs);
         let Some(ident) = field.ident else {
             if let Some(name) = name {
                 errors.at(name, "an unnamed field travels by its place: remove `name`, or give the field a name");
             }
-            if let Some(condition) = conditions.first() {
-                errors.at(condition, "without this field the others change places: give them names");
-            }
             if !skip {
-                travelling.push(Field { conditions, member: Member::from(index), name: None, ty: field.ty });
+                travelling.push(Field { member: Member::from(index), name: None, ty: field.ty });
             }
             continue;
         };
@@ -153,8 +146,8 @@ fn travelling(fields: Fields, case: Option<Case>, skip: bool, errors: &mut Error
             );
         }
         let message = |first: &str| format!("`{first}` has the wire name `{wire}` already: write `#[remote(name = \"..\")]`");
-        taken.add(&wire, &ident, &ident, &field.attrs, message, errors);
-        travelling.push(Field { conditions, member: Member::Named(ident), name: Some(wire), ty: field.ty });
+        taken.add(&wire, &ident, &ident, &[], message, errors);
+        travelling.push(Field { member: Member::Named(ident), name: Some(wire), ty: field.ty });
     }
     travelling
 }

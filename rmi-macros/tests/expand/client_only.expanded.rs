@@ -1,3 +1,4 @@
+#[allow(dead_code)]
 trait Clock: acme::bus::rmi::__private::Send + acme::bus::rmi::__private::Sync + 'static {
     fn now(
         &self,
@@ -25,7 +26,7 @@ const _: () = {
         },
         &[__rmi::Method::new("now", &[])],
     );
-    #[allow(dead_code)]
+    #[allow(dead_code, clippy::type_complexity)]
     impl ClockClient {
         /// Calls `Clock::now`.
         pub fn now(

@@ -82,7 +82,7 @@ const _: () = {
             ],
         )
         .docs("A dog that takes calls.\n\nOne per kennel.");
-    #[allow(dead_code)]
+    #[allow(dead_code, clippy::type_complexity)]
     impl DogClient {
         /// Says something.
         pub fn bark(
@@ -194,10 +194,9 @@ const _: () = {
                             &self.__instances,
                             &__call,
                         )?;
+                        let __finish = __rmi::finish::<Result<String, DogError>>;
                         __rmi::Ok(
-                            __rmi::finish::<
-                                Result<String, DogError>,
-                            >(
+                            __finish(
                                 &__call,
                                 <__S as Dog>::bark(&*__service, __rmi::lend::<str>(&__arg0))
                                     .await,
@@ -219,10 +218,9 @@ const _: () = {
                             &self.__instances,
                             &__call,
                         )?;
+                        let __finish = __rmi::finish::<Learned>;
                         __rmi::Ok(
-                            __rmi::finish::<
-                                Learned,
-                            >(
+                            __finish(
                                 &__call,
                                 <__S as Dog>::learn_tricks(
                                         &*__service,
@@ -246,10 +244,12 @@ const _: () = {
                             &self.__instances,
                             &__call,
                         )?;
+                        let __finish = __rmi::finish::<Result<(), Infallible>>;
                         __rmi::Ok(
-                            __rmi::finish::<
-                                Result<(), Infallible>,
-                            >(&__call, <__S as Dog>::rest(&*__service, __arg0).await),
+                            __finish(
+                                &__call,
+                                <__S as Dog>::rest(&*__service, __arg0).await,
+                            ),
                         )
                     })
                 }

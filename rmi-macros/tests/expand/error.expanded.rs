@@ -65,7 +65,6 @@ const _: () = {
                     >(&mut __writer, "who", __field0);
                     __rmi::ExceptionWriter::finish(__writer)
                 }
-                #[cfg(unix)]
                 DogError::Unspeakable { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,

@@ -19,7 +19,6 @@ pub enum DogError {
         #[remote(skip)]
         teeth: Teeth,
     },
-    #[cfg(unix)]
     #[remote(skip)]
     #[error("unspeakable")]
     Unspeakable(Teeth),

@@ -60,7 +60,7 @@ const _: () = {
                 .context(),
         ],
     );
-    #[allow(dead_code)]
+    #[allow(dead_code, clippy::type_complexity)]
     impl ScanClient {
         /// Probes every address of a pool.
         pub fn scan(
@@ -79,7 +79,10 @@ const _: () = {
             __rmi::ArgumentsWriter::push::<str>(&mut __args, pool);
             __rmi::ArgumentsWriter::push::<Limits>(&mut __args, &limits);
             __rmi::ArgumentsWriter::push::<u8>(&mut __args, &attempts);
-            __rmi::call::<Result<Summary, ScanError>, _>(&self.__stub, __METHOD, __args)
+            __rmi::call::<
+                Result<Summary, ScanError>,
+                <Context<Probe> as __rmi::ContextArgument>::Progress,
+            >(&self.__stub, __METHOD, __args)
         }
         /// Forgets what was found; nobody waits for it.
         pub fn forget(&self, id: &Id) -> __rmi::OneWay {
@@ -166,10 +169,9 @@ const _: () = {
                             &self.__instances,
                             &__call,
                         )?;
+                        let __finish = __rmi::finish::<Result<Summary, ScanError>>;
                         __rmi::Ok(
-                            __rmi::finish::<
-                                Result<Summary, ScanError>,
-                            >(
+                            __finish(
                                 &__call,
                                 <__S as Scan>::scan(
                                         &*__service,
@@ -195,8 +197,9 @@ const _: () = {
                             &self.__instances,
                             &__call,
                         )?;
+                        let __finish = __rmi::finish::<()>;
                         __rmi::Ok(
-                            __rmi::finish(
+                            __finish(
                                 &__call,
                                 <__S as Scan>::forget(
                                         &*__service,

@@ -70,10 +70,9 @@ const _: () = {
                             &self.__instances,
                             &__call,
                         )?;
+                        let __finish = __rmi::finish::<Result<u64, ClockError>>;
                         __rmi::Ok(
-                            __rmi::finish::<
-                                Result<u64, ClockError>,
-                            >(&__call, <__S as Clock>::now(&*__service).await),
+                            __finish(&__call, <__S as Clock>::now(&*__service).await),
                         )
                     })
                 }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
 use super::{
     ABORTED, Native, VERSION,
-    fields::{Envelope, EventPart, Extras, Part, RequestPart, ResultPart},
+    fields::{Envelope, EventPart, Extras, Part, Raw, RequestPart, ResultPart, pair},
     names::{self, Missing},
     python, values,
 };
@@ -17,7 +15,7 @@ use crate::{
         Abort, Arguments, Body, Constructor, Event, Exception, Head, Message, Outcome, Progress, Rejection, RejectionCode,
         ReplyPath, Request, Sn, Status,
     },
-    protocol::Refused,
+    protocol::{Refused, scan::Value},
     text::Text,
     time::Timestamp,
     transport::Delivery,
@@ -36,11 +34,7 @@ pub(super) fn decode(native: &Native, delivery: &Delivery) -> Result<Message, Re
 }
 
 fn parse(text: &str) -> Result<Envelope<'_>, Refused> {
-    match serde_json::from_str(text) {
-        Ok(Part::Object(envelope)) => Ok(envelope),
-        Ok(Part::Absent | Part::Other) => Err(Refused::silently(malformed("the message is not an object"))),
-        Err(e) => Err(Refused::silently(malformed(e.to_string()))),
-    }
+    Envelope::parse(text).map_err(|e| Refused::silently(malformed(e.to_string())))
 }
 
 fn read(native: &Native, text: &Text, envelope: &Envelope<'_>, delivery: &Delivery) -> Result<Message, Refused> {
@@ -64,7 +58,7 @@ fn read(native: &Native, text: &Text, envelope: &Envelope<'_>, delivery: &Delive
 /// The kinds, told apart as gofer does.
 enum Kind<'e, 'a> {
     Request(&'e Part<RequestPart<'a>>),
-    Status(&'a RawValue),
+    Status(Value<'a>),
     Result(&'e Part<ResultPart<'a>>),
     Event(&'e EventPart<'a>),
     Unknown,
@@ -95,7 +89,7 @@ fn read_head(
     kind: &Kind<'_, '_>,
     delivery: &Delivery,
 ) -> (Head, Option<Rejection>) {
-    let address = |raw: Option<&RawValue>| {
+    let address = |raw: Raw<'_>| {
         let text = values::string(text, raw?)?;
         (!text.is_empty()).then(|| Address::from(text))
     };
@@ -118,14 +112,14 @@ fn read_head(
         to: address(envelope.routing.to).unwrap_or_else(|| delivery.address()),
         reply,
         ttl: extras.ttl.and_then(values::count).map(Duration::from_millis),
-        data: envelope.data.filter(|raw| raw.get() != "null").map(|raw| Json::within(text, raw)),
+        data: envelope.data.filter(|raw| raw.get() != "null").map(|raw| Json::part(text, raw.get())),
         trace: extras.trace.and_then(|raw| values::string(text, raw)).filter(|trace| names::is_traceparent(trace)),
     };
     (head, flaw)
 }
 
 /// A number is taken as its digits, since some peers count their requests; the replies then carry it as a string.
-fn read_sn(text: &Text, raw: &RawValue) -> Result<Option<Sn>, Rejection> {
+fn read_sn(text: &Text, raw: Value<'_>) -> Result<Option<Sn>, Rejection> {
     let sn = match raw.get().as_bytes() {
         b"null" => return Ok(None),
         [b'-' | b'0'..=b'9', ..] => text.share(raw.get()),
@@ -137,7 +131,7 @@ fn read_sn(text: &Text, raw: &RawValue) -> Result<Option<Sn>, Rejection> {
     })
 }
 
-fn read_version(native: &Native, version: Option<&RawValue>) -> Result<(), Rejection> {
+fn read_version(native: &Native, version: Raw<'_>) -> Result<(), Rejection> {
     if version.is_some_and(|raw| native.reads(raw)) {
         return Ok(());
     }
@@ -149,7 +143,7 @@ fn read_body(text: &Text, envelope: &Envelope<'_>, extras: &Extras<'_>, kind: &K
     match kind {
         Kind::Request(Part::Object(request)) => read_request(text, request, extras).map(Body::Request),
         Kind::Request(_) => Err(malformed("`request` is not an object")),
-        Kind::Status(status) => read_status(text, envelope, status),
+        Kind::Status(status) => read_status(text, envelope, *status),
         Kind::Result(Part::Object(result)) => read_outcome(text, result, extras).map(Body::Outcome),
         Kind::Result(_) => Err(malformed("`result` is not an object")),
         Kind::Event(event) => read_event(text, event).map(Body::Event),
@@ -158,7 +152,7 @@ fn read_body(text: &Text, envelope: &Envelope<'_>, extras: &Extras<'_>, kind: &K
 }
 
 fn read_request(text: &Text, request: &RequestPart<'_>, extras: &Extras<'_>) -> Result<Request, Rejection> {
-    let name = |key: &str, raw: Option<&RawValue>| {
+    let name = |key: &str, raw: Raw<'_>| {
         let name = raw.and_then(|raw| values::string(text, raw));
         name.ok_or_else(|| malformed(format!("`request.{key}` is missing, or not a string")))
     };
@@ -174,27 +168,27 @@ fn read_request(text: &Text, request: &RequestPart<'_>, extras: &Extras<'_>) -> 
         version: extras.version.and_then(|raw| values::string(text, raw)),
         cntr: read_constructor(text, request.cntr)?,
         args: Arguments { positional, named: keywords, params: &[] },
-        wants: extras.statuses.0,
+        wants: extras.statuses.statuses,
         contract: None,
     })
 }
 
-fn read_constructor(text: &Text, raw: Option<&RawValue>) -> Result<Option<Constructor>, Rejection> {
+fn read_constructor(text: &Text, raw: Raw<'_>) -> Result<Option<Constructor>, Rejection> {
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(None) };
     if matches!(raw.get(), "[[], {}]" | "[[],{}]") {
         // What gofer writes for a class that is called without arguments: in almost every request.
         return Ok(Some(Constructor::EMPTY));
     }
     let wrong = || malformed("`request.cntr` is neither null nor [[..], {..}]");
-    let [positional, named] = values::pair(raw).ok_or_else(wrong)?;
+    let [positional, named] = pair(raw).ok_or_else(wrong)?;
     let positional = values::array(text, positional).ok_or_else(wrong)?;
     let named = values::object(text, named).ok_or_else(wrong)?;
     Ok(Some(Constructor { positional, named }))
 }
 
-fn read_status(text: &Text, envelope: &Envelope<'_>, status: &RawValue) -> Result<Body, Rejection> {
-    let count = |raw: Option<&RawValue>| raw.and_then(values::count).unwrap_or_default();
-    let words = |raw: Option<&RawValue>| raw.and_then(|raw| values::words(text, raw)).unwrap_or_default();
+fn read_status(text: &Text, envelope: &Envelope<'_>, status: Value<'_>) -> Result<Body, Rejection> {
+    let count = |raw: Raw<'_>| raw.and_then(values::count).unwrap_or_default();
+    let words = |raw: Raw<'_>| raw.and_then(|raw| values::words(text, raw)).unwrap_or_default();
     let name = values::string(text, status);
     Ok(match name.as_deref() {
         Some("accepted") => Body::Status(Status::Accepted),
@@ -202,7 +196,7 @@ fn read_status(text: &Text, envelope: &Envelope<'_>, status: &RawValue) -> Resul
         Some("progress") => Body::Status(Status::Progress(Progress {
             total: count(envelope.total),
             completed: count(envelope.completed),
-            details: envelope.details.map_or(Json::EMPTY_OBJECT, |raw| Json::within(text, raw)),
+            details: envelope.details.map_or(Json::EMPTY_OBJECT, |raw| Json::part(text, raw.get())),
         })),
         Some("rejected") => Body::Outcome(Outcome::Rejected(Rejection {
             code: RejectionCode::from_name(&words(envelope.code)),
@@ -215,13 +209,13 @@ fn read_status(text: &Text, envelope: &Envelope<'_>, status: &RawValue) -> Resul
 
 fn read_outcome(text: &Text, result: &ResultPart<'_>, extras: &Extras<'_>) -> Result<Outcome, Rejection> {
     if let Some(value) = result.retval {
-        return Ok(Outcome::Result(Json::within(text, value)));
+        return Ok(Outcome::Result(Json::part(text, value.get())));
     }
     let Some(exval) = result.exval else {
         return Err(malformed("`result` has neither `retval` nor `exval`"));
     };
-    let words = |raw: Option<&RawValue>| raw.and_then(|raw| values::words(text, raw));
-    let value = |raw: Option<&RawValue>| raw.map_or(Json::NULL, |raw| Json::within(text, raw));
+    let words = |raw: Raw<'_>| raw.and_then(|raw| values::words(text, raw));
+    let value = |raw: Raw<'_>| raw.map_or(Json::NULL, |raw| Json::part(text, raw.get()));
     let exception = Exception {
         exval: words(Some(exval)).unwrap_or_default(),
         xmodule: words(result.xmodule),

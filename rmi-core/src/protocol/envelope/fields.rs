@@ -3,117 +3,24 @@
 //! Every value that is not itself taken apart here stays raw, so that no form that a peer gives it can fail the parse: only
 //! text that is not JSON does, and a key that is given twice, which two readers could read in two ways.
 
-use std::{fmt, marker::PhantomData};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
-};
-use serde_json::value::RawValue;
-
 use super::names;
-use crate::message::Statuses;
+use crate::{
+    message::Statuses,
+    protocol::scan::{ScanError, Scanner, Value},
+};
 
-type Raw<'a> = Option<&'a RawValue>;
+/// A value that may be there. `null` is there.
+pub(super) type Raw<'a> = Option<Value<'a>>;
 
-/// All keys that any kind of message has.
-#[derive(Deserialize)]
-pub(super) struct Envelope<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) sn: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) version: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) routing: Routing<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) replyto: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) data: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) timestamp: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) request: Part<RequestPart<'a>>,
-    #[serde(borrow, default)]
-    pub(super) result: Part<ResultPart<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) status: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) total: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) completed: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) details: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) code: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) description: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) rmi: Part<Extras<'a>>,
-}
-
-/// The object `request`.
-#[derive(Deserialize)]
-pub(super) struct RequestPart<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) classname: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) method: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) args: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) kws: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) kwargs: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) cntr: Raw<'a>,
-}
-
-/// The object `result`.
-#[derive(Deserialize)]
-pub(super) struct ResultPart<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) retval: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) exval: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) xmodule: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) xclass: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) xargs: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) xstate: Raw<'a>,
-}
-
-/// The object `rmi`.
-#[derive(Default, Deserialize)]
-pub(super) struct Extras<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) code: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) event: Part<EventPart<'a>>,
-    #[serde(default)]
-    pub(super) statuses: Wanted,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) trace: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) ttl: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) version: Raw<'a>,
-}
-
-/// The object `rmi.event`.
-#[derive(Deserialize)]
-pub(super) struct EventPart<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) key: Raw<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    pub(super) body: Raw<'a>,
-}
-
-/// Keeps `null` apart from a key that is missing.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Raw<'a>, D::Error> {
-    <&'a RawValue>::deserialize(deserializer).map(Some)
+/// Why a text is no envelope.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ParseError {
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    #[error("`{0}` is given twice")]
+    Twice(&'static str),
+    #[error("the message is not an object")]
+    NoObject,
 }
 
 /// A value that should be an object.
@@ -128,127 +35,237 @@ pub(super) enum Part<T> {
     Object(T),
 }
 
+/// A field of an object: it knows how it takes its value.
+trait Field<'a>: Sized {
+    fn is_there(&self) -> bool;
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError>;
+}
+
+impl<'a> Field<'a> for Raw<'a> {
+    fn is_there(&self) -> bool {
+        self.is_some()
+    }
+
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
+        Ok(Some(scanner.value()?))
+    }
+}
+
+impl<'a, T: Fields<'a>> Field<'a> for Part<T> {
+    fn is_there(&self) -> bool {
+        !matches!(self, Part::Absent)
+    }
+
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
+        if scanner.peek() != Some(b'{') {
+            scanner.value()?;
+            return Ok(Part::Other);
+        }
+        T::parse(scanner).map(Part::Object)
+    }
+}
+
+/// An object whose known keys are fields.
+trait Fields<'a>: Default {
+    /// Takes the value of a key; false when the key is not known.
+    fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Result<bool, ParseError>;
+
+    fn parse(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
+        let mut fields = Self::default();
+        let mut failed = None;
+        let scanned = scanner.object(|scanner, key| {
+            let unescaped;
+            let name = match key.plain() {
+                Some(name) => name,
+                None => {
+                    unescaped = serde_json::from_str::<String>(key.get()).unwrap_or_default();
+                    &unescaped
+                }
+            };
+            match fields.member(name, scanner) {
+                Ok(true) => Ok(()),
+                Ok(false) => scanner.value().map(drop),
+                Err(ParseError::Scan(error)) => Err(error),
+                Err(error) => {
+                    failed = Some(error);
+                    // The rest is not read: what it says does not matter any more.
+                    scanner.value().map(drop)
+                }
+            }
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => scanned.map(|()| fields).map_err(ParseError::Scan),
+        }
+    }
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $object:ident { $($field:ident: $kind:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Default)]
+        pub(super) struct $object<'a> {
+            $(pub(super) $field: $kind,)*
+        }
+
+        impl<'a> Fields<'a> for $object<'a> {
+            fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Result<bool, ParseError> {
+                match key {
+                    $(stringify!($field) => {
+                        if self.$field.is_there() {
+                            return Err(ParseError::Twice(stringify!($field)));
+                        }
+                        self.$field = <$kind as Field<'a>>::read(scanner)?;
+                    })*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+        }
+    )*};
+}
+
+fields! {
+    /// All keys that any kind of message has.
+    Envelope {
+        sn: Raw<'a>,
+        version: Raw<'a>,
+        routing: Routing<'a>,
+        replyto: Raw<'a>,
+        data: Raw<'a>,
+        timestamp: Raw<'a>,
+        request: Part<RequestPart<'a>>,
+        result: Part<ResultPart<'a>>,
+        status: Raw<'a>,
+        total: Raw<'a>,
+        completed: Raw<'a>,
+        details: Raw<'a>,
+        code: Raw<'a>,
+        description: Raw<'a>,
+        rmi: Part<Extras<'a>>,
+    }
+
+    /// The object `request`.
+    RequestPart {
+        classname: Raw<'a>,
+        method: Raw<'a>,
+        args: Raw<'a>,
+        kws: Raw<'a>,
+        kwargs: Raw<'a>,
+        cntr: Raw<'a>,
+    }
+
+    /// The object `result`.
+    ResultPart {
+        retval: Raw<'a>,
+        exval: Raw<'a>,
+        xmodule: Raw<'a>,
+        xclass: Raw<'a>,
+        xargs: Raw<'a>,
+        xstate: Raw<'a>,
+    }
+
+    /// The object `rmi`.
+    Extras {
+        code: Raw<'a>,
+        event: Part<EventPart<'a>>,
+        statuses: Wanted,
+        trace: Raw<'a>,
+        ttl: Raw<'a>,
+        version: Raw<'a>,
+    }
+
+    /// The object `rmi.event`.
+    EventPart {
+        key: Raw<'a>,
+        body: Raw<'a>,
+    }
+}
+
+impl<'a> Envelope<'a> {
+    /// The envelope that a text is.
+    pub(super) fn parse(text: &'a str) -> Result<Self, ParseError> {
+        let mut scanner = Scanner::new(text);
+        if scanner.peek() != Some(b'{') {
+            scanner.value()?;
+            return Err(ParseError::NoObject);
+        }
+        let envelope = <Self as Fields<'_>>::parse(&mut scanner)?;
+        scanner.end()?;
+        Ok(envelope)
+    }
+}
+
 /// `[sender, destination]`; what is not there, or not in this form, is `None`.
 #[derive(Default)]
 pub(super) struct Routing<'a> {
     pub(super) from: Raw<'a>,
     pub(super) to: Raw<'a>,
+    given: bool,
+}
+
+impl<'a> Field<'a> for Routing<'a> {
+    fn is_there(&self) -> bool {
+        self.given
+    }
+
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
+        let mut routing = Routing { given: true, ..Routing::default() };
+        if scanner.peek() != Some(b'[') {
+            scanner.value()?;
+            return Ok(routing);
+        }
+        scanner.array(|scanner, index| {
+            let value = scanner.value()?;
+            match index {
+                0 => routing.from = Some(value),
+                1 => routing.to = Some(value),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(routing)
+    }
 }
 
 /// The names of statuses; `None` when it is not an array. Names that are not known are left out.
 #[derive(Default)]
-pub(super) struct Wanted(pub(super) Option<Statuses>);
-
-/// The values that a visitor has one answer for.
-macro_rules! otherwise {
-    ($answer:expr; $($kind:ident),*) => { $(otherwise!(@$kind $answer);)* };
-    (@scalars $answer:expr) => {
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Ok($answer)
-        }
-
-        fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-            Ok($answer)
-        }
-
-        fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-            Ok($answer)
-        }
-
-        fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-            Ok($answer)
-        }
-
-        fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-            Ok($answer)
-        }
-
-        fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
-            Ok($answer)
-        }
-    };
-    (@arrays $answer:expr) => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok($answer)
-        }
-    };
-    (@objects $answer:expr) => {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok($answer)
-        }
-    };
+pub(super) struct Wanted {
+    pub(super) statuses: Option<Statuses>,
+    given: bool,
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Part<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object<T>(PhantomData<T>);
+impl<'a> Field<'a> for Wanted {
+    fn is_there(&self) -> bool {
+        self.given
+    }
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-            type Value = Part<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON value")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Part::Object)
-            }
-
-            otherwise!(Part::Other; scalars, arrays);
+    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
+        if scanner.peek() != Some(b'[') {
+            scanner.value()?;
+            return Ok(Wanted { statuses: None, given: true });
         }
-        deserializer.deserialize_any(Object(PhantomData))
+        let mut wanted = Statuses::NONE;
+        scanner.array(|scanner, _| {
+            names::want(&mut wanted, scanner.value()?.get().trim_matches('"'));
+            Ok(())
+        })?;
+        Ok(Wanted { statuses: Some(wanted), given: true })
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Routing<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pair;
-
-        impl<'de> Visitor<'de> for Pair {
-            type Value = Routing<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON value")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let from = seq.next_element()?;
-                let to = if from.is_some() { seq.next_element()? } else { None };
-                if to.is_some() {
-                    while seq.next_element::<IgnoredAny>()?.is_some() {}
-                }
-                Ok(Routing { from, to })
-            }
-
-            otherwise!(Routing::default(); scalars, objects);
+/// The first two elements of an array that has no more; `None` when it is something else.
+pub(super) fn pair(value: Value<'_>) -> Option<[Raw<'_>; 2]> {
+    let mut elements = [None, None];
+    let mut more = false;
+    let mut scanner = Scanner::new(value.get());
+    let scanned = scanner.array(|scanner, index| {
+        let value = scanner.value()?;
+        match elements.get_mut(index) {
+            Some(element) => *element = Some(value),
+            None => more = true,
         }
-        deserializer.deserialize_any(Pair)
-    }
-}
-
-impl<'de> Deserialize<'de> for Wanted {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-
-        impl<'de> Visitor<'de> for Names {
-            type Value = Wanted;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON value")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut wanted = Statuses::NONE;
-                while let Some(name) = seq.next_element::<&RawValue>()? {
-                    names::want(&mut wanted, name.get().trim_matches('"'));
-                }
-                Ok(Wanted(Some(wanted)))
-            }
-
-            otherwise!(Wanted(None); scalars, objects);
-        }
-        deserializer.deserialize_any(Names)
-    }
+        Ok(())
+    });
+    (scanned.is_ok() && !more).then_some(elements)
 }

@@ -2,27 +2,24 @@
 
 use std::{borrow::Cow, fmt};
 
-use memchr::memchr;
+use crate::{json::Json, protocol::scan::Value, text::Text};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, SeqAccess, Visitor},
+    de::{Error, Visitor},
 };
-use serde_json::value::RawValue;
-
-use crate::{json::Json, text::Text};
 
 /// The string that a value is; `None` when it is none, or has escapes that are no characters. Shared unless it has escapes.
-pub(super) fn string(whole: &Text, raw: &RawValue) -> Option<Text> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    match memchr(b'\\', inner.as_bytes()) {
-        None => Some(whole.share(inner)),
-        Some(_) => serde_json::from_str::<String>(raw.get()).ok().map(Text::from),
+pub(super) fn string(whole: &Text, raw: Value<'_>) -> Option<Text> {
+    match raw.plain() {
+        Some(plain) => Some(whole.share(plain)),
+        None if raw.get().starts_with('"') => serde_json::from_str::<String>(raw.get()).ok().map(Text::from),
+        None => None,
     }
 }
 
 /// What a person is to read: a string, with U+FFFD for what is no character; or any other value as its JSON text. `None` for
 /// null.
-pub(super) fn words(whole: &Text, raw: &RawValue) -> Option<Text> {
+pub(super) fn words(whole: &Text, raw: Value<'_>) -> Option<Text> {
     if !raw.get().starts_with('"') {
         return (raw.get() != "null").then(|| whole.share(raw.get()));
     }
@@ -52,20 +49,20 @@ impl<'de> Deserialize<'de> for Lossy {
 }
 
 /// An array; empty when it is missing or null; `None` when it is something else.
-pub(super) fn array(whole: &Text, raw: Option<&RawValue>) -> Option<Json> {
+pub(super) fn array(whole: &Text, raw: Option<Value<'_>>) -> Option<Json> {
     shaped(whole, raw, '[', Json::EMPTY_ARRAY)
 }
 
 /// An object; empty when it is missing or null; `None` when it is something else.
-pub(super) fn object(whole: &Text, raw: Option<&RawValue>) -> Option<Json> {
+pub(super) fn object(whole: &Text, raw: Option<Value<'_>>) -> Option<Json> {
     shaped(whole, raw, '{', Json::EMPTY_OBJECT)
 }
 
-fn shaped(whole: &Text, raw: Option<&RawValue>, first: char, empty: Json) -> Option<Json> {
+fn shaped(whole: &Text, raw: Option<Value<'_>>, first: char, empty: Json) -> Option<Json> {
     match raw {
         None => Some(empty),
         Some(raw) if raw.get() == empty.as_str() || raw.get() == "null" => Some(empty),
-        Some(raw) => raw.get().starts_with(first).then(|| Json::within(whole, raw)),
+        Some(raw) => raw.get().starts_with(first).then(|| Json::part(whole, raw.get())),
     }
 }
 
@@ -75,37 +72,9 @@ pub(super) fn is_empty(json: &Json) -> bool {
     text.get(1..text.len() - 1).is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
-/// The first two elements of an array that has no more.
-pub(super) fn pair(raw: &RawValue) -> Option<[Option<&RawValue>; 2]> {
-    struct Pair<'a>([Option<&'a RawValue>; 2]);
-
-    impl<'de: 'a, 'a> Deserialize<'de> for Pair<'a> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Elements;
-
-            impl<'de> Visitor<'de> for Elements {
-                type Value = Pair<'de>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("an array of at most two elements")
-                }
-
-                fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                    let first = seq.next_element()?;
-                    let second = if first.is_some() { seq.next_element()? } else { None };
-                    // A third one is left over, which the parser refuses.
-                    Ok(Pair([first, second]))
-                }
-            }
-            deserializer.deserialize_seq(Elements)
-        }
-    }
-    serde_json::from_str(raw.get()).ok().map(|Pair(elements)| elements)
-}
-
 /// A number as a count: fractions are cut, negative numbers are 0, what is too large is the largest. `None` when it is no
 /// number.
-pub(super) fn count(raw: &RawValue) -> Option<u64> {
+pub(super) fn count(raw: Value<'_>) -> Option<u64> {
     if let Ok(count) = raw.get().parse() {
         return Some(count);
     }
@@ -117,8 +86,8 @@ pub(super) fn count(raw: &RawValue) -> Option<u64> {
 }
 
 /// A value as Python's `str` shows it, as far as that is what a person expects to read; shortened.
-pub(super) fn as_python_shows(raw: Option<&RawValue>) -> String {
-    let shown: Cow<'_, str> = match raw.map(RawValue::get) {
+pub(super) fn as_python_shows(raw: Option<Value<'_>>) -> String {
+    let shown: Cow<'_, str> = match raw.map(|raw| raw.get()) {
         None | Some("null") => Cow::Borrowed("None"),
         Some("true") => Cow::Borrowed("True"),
         Some("false") => Cow::Borrowed("False"),

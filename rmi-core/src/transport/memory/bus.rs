@@ -61,9 +61,10 @@ impl Bus {
     }
 
     /// Puts a frame into the mailboxes that it is for, into all of them or none. What is not taken stays in `frame`.
-    pub(super) fn route(&self, to: &Destination, frame: &mut Option<Stored>) -> Routed {
+    pub(super) fn route(&self, frame: &mut Option<Box<Stored>>) -> Routed {
         loop {
-            let mailboxes = match to {
+            let Some(stored) = frame else { return Routed::Done(self.unroutable()) };
+            let mailboxes = match &stored.frame.to {
                 Destination::Address(address) => self.read().address(address).cloned().into_iter().collect(),
                 Destination::Topic { exchange, key } => self.read().matching(exchange, key),
                 Destination::Link => Matching::new(),
@@ -78,7 +79,7 @@ impl Bus {
                     Offer::Lapsed => self.sweep(),
                 },
                 several => {
-                    let size = frame.as_ref().map_or(0, Stored::size);
+                    let size = stored.size();
                     let mut permits = Vec::with_capacity(several.len());
                     for mailbox in several {
                         match mailbox.reserve(size) {
@@ -94,7 +95,7 @@ impl Bus {
     }
 
     /// Puts a copy of a frame into each reserved place.
-    pub(super) fn fill(&self, permits: Vec<Permit>, frame: &mut Option<Stored>) -> Receipt {
+    pub(super) fn fill(&self, permits: Vec<Permit>, frame: &mut Option<Box<Stored>>) -> Receipt {
         let Some(frame) = frame.take() else { return self.unroutable() };
         let stored = permits.into_iter().fold(0, |stored, permit| stored + usize::from(permit.fill(frame.clone())));
         if stored == 0 { self.unroutable() } else { Receipt::Stored }
@@ -163,7 +164,7 @@ impl Bus {
         *self.retired.lock().unwrap_or_else(PoisonError::into_inner) += mailbox.bury();
     }
 
-    pub(super) fn discard(&self, stored: Stored, address: &Text) {
+    pub(super) fn discard(&self, stored: Box<Stored>, address: &Text) {
         self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner).push(stored, address);
     }
 

@@ -1,9 +1,12 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
 use super::queue::Stored;
-use crate::{text::Text, transport::Properties};
+use crate::{
+    text::Text,
+    transport::{Destination, Frame, Properties},
+};
 
 /// A frame that was discarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +19,7 @@ pub struct DeadLetter {
     /// The payload.
     pub payload: Bytes,
     /// What travelled beside the payload.
-    pub properties: Properties,
+    pub properties: Arc<Properties>,
     /// It had been delivered before.
     pub redelivered: bool,
 }
@@ -36,10 +39,13 @@ impl DeadLetters {
     }
 
     /// Keeps a frame, and drops the oldest ones that there is no room for beside it.
-    pub(super) fn push(&mut self, stored: Stored, address: &Text) {
+    pub(super) fn push(&mut self, stored: Box<Stored>, address: &Text) {
         let size = stored.size();
-        let (exchange, key) = stored.topic.unwrap_or_else(|| (Text::EMPTY, address.clone()));
-        let Stored { payload, properties, redelivered, .. } = stored;
+        let (redelivered, Frame { to, payload, properties, .. }) = (stored.redelivered, stored.frame);
+        let (exchange, key) = match to {
+            Destination::Topic { exchange, key } => (exchange, key),
+            Destination::Address(_) | Destination::Link => (Text::EMPTY, address.clone()),
+        };
         self.bytes += size;
         self.letters.push_back((size, DeadLetter { exchange, key, payload, properties, redelivered }));
         while self.letters.len() > self.max_letters || self.bytes > self.max_bytes {

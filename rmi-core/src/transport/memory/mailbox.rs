@@ -19,7 +19,7 @@ use super::{
     counters::Tally,
     options::Options,
     pattern::Pattern,
-    queue::{Queue, Spent, Stored},
+    queue::{Loose, Queue, Stored},
     slots::Slots,
 };
 use crate::{
@@ -94,7 +94,8 @@ pub(super) enum Offer {
 struct After {
     wake: SmallVec<[Waker; 1]>,
     granted: Vec<(tokio::sync::oneshot::Sender<bool>, bool)>,
-    spent: Spent,
+    spent: Loose,
+    expired: Loose,
     old: Option<Waker>,
 }
 
@@ -146,10 +147,10 @@ impl Mailbox {
     }
 
     /// Takes a frame, if there is room and nobody waits for it. What is not taken stays in `frame`.
-    pub(super) fn offer(&self, frame: &mut Option<Stored>) -> Offer {
+    pub(super) fn offer(&self, frame: &mut Option<Box<Stored>>) -> Offer {
         let mut after = After::default();
         let mut state = self.lock();
-        let size = frame.as_ref().map_or(0, Stored::size);
+        let size = frame.as_ref().map_or(0, |stored| stored.size());
         let offer = state.room_for(size, self, &mut after);
         if offer == Offer::Stored
             && let Some(stored) = frame.take()
@@ -181,7 +182,7 @@ impl Mailbox {
         let Some(mut left) = state.consumers.remove(consumer) else { return false };
         state.idle.retain(|idle| *idle != consumer);
         after.wake.extend(left.waker.take());
-        let mut unsettled: Vec<Stored> = left.unsettled.into_values().collect();
+        let mut unsettled: Loose = left.unsettled.into_values().collect();
         state.unsettled -= unsettled.len();
         unsettled.iter_mut().for_each(|stored| stored.redelivered = true);
         state.queue.put_back_all(unsettled);
@@ -254,7 +255,7 @@ impl State {
     }
 
     /// Puts a frame that is counted already at the end, and wakes a consumer for it.
-    fn store(&mut self, stored: Stored, after: &mut After) {
+    fn store(&mut self, stored: Box<Stored>, after: &mut After) {
         self.tally.published += 1;
         self.queue.push(stored);
         self.rouse(after);
@@ -276,14 +277,14 @@ impl State {
     }
 
     fn purge(&mut self, after: &mut After) {
-        let before = after.spent.len();
-        self.queue.purge(&mut after.spent);
+        let before = after.expired.len();
+        self.queue.purge(&mut after.expired);
         self.expired(before, after);
     }
 
-    /// Counts the frames that were added to `after.spent` as expired.
+    /// Counts the frames that were added to `after.expired`.
     fn expired(&mut self, before: usize, after: &After) {
-        for stored in after.spent.iter().skip(before) {
+        for stored in after.expired.iter().skip(before) {
             self.tally.expired += 1;
             self.bytes -= stored.size();
         }

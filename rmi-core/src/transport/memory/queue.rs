@@ -1,41 +1,34 @@
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::{
-    text::Text,
-    transport::{Frame, Properties},
-};
+use crate::transport::{Frame, Properties};
 
-/// A frame as a mailbox holds it.
+/// A frame as a mailbox holds it. Boxed once, when it is published: it is long, and is moved often.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     /// Its place in the mailbox: frames are delivered in this order.
     order: u64,
-    pub(super) payload: Bytes,
-    pub(super) properties: Properties,
-    /// The exchange and key of its topic; for an address the mailbox knows better.
-    pub(super) topic: Option<(Text, Text)>,
-    pub(super) expires: Option<Instant>,
+    pub(super) frame: Frame,
+    expires: Option<Instant>,
     pub(super) redelivered: bool,
 }
 
 impl Stored {
-    pub(super) fn new(frame: Frame, topic: Option<(Text, Text)>) -> Self {
+    pub(super) fn new(frame: Frame) -> Box<Self> {
         // The clock is read only for frames that can expire. An expiry beyond the clock's range is none.
         let expires = frame.ttl.and_then(|ttl| Instant::now().checked_add(ttl));
-        Stored { order: 0, payload: frame.payload, properties: frame.properties, topic, expires, redelivered: false }
+        Box::new(Stored { order: 0, frame, expires, redelivered: false })
     }
 
     /// How many bytes it counts for.
     pub(super) fn size(&self) -> usize {
-        let Properties { content_type, content_encoding, kind, reply_to, correlation_id, retain: _ } = &self.properties;
+        let Properties { content_type, content_encoding, kind, reply_to, correlation_id, retain: _ } = &*self.frame.properties;
         [content_type, content_encoding, kind, reply_to, correlation_id]
             .into_iter()
             .flatten()
-            .fold(self.payload.len(), |size, text| size + text.len())
+            .fold(self.frame.payload.len(), |size, text| size + text.len())
     }
 
     fn expired(&self, now: &mut Option<Instant>) -> bool {
@@ -43,13 +36,14 @@ impl Stored {
     }
 }
 
-/// Frames that have left a mailbox, kept until its lock is released: a payload may run code of its owner when it is dropped.
-pub(super) type Spent = SmallVec<[Stored; 1]>;
+/// Frames on their way. Those that have left a mailbox are kept until its lock is released: a payload may run code of its owner when it
+/// is dropped.
+pub(super) type Loose = SmallVec<[Box<Stored>; 4]>;
 
 /// The frames of a mailbox that wait for a consumer, in order.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    frames: VecDeque<Stored>,
+    frames: VecDeque<Box<Stored>>,
     next: u64,
     /// No waiting frame expires before this.
     earliest: Option<Instant>,
@@ -68,7 +62,7 @@ impl Queue {
     }
 
     /// Puts a new frame at the end.
-    pub(super) fn push(&mut self, mut stored: Stored) {
+    pub(super) fn push(&mut self, mut stored: Box<Stored>) {
         stored.order = self.next;
         self.next += 1;
         self.expect_expiry(&stored);
@@ -76,14 +70,14 @@ impl Queue {
     }
 
     /// Puts a frame back at the place that it had.
-    pub(super) fn put_back(&mut self, stored: Stored) {
+    pub(super) fn put_back(&mut self, stored: Box<Stored>) {
         self.expect_expiry(&stored);
         let place = self.frames.partition_point(|other| other.order < stored.order);
         self.frames.insert(place, stored);
     }
 
     /// Puts many frames back at the places that they had.
-    pub(super) fn put_back_all(&mut self, mut frames: Vec<Stored>) {
+    pub(super) fn put_back_all(&mut self, mut frames: Loose) {
         // The last one first, so that each goes in front of those before it.
         frames.sort_unstable_by_key(|stored| std::cmp::Reverse(stored.order));
         for stored in frames {
@@ -92,7 +86,7 @@ impl Queue {
     }
 
     /// Takes the first frame that has not expired; those that have go to `expired`.
-    pub(super) fn pop(&mut self, now: &mut Option<Instant>, expired: &mut Spent) -> Option<Stored> {
+    pub(super) fn pop(&mut self, now: &mut Option<Instant>, expired: &mut Loose) -> Option<Box<Stored>> {
         loop {
             let stored = self.frames.pop_front();
             if self.frames.is_empty() {
@@ -109,7 +103,7 @@ impl Queue {
     }
 
     /// Moves all expired frames to `expired`. Looks at the frames only if one can have expired.
-    pub(super) fn purge(&mut self, expired: &mut Spent) {
+    pub(super) fn purge(&mut self, expired: &mut Loose) {
         let mut now = None;
         if self.earliest.is_none_or(|earliest| earliest > *now.get_or_insert_with(Instant::now)) {
             return;
@@ -130,7 +124,7 @@ impl Queue {
         self.earliest
     }
 
-    pub(super) fn drain(&mut self) -> VecDeque<Stored> {
+    pub(super) fn drain(&mut self) -> VecDeque<Box<Stored>> {
         self.earliest = None;
         std::mem::take(&mut self.frames)
     }

@@ -1,7 +1,4 @@
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::{collections::hash_map::Entry, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -9,20 +6,20 @@ use super::{
     mailbox::{Mailbox, Place},
     pattern::Pattern,
 };
-use crate::{address::Address, text::Text};
+use crate::{address::Address, table::Table, text::Text};
 
 /// Which mailboxes there are, and what reaches them.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    addresses: HashMap<Address, Arc<Mailbox>>,
-    exchanges: HashMap<Text, Exchange>,
+    addresses: Table<Address, Arc<Mailbox>>,
+    exchanges: Table<Text, Exchange>,
     len: usize,
 }
 
 /// The topic subscriptions of an exchange. Those without wildcards are looked up, the others are tried one by one.
 #[derive(Debug, Default)]
 struct Exchange {
-    exact: HashMap<Text, Vec<Arc<Mailbox>>>,
+    exact: Table<Text, Vec<Arc<Mailbox>>>,
     wild: Vec<Arc<Mailbox>>,
 }
 

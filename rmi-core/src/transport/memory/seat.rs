@@ -9,7 +9,7 @@ use std::{
 use tokio::{
     runtime::Handle,
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -105,11 +105,11 @@ impl Seat {
     }
 
     /// Publishes without waiting. `None` if there is something to wait for; then the frame is still there.
-    pub(super) fn publish_now(&self, to: &Destination, frame: &mut Option<Stored>) -> Option<Result<Receipt, TransportError>> {
+    pub(super) fn publish_now(&self, frame: &mut Option<Box<Stored>>) -> Option<Result<Receipt, TransportError>> {
         match self.presence() {
             Presence::Closed => Some(Err(closed())),
             Presence::Paused => None,
-            Presence::Up => match self.bus.route(to, frame) {
+            Presence::Up => match self.bus.route(frame) {
                 Routed::Done(receipt) => Some(Ok(receipt)),
                 Routed::Full(_) => None,
             },
@@ -117,18 +117,18 @@ impl Seat {
     }
 
     /// Publishes, and waits as long as the options allow: for the seat to be on the bus, and for room.
-    pub(super) async fn publish(&self, to: Destination, mut frame: Option<Stored>) -> Result<Receipt, TransportError> {
+    pub(super) async fn publish(&self, mut frame: Option<Box<Stored>>) -> Result<Receipt, TransportError> {
         let deadline = self.deadline();
         loop {
             self.up(deadline).await?;
-            let mailboxes = match self.bus.route(&to, &mut frame) {
+            let mailboxes = match self.bus.route(&mut frame) {
                 Routed::Done(receipt) => return Ok(receipt),
                 Routed::Full(mailboxes) => mailboxes,
             };
             let withdrawn = match &mailboxes[..] {
                 // Whoever makes room puts the frame in: in the order of those who wait, and whole or not at all.
                 [mailbox] => {
-                    let size = frame.as_ref().map_or(0, Stored::size);
+                    let size = frame.as_ref().map_or(0, |stored| stored.size());
                     let ticket = mailbox.line_up(frame.take(), size);
                     match self.wait(ticket, &mut frame, deadline).await {
                         Waited::Granted(Granted::Gone) => return Ok(self.bus.unroutable()),
@@ -145,7 +145,7 @@ impl Seat {
                 let wait = self.bus.options.wait;
                 return Err(TransportError::new(
                     TransportErrorKind::Full,
-                    format!("no room at {to:?} for {wait:?}: its subscribers are too slow"),
+                    format!("no room at {} for {wait:?}: its subscribers are too slow", name(frame.as_deref())),
                 ));
             }
         }
@@ -155,10 +155,10 @@ impl Seat {
     async fn publish_to_all(
         &self,
         mailboxes: &[Arc<Mailbox>],
-        frame: &mut Option<Stored>,
+        frame: &mut Option<Box<Stored>>,
         deadline: Instant,
     ) -> Result<Receipt, bool> {
-        let size = frame.as_ref().map_or(0, Stored::size);
+        let size = frame.as_ref().map_or(0, |stored| stored.size());
         let mut permits = Vec::with_capacity(mailboxes.len());
         for mailbox in mailboxes {
             match self.wait(mailbox.line_up(None, size), &mut None, deadline).await {
@@ -171,7 +171,7 @@ impl Seat {
     }
 
     /// Waits for a ticket's turn, for the deadline, or until the seat leaves the bus.
-    async fn wait(&self, mut ticket: Ticket, frame: &mut Option<Stored>, deadline: Instant) -> Waited {
+    async fn wait(&self, mut ticket: Ticket, frame: &mut Option<Box<Stored>>, deadline: Instant) -> Waited {
         let mut presence = self.presence.subscribe();
         let mut left = pin!(presence.wait_for(|presence| *presence != Presence::Up));
         loop {
@@ -217,9 +217,7 @@ impl Seat {
     }
 
     fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        // Beyond the clock's range a day is as good as any.
-        now.checked_add(self.bus.options.wait).unwrap_or_else(|| now + Duration::from_secs(86_400))
+        after(self.bus.options.wait)
     }
 
     pub(super) async fn subscribe(self: &Arc<Self>, subscription: Subscription) -> Result<Inbox, TransportError> {
@@ -266,9 +264,9 @@ impl Seat {
             }
         }
         state.pauses += 1;
-        let (pause, seat) = (state.pauses, Arc::downgrade(self));
+        let (pause, seat, until) = (state.pauses, Arc::downgrade(self), after(resume));
         runtime.spawn(async move {
-            sleep(resume).await;
+            sleep_until(until).await;
             if let Some(seat) = seat.upgrade() {
                 seat.resume(pause);
             }
@@ -311,4 +309,19 @@ impl Seat {
 
 pub(super) fn closed() -> TransportError {
     TransportError::new(TransportErrorKind::Closed, "this seat on the in-memory bus was closed")
+}
+
+/// The moment after a while. Where the clock does not reach that far, a year is as good.
+fn after(duration: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(duration).unwrap_or_else(|| now + Duration::from_secs(365 * 86_400))
+}
+
+/// What a frame's destination is called in a message.
+fn name(stored: Option<&Stored>) -> String {
+    match stored.map(|stored| &stored.frame.to) {
+        Some(Destination::Address(address)) => format!("`{address}`"),
+        Some(Destination::Topic { exchange, key }) => format!("`{exchange}` under `{key}`"),
+        Some(Destination::Link) | None => String::from("a link"),
+    }
 }

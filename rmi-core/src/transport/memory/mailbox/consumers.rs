@@ -1,4 +1,5 @@
 use std::{
+    mem,
     sync::Arc,
     task::{Context, Waker},
 };
@@ -6,7 +7,7 @@ use std::{
 use super::{super::inbox::Attachment, After, Mailbox, State, Stored};
 use crate::{
     text::Text,
-    transport::{Acker, Delivery, Disposition, Settle, Subscription, memory::slots::Slots},
+    transport::{Acker, Delivery, Destination, Disposition, Settle, Subscription, memory::slots::Slots},
 };
 
 /// One that takes frames out of a mailbox.
@@ -14,7 +15,7 @@ use crate::{
 pub(super) struct Consumer {
     /// How many deliveries may be unsettled; none if they are settled when they are made.
     prefetch: Option<usize>,
-    pub(super) unsettled: Slots<Stored>,
+    pub(super) unsettled: Slots<Box<Stored>>,
     /// Set while it waits.
     pub(super) waker: Option<Waker>,
     /// It is in the list of idle consumers.
@@ -77,22 +78,19 @@ impl Mailbox {
             consumer.notified = false;
             let credit = consumer.credit();
             let limit = max.min(credit).min(share.max(1));
-            let before = after.spent.len();
+            let before = after.expired.len();
             while taken < limit
-                && let Some(stored) = state.queue.pop(&mut now, &mut after.spent)
+                && let Some(stored) = state.queue.pop(&mut now, &mut after.expired)
             {
                 state.tally.delivered += 1;
                 state.tally.redelivered += u64::from(stored.redelivered);
-                let acker = if consumer.prefetch.is_some() {
+                if consumer.prefetch.is_some() {
                     state.unsettled += 1;
-                    let tag = consumer.unsettled.insert(stored.clone());
-                    Acker::new(Arc::clone(at) as Arc<dyn Settle>, tag)
                 } else {
                     state.tally.settled += 1;
                     state.bytes -= stored.size();
-                    Acker::settled()
-                };
-                into.push(self.delivery(stored, at, acker));
+                }
+                into.push(self.deliver(stored, consumer, at, &mut after));
                 taken += 1;
             }
             state.expired(before, &after);
@@ -116,14 +114,14 @@ impl Mailbox {
         let mut state = self.lock();
         let Some(consumer) = state.consumers.get_mut(consumer) else { return };
         after.old = consumer.waker.take();
-        if std::mem::take(&mut consumer.notified) && !state.queue.is_empty() {
+        if mem::take(&mut consumer.notified) && !state.queue.is_empty() {
             state.rouse(&mut after);
         }
     }
 
     /// Settles a delivery. Returns the frame if it is to go to the dead letters. A delivery of a consumer that has left, or that was
     /// settled before, is none of ours.
-    pub(in super::super) fn settle(&self, consumer: u64, tag: u64, disposition: Disposition) -> Option<Stored> {
+    pub(in super::super) fn settle(&self, consumer: u64, tag: u64, disposition: Disposition) -> Option<Box<Stored>> {
         let mut after = After::default();
         let mut state = self.lock();
         let mut stored = state.consumers.get_mut(consumer)?.unsettled.remove(tag)?;
@@ -161,16 +159,30 @@ impl Mailbox {
         dead
     }
 
-    fn delivery(&self, stored: Stored, at: &Attachment, acker: Acker) -> Delivery {
-        let (exchange, key) = stored.topic.unwrap_or_else(|| (Text::EMPTY, self.name().clone()));
+    /// Makes a delivery of a frame, which stays with the consumer if it is to be settled.
+    fn deliver(&self, mut stored: Box<Stored>, consumer: &mut Consumer, at: &Arc<Attachment>, after: &mut After) -> Delivery {
+        let (exchange, key) = match &stored.frame.to {
+            Destination::Topic { exchange, key } => (exchange.clone(), key.clone()),
+            Destination::Address(_) | Destination::Link => (Text::EMPTY, self.name().clone()),
+        };
+        let redelivered = stored.redelivered;
+        let (payload, properties, acker) = if consumer.prefetch.is_some() {
+            let (payload, properties) = (stored.frame.payload.clone(), stored.frame.properties.clone());
+            let tag = consumer.unsettled.insert(stored);
+            (payload, properties, Acker::new(Arc::clone(at) as Arc<dyn Settle>, tag))
+        } else {
+            let (payload, properties) = (mem::take(&mut stored.frame.payload), mem::take(&mut stored.frame.properties));
+            after.spent.push(stored);
+            (payload, properties, Acker::settled())
+        };
         Delivery {
-            payload: stored.payload,
+            payload,
             exchange,
             key,
             purpose: at.purpose,
-            properties: stored.properties,
+            properties,
             link: at.link,
-            redelivered: stored.redelivered,
+            redelivered,
             peer: None,
             answering: None,
             acker,

@@ -10,7 +10,7 @@ pub(super) struct Waiter {
     id: u64,
     size: usize,
     /// The frame, to be put into the mailbox by whoever makes room; none if the place is only to be reserved.
-    pub(super) frame: Option<Stored>,
+    pub(super) frame: Option<Box<Stored>>,
     /// Told `true` when there was room, `false` when the mailbox has gone.
     pub(super) granted: oneshot::Sender<bool>,
 }
@@ -74,7 +74,7 @@ impl Mailbox {
 
     /// Waits in line for room: for `frame`, or for a place of `size` bytes if there is none. If there is room after all, the ticket
     /// is granted at once.
-    pub(in super::super) fn line_up(self: &Arc<Self>, frame: Option<Stored>, size: usize) -> Ticket {
+    pub(in super::super) fn line_up(self: &Arc<Self>, frame: Option<Box<Stored>>, size: usize) -> Ticket {
         let (grant, granted) = oneshot::channel();
         let carries = frame.is_some();
         let mut after = After::default();
@@ -105,7 +105,7 @@ impl Ticket {
     }
 
     /// Gives up waiting. `false` if its turn had come already; then [`granted`](Self::granted) says at once what became of it.
-    pub(in super::super) fn withdraw(&mut self, frame: &mut Option<Stored>) -> bool {
+    pub(in super::super) fn withdraw(&mut self, frame: &mut Option<Box<Stored>>) -> bool {
         let mut after = After::default();
         let mut state = self.mailbox.lock();
         let Some(at) = state.blocked.iter().position(|waiter| waiter.id == self.id) else { return false };
@@ -133,7 +133,7 @@ impl Drop for Ticket {
 
 impl Permit {
     /// Puts a frame of the size that was asked for into the reserved place. `false` if the mailbox has gone meanwhile.
-    pub(in super::super) fn fill(mut self, stored: Stored) -> bool {
+    pub(in super::super) fn fill(mut self, stored: Box<Stored>) -> bool {
         let mut after = After::default();
         let mut state = self.mailbox.lock();
         self.filled = true;
@@ -198,5 +198,30 @@ impl State {
     fn fits(&self, size: usize, mailbox: &Mailbox) -> bool {
         let frames = self.queue.len() + self.unsettled + self.reserved;
         frames == 0 || (frames < mailbox.max_frames && self.bytes.saturating_add(size) <= mailbox.max_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{
+        Destination, Frame,
+        memory::{mailbox::Place, options::Options},
+    };
+
+    /// A publisher may have looked a mailbox up just before it was removed.
+    #[tokio::test]
+    async fn a_mailbox_that_has_gone_takes_nothing() {
+        let mailbox = Arc::new(Mailbox::new(1, Place::Address("dog".into()), true, &Options::default()));
+        let mut frame = Some(Stored::new(Frame::new(Destination::Address("dog".into()), "bark")));
+        let Reserved::Now(permit) = mailbox.reserve(4) else { panic!("there was room") };
+        mailbox.bury();
+        assert_eq!(mailbox.offer(&mut frame), Offer::Gone);
+        assert!(frame.is_some());
+        assert!(matches!(mailbox.reserve(4), Reserved::Gone));
+        assert!(matches!(mailbox.line_up(frame.clone(), 4).granted().await, Granted::Gone));
+        assert!(!permit.fill(frame.take().unwrap()));
+        let holding = mailbox.holding();
+        assert_eq!((holding.waiting, holding.bytes, holding.blocked, holding.tally.published), (0, 0, 0, 0));
     }
 }

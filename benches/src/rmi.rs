@@ -1,0 +1,145 @@
+//! Ourselves: an agent and a caller on an in-memory bus, as a user starts them.
+
+use std::{convert::Infallible, time::Duration};
+
+use rmi_core::{
+    Ed25519, Endpoint, Keyring, Memory, Native, Trust,
+    endpoint::{Figures, WindowSize},
+    remote,
+    seal::PrivateKey,
+    transport::Transport,
+};
+
+use crate::{Error, load::Echo};
+
+/// Says what it hears.
+#[remote]
+pub trait Parrot {
+    /// In a task of its own, as a method runs unless it is told otherwise.
+    async fn spawned(&self, text: String) -> Result<String, Infallible>;
+
+    /// Where the request was received.
+    #[remote(inline)]
+    async fn inline(&self, text: String) -> Result<String, Infallible>;
+}
+
+/// The parrot.
+#[derive(Clone, Copy, Debug)]
+pub struct Polly;
+
+impl Parrot for Polly {
+    async fn spawned(&self, text: String) -> Result<String, Infallible> {
+        Ok(text)
+    }
+
+    async fn inline(&self, text: String) -> Result<String, Infallible> {
+        Ok(text)
+    }
+}
+
+/// Whether messages are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// `Trust::insecure()` at both ends.
+    Unsigned,
+    /// Ed25519 at both ends, each with a key of its own.
+    Signed,
+}
+
+/// The agent's address.
+pub const AGENT: &str = "parrot";
+/// The caller's address.
+pub const CALLER: &str = "keeper";
+
+/// An agent, a caller, and a client between them.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// Serves the parrot.
+    pub agent: Endpoint,
+    /// Calls it.
+    pub caller: Endpoint,
+    /// The caller's client.
+    pub client: ParrotClient,
+}
+
+impl Pair {
+    /// Starts both on a bus of their own, with all defaults.
+    ///
+    /// # Errors
+    ///
+    /// One of the endpoints does not start.
+    pub async fn start(sealing: Sealing) -> Result<Self, Error> {
+        let bus = Memory::new();
+        Pair::on(bus.clone(), bus, sealing, WindowSize::default()).await
+    }
+
+    /// Starts both on transports of the same bus: the agent's and the caller's.
+    ///
+    /// # Errors
+    ///
+    /// One of the endpoints does not start.
+    pub async fn on(
+        agents: impl Transport,
+        callers: impl Transport,
+        sealing: Sealing,
+        window: WindowSize,
+    ) -> Result<Self, Error> {
+        let (agent, caller) = match sealing {
+            Sealing::Unsigned => (Trust::insecure(), Trust::insecure()),
+            Sealing::Signed => {
+                let (agent, caller) = (PrivateKey::generate()?, PrivateKey::generate()?);
+                let keyring = Keyring::new();
+                keyring.trust(AGENT, agent.public())?;
+                keyring.trust(CALLER, caller.public())?;
+                (Ed25519::new(agent, keyring.clone()).into(), Ed25519::new(caller, keyring).into())
+            }
+        };
+        let agent = Endpoint::builder(AGENT)
+            .bind(Native::default(), agents, agent)
+            .serve(ParrotServer::new(Polly))
+            .window(window)
+            .start()
+            .await?;
+        let caller = Endpoint::builder(CALLER).bind(Native::default(), callers, caller).window(window).start().await?;
+        let client = caller.client(AGENT);
+        Ok(Pair { agent, caller, client })
+    }
+
+    /// What the caller's and the agent's only binding have counted.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figures> {
+        self.caller.figures().into_iter().chain(self.agent.figures()).collect()
+    }
+
+    /// Shuts both down.
+    ///
+    /// # Errors
+    ///
+    /// A handler still ran after five seconds.
+    pub async fn stop(self) -> Result<(), Error> {
+        const GRACE: Duration = Duration::from_secs(5);
+        let _ = self.caller.shutdown(GRACE).await?;
+        let drained = self.agent.shutdown(GRACE).await?;
+        if drained.left_behind > 0 { Err(format!("{} handlers were left behind", drained.left_behind).into()) } else { Ok(()) }
+    }
+}
+
+/// Calls the method that runs in a task of its own.
+#[derive(Clone, Debug)]
+pub struct Spawned(pub ParrotClient);
+
+impl Echo for Spawned {
+    async fn echo(&self, text: String) -> Result<String, Error> {
+        Ok(self.0.spawned(text).await?)
+    }
+}
+
+/// Calls the method that runs where the request was received.
+#[derive(Clone, Debug)]
+pub struct Inline(pub ParrotClient);
+
+impl Echo for Inline {
+    async fn echo(&self, text: String) -> Result<String, Error> {
+        Ok(self.0.inline(text).await?)
+    }
+}

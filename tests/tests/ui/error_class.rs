@@ -1,0 +1,10 @@
+use rmi_core::RemoteError;
+
+#[derive(Debug, thiserror::Error, RemoteError)]
+pub enum Bad {
+    #[error("bad")]
+    #[remote(class = "")]
+    Worse,
+}
+
+fn main() {}

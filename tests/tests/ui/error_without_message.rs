@@ -1,0 +1,9 @@
+use rmi_core::RemoteError;
+
+#[derive(RemoteError)]
+pub enum Bad {
+    Worse,
+    Worst,
+}
+
+fn main() {}

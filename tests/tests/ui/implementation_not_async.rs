@@ -1,0 +1,18 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog {
+    async fn bark(&self) -> Result<(), Failure>;
+}
+
+struct Kennel;
+
+impl Dog for Kennel {
+    fn bark(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn main() {}

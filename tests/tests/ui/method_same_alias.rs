@@ -1,0 +1,13 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog {
+    async fn bark(&self) -> Result<(), Failure>;
+
+    #[remote(alias = "bark")]
+    async fn shout(&self) -> Result<(), Failure>;
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog {
+    async fn bark(&self) -> Result<(), Failure>
+    where
+        Self: Sized;
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use rmi_core::remote;
+
+#[remote]
+pub async fn bark() {}
+
+fn main() {}

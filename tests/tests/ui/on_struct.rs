@@ -1,0 +1,6 @@
+use rmi_core::remote;
+
+#[remote]
+pub struct Dog;
+
+fn main() {}

@@ -1,0 +1,12 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog {
+    type Words;
+
+    async fn bark(&self) -> Result<(), Failure>;
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog<T> {
+    async fn bark(&self) -> Result<(), Failure>;
+}
+
+fn main() {}

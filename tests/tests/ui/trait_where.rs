@@ -1,0 +1,13 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog
+where
+    Self: Clone,
+{
+    async fn bark(&self) -> Result<(), Failure>;
+}
+
+fn main() {}

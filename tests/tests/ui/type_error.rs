@@ -1,0 +1,10 @@
+use rmi_core::remote;
+
+pub struct Rabies;
+
+#[remote]
+pub trait Dog {
+    async fn bark(&self) -> Result<(), Rabies>;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use rmi_core::remote;
+
+#[remote]
+pub trait Dog {
+    async fn bark(&self) -> String;
+}
+
+fn main() {}
