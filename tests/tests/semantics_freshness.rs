@@ -114,29 +114,34 @@ async fn an_evicted_request_raises_the_floor() {
 #[tokio::test(start_paused = true)]
 async fn a_forgotten_outcome_is_not_run_for() {
     let world = World::sealed();
-    let small = WindowSize::default().bytes(64);
+    let small = WindowSize::default().bytes(1000);
     let (agent, mut replies) = (world.agent_with("agent", |b| b.window(small)).await, world.mailbox("box").await);
-    let now = world.clock.ago(Duration::ZERO);
-    let long = echo(&world, &"long".repeat(20), now);
-    let [one, two] = [echo(&world, &"1".repeat(30), now), echo(&world, &"2".repeat(30), now)];
-    assert_eq!(said(&world, &mut replies, &long).await, long.0["sn"]);
-    assert_eq!(said(&world, &mut replies, &long).await, "request.stale");
-    // 32 bytes each fit; a third makes the oldest go.
+    let request = |sn: &str, bytes: usize| world.request("big", json!([bytes - 2])).sn(sn).reply_to("box").wants(&[]);
+    let [small, long, one, two] = [request("small", 256), request("long", 1001), request("one", 500), request("two", 500)];
+    let code = async |replies: &mut Mailbox, request: &Raw| {
+        world.post(request).await;
+        replies.next().await["code"].clone()
+    };
+    assert_eq!(code(&mut replies, &small).await, Value::Null);
+    assert_eq!(code(&mut replies, &long).await, Value::Null);
+    assert_eq!(code(&mut replies, &long).await, "request.stale");
+    // These two fit; a third makes the oldest go.
     for request in [&one, &two, &one, &two] {
-        assert_eq!(said(&world, &mut replies, request).await, request.0["sn"]);
+        assert_eq!(code(&mut replies, request).await, Value::Null);
     }
-    let three = echo(&world, "3", now);
-    assert_eq!(said(&world, &mut replies, &three).await, "3");
-    assert_eq!(said(&world, &mut replies, &one).await, "request.stale");
-    assert_eq!(said(&world, &mut replies, &two).await, two.0["sn"]);
     assert_eq!(agent.watch.ran(), 4);
-    assert_eq!(agent.endpoint.figures()[0].remembered, 4);
+    assert_eq!(code(&mut replies, &request("three", 300)).await, Value::Null);
+    assert_eq!(code(&mut replies, &one).await, "request.stale");
+    assert_eq!(code(&mut replies, &two).await, Value::Null);
+    // Small ones are not counted, and stay as long as their requests do.
+    assert_eq!(code(&mut replies, &small).await, Value::Null);
+    assert_eq!((agent.watch.ran(), agent.endpoint.figures()[0].remembered), (5, 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_principal_does_not_push_out_another() {
     let world = World::sealed();
-    let two = WindowSize::default().requests(2).bytes(64);
+    let two = WindowSize::default().requests(2);
     let (agent, mut replies) = (world.agent_with("agent", |b| b.window(two)).await, world.mailbox("box").await);
     let now = world.clock.ago(Duration::ZERO);
     let mine = echo(&world, "mine", now);
