@@ -17,8 +17,8 @@ use std::{
     fmt,
     future::{Future, IntoFuture, poll_fn},
     marker::PhantomData,
-    pin::Pin,
-    sync::{Arc, PoisonError},
+    pin::{Pin, pin},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -366,15 +366,8 @@ impl Plan {
         self.statuses = Some(wants);
         let serial = Key::Serial(self.id.as_u128());
         let (key, reply, answering) = match binding.features.replies {
-            Replies::Shared => {
-                let reply_to = binding.reply_to.read().unwrap_or_else(PoisonError::into_inner).clone();
-                let reply_to = reply_to.ok_or_else(|| {
-                    let kind = TransportErrorKind::Disconnected;
-                    CallError::Transport(TransportError::new(kind, "the link is down, so no reply could come"))
-                })?;
-                (serial, reply_to, None)
-            }
-            Replies::SameLink => (serial, binding.own.clone(), None),
+            Replies::Shared => (serial, binding.reply_to(), None),
+            Replies::SameLink => (serial, Some(binding.own.clone()), None),
             Replies::PerCall => {
                 let address = Address::from(format!("{}.reply.{}", binding.own.key(), self.id));
                 let answering = Answering {
@@ -384,11 +377,11 @@ impl Plan {
                     method: self.method.clone(),
                     token: None,
                 };
-                (Key::Address(address.clone()), address, Some(answering))
+                (Key::Address(address.clone()), Some(address), Some(answering))
             }
         };
         let times = self.times;
-        let message = self.message(Some(ReplyPath::to(reply)), wants).map_err(CallError::Encode)?;
+        let message = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
         let waiting = binding.pending.begin(key, agent, answering, times, watched);
         Ok((Sent { core, binding, waiting, replies: None }, message))
     }
@@ -427,7 +420,10 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
-    async fn publish<E>(&mut self, message: Box<Message>) -> Result<(), CallError<E>> {
+    async fn publish<E>(&mut self, mut message: Box<Message>) -> Result<(), CallError<E>> {
+        if message.head.reply.is_none() && !Box::pin(self.connected(&mut message)).await {
+            return Ok(());
+        }
         let Sent { core, binding, waiting, replies } = self;
         if binding.features.replies == Replies::PerCall
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
@@ -455,9 +451,29 @@ impl Sent {
             Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to)),
             Some(Ok(Receipt::Stored | Receipt::Handed)) => {
                 waiting.sent();
+                // The link may have been lost while the request waited to be sent, and its reply address with it.
+                let lost = |path: &ReplyPath| !binding.awaits_replies_at(&path.to);
+                if binding.features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
+                    waiting.lose();
+                }
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    /// Waits until there is a reply address: while the link is down there is none. False when the call has ended before.
+    async fn connected(&self, message: &mut Message) -> bool {
+        loop {
+            let mut made = pin!(self.binding.reply_to_made.notified());
+            made.as_mut().enable();
+            message.head.reply = self.binding.reply_to().map(ReplyPath::to);
+            if message.head.reply.is_some() {
+                return true;
+            }
+            if or_ended(&self.waiting, made).await.is_none() {
+                return false;
+            }
         }
     }
 

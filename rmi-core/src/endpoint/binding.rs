@@ -2,8 +2,10 @@
 
 use std::{
     hash::BuildHasher,
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
+
+use tokio::sync::Notify;
 
 use crate::{
     address::Address,
@@ -39,6 +41,8 @@ pub(crate) struct Binding {
     pub(crate) clock: Arc<dyn Clock>,
     /// Where replies to our calls come, while the link lasts.
     pub(crate) reply_to: RwLock<Option<Address>>,
+    /// There is a new one.
+    pub(crate) reply_to_made: Notify,
     pub(crate) pending: Arc<PendingTable>,
     pub(crate) window: Mutex<Window>,
     pub(crate) counters: Counters,
@@ -135,6 +139,7 @@ impl Binding {
             own,
             clock,
             reply_to: RwLock::default(),
+            reply_to_made: Notify::new(),
             pending: Arc::default(),
             window: Mutex::new(Window::new(opening.window, demands_dates.then_some(opening.limits))),
             counters: Counters::default(),
@@ -152,6 +157,16 @@ impl Binding {
             TrustKind::Sealed(authenticator) => Some(authenticator),
             TrustKind::Insecure { .. } => None,
         }
+    }
+
+    /// Where replies to our calls come now; `None` while the link is down.
+    pub(crate) fn reply_to(&self) -> Option<Address> {
+        self.reply_to.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether an address is where replies to our calls come now.
+    pub(crate) fn awaits_replies_at(&self, address: &Address) -> bool {
+        self.reply_to.read().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(address)
     }
 
     /// By which link an address is reached. Where the bus finds the way, any.

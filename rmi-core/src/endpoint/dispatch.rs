@@ -419,7 +419,7 @@ impl Work {
             Some(Abort::new(AbortReason::Cancelled, "cancelled before it started").into())
         } else if job.deadline.is_some_and(|at| at <= Instant::now()) {
             Some(Rejection::new(RejectionCode::Expired, "").into())
-        } else if !permitted {
+        } else if !permitted || self.core.stage.is_stopping() {
             Some(Rejection::new(RejectionCode::Closing, "").into())
         } else if job.redelivered && !self.method.idempotent {
             let message = "it was delivered before, and may have run then; it is not idempotent, so it is not run again";

@@ -164,6 +164,7 @@ async fn await_replies(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<Stop,
     let address = Address::from(format!("{}.replies.{}", binding.own.key(), binding.clock.id()));
     let stop = replies_at(core, binding, &Role::Caller { address: &address }, &address).await?;
     *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    binding.reply_to_made.notify_waiters();
     Ok(stop)
 }
 

@@ -302,6 +302,14 @@ impl Waiting {
         }
     }
 
+    /// The replies will come to an address that is no more.
+    pub(crate) fn lose(&self) {
+        let lost = lock(&self.table.state).slots.remove(&self.key);
+        if let Some(slot) = lost {
+            slot.waiter.end(Err(Lost::Reply));
+        }
+    }
+
     /// Whether the call has ended, however it did.
     pub(crate) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.waiter.state);

@@ -1,0 +1,172 @@
+//! The end: what runs may finish, what has not started is given back, and nobody waits for ever.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+
+use rmi_core::{
+    CallError, Update,
+    error::Fate,
+    message::RejectionCode,
+    transport::{Receipt, TransportErrorKind},
+};
+use rmi_tests::{probe::Seen, tap::Event, world::World};
+use serde_json::json;
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_lets_running_handlers_finish() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent_with("agent", |b| b.concurrency(1)).await, world.caller("caller").await);
+        let running = caller.probe().hold("running").send().await.unwrap();
+        assert_eq!(agent.watch.began().await, "running");
+        let mut waiting = caller.probe().echo("waiting").send().await.unwrap();
+        assert_eq!(waiting.next().await.unwrap().unwrap(), Update::Accepted);
+
+        let endpoint = agent.endpoint.clone();
+        let drain = tokio::spawn(async move { endpoint.shutdown(SECOND * 30).await });
+        let error = waiting.await.unwrap_err();
+        assert_eq!((error.fate(), error.is_retryable()), (Fate::NeverRan, true));
+        assert!(matches!(error, CallError::Rejected(rejection) if rejection.code == RejectionCode::Closing));
+        // What comes now is another's, who gets nothing of what still runs here.
+        let late = caller.probe().echo("late").send().await.unwrap();
+        let mut next = world.agent("agent").await;
+        assert_eq!(late.await.unwrap(), "late");
+        assert_eq!(next.watch.seen(), [Seen::Began("late".to_owned()), Seen::Ended("late".to_owned())]);
+        assert_eq!((world.bus.counters().redelivered, agent.endpoint.running()), (0, 1));
+        assert!(!drain.is_finished());
+
+        agent.watch.open(1);
+        assert_eq!(running.await.unwrap(), "running");
+        assert_eq!(drain.await.unwrap().unwrap().left_behind, 0);
+        assert_eq!((agent.watch.ran(), next.watch.ran()), (1, 1));
+        let counters = world.bus.counters();
+        assert_eq!((counters.unsettled, counters.waiting, counters.redelivered), (0, 0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_gives_back_what_it_has_not_admitted() {
+    for world in World::both() {
+        let (mut agent, mut replies) = (world.agent_with("agent", |b| b.concurrency(1)).await, world.mailbox("box").await);
+        let request =
+            |number: usize| world.request("hold", json!([number.to_string()])).sn(&number.to_string()).reply_to("box").wants(&[]);
+        // 64 are admitted: one runs, and 63 wait. The bus has 10 more.
+        for number in 0..74 {
+            assert_eq!(world.post(&request(number)).await, Receipt::Stored);
+        }
+        assert_eq!(agent.watch.began().await, "0");
+        let delivered = |event: &Event| matches!(event, Event::Delivered(_));
+        agent.tap.until(64, "it has taken what it takes", delivered).await;
+        let drain = agent.endpoint.shutdown(SECOND * 30);
+        let (drained, ()) = tokio::join!(drain, async { agent.watch.open(74) });
+        assert_eq!(drained.unwrap().left_behind, 0);
+        let mut rejected = 0;
+        for _ in 0..64 {
+            rejected += usize::from(replies.next().await["code"] == "agent.closing");
+        }
+        assert_eq!((rejected, agent.tap.published().len()), (63, 64));
+        let counters = world.bus.counters();
+        assert_eq!((agent.watch.ran(), counters.waiting, counters.unsettled), (1, 10, 0));
+
+        // The next start finds them as if nobody had ever had them: methods run that may run once.
+        let next = world.agent("agent").await;
+        next.watch.open(74);
+        for _ in 0..10 {
+            assert!(replies.next().await["result"].is_object());
+        }
+        assert_eq!(next.watch.ran(), 10);
+        assert_eq!((world.bus.counters().redelivered, world.bus.counters().waiting), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_with_its_grace() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+        let calls = [caller.probe().hold("one").send().await.unwrap(), caller.probe().hold("two").send().await.unwrap()];
+        agent.watch.began_all(["one", "two"]).await;
+        let before = Instant::now();
+        assert_eq!(agent.endpoint.shutdown(SECOND * 2).await.unwrap().left_behind, 2);
+        assert_eq!(before.elapsed(), SECOND * 2);
+        // Their requests are the bus's again, which has delivered them before.
+        assert_eq!((world.bus.counters().waiting, world.bus.counters().unsettled), (2, 0));
+        let next = world.agent("agent").await;
+        for call in calls {
+            let error = call.await.unwrap_err();
+            assert!(matches!(error, CallError::Interrupted(_)), "{error:?}");
+        }
+        assert_eq!(next.watch.ran(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pending_calls_end_with_the_endpoint() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+        let probe = caller.probe();
+        let watched = probe.hold("watched").send().await.unwrap();
+        let awaited = tokio::spawn(probe.hold("awaited").into_future());
+        agent.watch.began_all(["watched", "awaited"]).await;
+        // One that waits for its link.
+        caller.tap.lose(SECOND * 5).await;
+        world.settle().await;
+        let connecting = tokio::spawn(probe.echo("connecting").into_future());
+        tokio::task::yield_now().await;
+        let _ = caller.endpoint.shutdown(Duration::ZERO).await.unwrap();
+        let connecting = connecting.await.unwrap().unwrap_err();
+        assert!(matches!(connecting, CallError::Closed), "{connecting:?}");
+        // Those that were sent were lost with the link; the endpoint's end changes nothing about that.
+        for error in [watched.await.unwrap_err(), awaited.await.unwrap().unwrap_err()] {
+            assert!(matches!(error, CallError::ReplyLost), "{error:?}");
+        }
+
+        let caller = world.caller("caller").await;
+        let probe = caller.probe();
+        let shut = probe.hold("shut").send().await.unwrap();
+        let _ = caller.endpoint.shutdown(Duration::ZERO).await.unwrap();
+        let error = shut.await.unwrap_err();
+        assert_eq!(error.fate(), Fate::MayHaveRun);
+        assert!(matches!(error, CallError::Closed), "{error:?}");
+        match probe.echo("after").await {
+            Err(CallError::Transport(error)) => assert_eq!(error.kind, TransportErrorKind::Closed),
+            other => panic!("{other:?}"),
+        }
+
+        let caller = world.caller("caller").await;
+        let dropped = caller.probe().hold("dropped").send().await.unwrap();
+        drop(caller.endpoint);
+        assert!(matches!(dropped.await, Err(CallError::Closed)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_endpoint_stops_it() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+        let running = caller.probe().hold("running").send().await.unwrap();
+        let inline = caller.probe().hold_inline("inline").send().await.unwrap();
+        agent.watch.began_all(["running", "inline"]).await;
+        let clone = agent.endpoint.clone();
+        drop(agent.endpoint);
+        assert_eq!(caller.probe().echo("a clone is left").await.unwrap(), "a clone is left");
+        agent.watch.seen();
+
+        drop(clone);
+        let mut dropped = [agent.watch.next().await, agent.watch.next().await];
+        dropped.sort_by_key(|seen| format!("{seen:?}"));
+        assert_eq!(dropped, ["inline", "running"].map(|name| Seen::Dropped(name.to_owned())));
+        agent.tap.until(2, "it has left the bus", |event| *event == Event::Left).await;
+        // What it had is the bus's again.
+        assert_eq!((world.bus.counters().waiting, world.bus.counters().unsettled), (2, 0));
+        let late = caller.probe().echo("late").send().await.unwrap();
+        assert_eq!(agent.watch.seen(), []);
+        let next = world.agent("agent").await;
+        assert_eq!(late.await.unwrap(), "late");
+        for call in [running, inline] {
+            assert!(matches!(call.await, Err(CallError::Interrupted(_))));
+        }
+        assert_eq!(next.watch.ran(), 1);
+    }
+}
