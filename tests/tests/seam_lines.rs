@@ -5,10 +5,12 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    future::poll_fn,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -326,6 +328,38 @@ async fn a_dialler_comes_back_shakes_hands_again_and_serves_an_old_number_anew()
     assert_eq!(read(&mut served).await["method"], "handshake");
     assert_eq!(ask(&mut served, json!(1), "whoami", json!({})).await["result"], "rex");
     assert_eq!(at_rex.runs(), 2, "what was answered on the old link is not what is asked on the new one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_overtakes_the_handshake() {
+    /// Gives way to what is ready, and to nothing else.
+    async fn next_turn() {
+        let mut turned = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut turned, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+    let (dialler, mut accepting) = Dialler::by_hand();
+    let rex = agent("rex", dialler.clone(), &Tool::named("rex")).await;
+    let mut links = dialler.links();
+    let Some(LinkChange::Up(link)) = links.next().await else { panic!("no link") };
+    dialler.pause(link.id, Some(Duration::ZERO)).await.unwrap();
+    let calling = tokio::spawn(async move {
+        // Again and again, so that one comes at every moment while the new link comes up.
+        while let Err(CallError::NoAgent(_) | CallError::Transport(_)) = tool(&rex, "manager").whoami().notify().await {
+            next_turn().await;
+        }
+    });
+    let _first = accepting.recv().await.unwrap();
+    let mut second = accepting.recv().await.unwrap();
+    assert_eq!(read(&mut second).await["method"], "handshake");
+    assert_eq!(read(&mut second).await["method"], "whoami");
+    calling.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
