@@ -14,13 +14,13 @@ use crate::{
         sessions::Sessions,
     },
     lock::lock,
-    message::{Body, Exception, Head, Message, Outcome, ReplyPath, Sn, Status},
+    message::{Body, Head, Message, Outcome, ReplyPath, Sn, Status},
     protocol::{Features, Limits, Protocol, ProtocolError},
     seal::{AuthError, Authenticator, Principal, Trust, TrustKind, wrap},
     service::BoxFuture,
     text::Text,
     time::Clock,
-    transport::{LinkId, Receipt, Transport, TransportError, TransportErrorKind},
+    transport::{LinkId, Receipt, Transport, TransportError},
 };
 
 /// A protocol, a transport and a trust, opened for one endpoint.
@@ -248,8 +248,7 @@ impl Binding {
         /// How often it is tried, with a pause that doubles from this one.
         const TRIES: u32 = 6;
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-        let mut message = self.about(request, Body::Outcome(outcome));
-        let mut instead = false;
+        let message = self.about(request, Body::Outcome(outcome));
         for attempt in 0..TRIES {
             let error = match self.send(&message, request.link) {
                 Ok(Some(publishing)) => match publishing.await {
@@ -271,17 +270,8 @@ impl Binding {
             };
             tracing::warn!(%error, to = %request.reply.to, attempt, "an outcome could not be sent");
             match error {
-                SendError::Protocol(_) | SendError::Transport(TransportError { kind: TransportErrorKind::Refused, .. }) => {
-                    // It never can be: the method is not run again for that, and the caller is told.
-                    if std::mem::replace(&mut instead, true) {
-                        self.counters.outcomes_unsent.add();
-                        return true;
-                    }
-                    let told = Exception::new("builtins", "TypeError", format!("the outcome cannot be sent: {error}"));
-                    message = self.about(request, Body::Outcome(Outcome::Exception(told)));
-                }
                 SendError::Transport(_) => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,
-                SendError::Auth(_) => break,
+                SendError::Protocol(_) | SendError::Auth(_) => break,
             }
         }
         self.counters.outcomes_unsent.add();

@@ -62,7 +62,7 @@ counters! {
     statuses_lost,
     /// Outcomes whose reply address is gone.
     replies_unroutable,
-    /// Outcomes that could not be sent, nor an exception in their place.
+    /// Outcomes that could not be sent: the bus still has their requests.
     outcomes_unsent,
     /// Handlers that panicked.
     panics,
