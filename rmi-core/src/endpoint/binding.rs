@@ -14,13 +14,13 @@ use crate::{
         sessions::Sessions,
     },
     lock::lock,
-    message::{Body, Head, Message, Outcome, ReplyPath, Sn, Status},
+    message::{Abort, Body, Exception, Head, Message, Outcome, Rejection, ReplyPath, Sn, Status},
     protocol::{Features, Limits, Protocol, ProtocolError},
     seal::{AuthError, Authenticator, Principal, Trust, TrustKind, wrap},
     service::BoxFuture,
     text::Text,
     time::Clock,
-    transport::{LinkId, Receipt, Transport, TransportError},
+    transport::{LinkId, Receipt, Transport, TransportError, TransportErrorKind},
 };
 
 /// A protocol, a transport and a trust, opened for one endpoint.
@@ -81,6 +81,29 @@ impl std::fmt::Display for SendError {
             SendError::Auth(e) => e.fmt(f),
             SendError::Transport(e) => e.fmt(f),
         }
+    }
+}
+
+impl SendError {
+    /// Whether the message itself is what cannot be sent.
+    fn is_final(&self) -> bool {
+        match self {
+            SendError::Protocol(_) => true,
+            SendError::Auth(_) => false,
+            SendError::Transport(e) => e.kind == TransportErrorKind::Refused,
+        }
+    }
+}
+
+/// What is said in place of an outcome that cannot be: as little as tells whether the method ran.
+fn in_place_of(outcome: &Outcome, error: &SendError) -> Outcome {
+    match outcome {
+        Outcome::Result(_) | Outcome::Exception(_) => {
+            let message = format!("the method has ended, and its outcome cannot be sent: {error}");
+            Exception::new("builtins", "ValueError", message).into()
+        }
+        Outcome::Rejected(rejection) => Rejection::new(rejection.code.clone(), "").into(),
+        Outcome::Aborted(abort) => Abort::new(abort.reason, "").into(),
     }
 }
 
@@ -243,12 +266,14 @@ impl Binding {
         }
     }
 
-    /// Sends an outcome, several times if need be. False when it could not be sent: the bus still has the request then.
+    /// Sends an outcome, several times if need be; if it can never be sent, another one that says so. False when that may be done
+    /// later: the bus still has the request then.
     pub(crate) async fn outcome(&self, request: &Answered, outcome: Outcome) -> bool {
         /// How often it is tried, with a pause that doubles from this one.
         const TRIES: u32 = 6;
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-        let message = self.about(request, Body::Outcome(outcome));
+        let mut message = self.about(request, Body::Outcome(outcome));
+        let mut replaced = false;
         for attempt in 0..TRIES {
             let error = match self.send(&message, request.link) {
                 Ok(Some(publishing)) => match publishing.await {
@@ -269,9 +294,18 @@ impl Binding {
                 Err(error) => error,
             };
             tracing::warn!(%error, to = %request.reply.to, attempt, "an outcome could not be sent");
-            match error {
-                SendError::Transport(_) => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,
-                SendError::Protocol(_) | SendError::Auth(_) => break,
+            match (&error, &message.body) {
+                (error, Body::Outcome(outcome)) if error.is_final() && !replaced => {
+                    message.body = Body::Outcome(in_place_of(outcome, error));
+                    replaced = true;
+                }
+                // Nobody can ever be told at this address.
+                (error, _) if error.is_final() => {
+                    self.counters.outcomes_unsent.add();
+                    return true;
+                }
+                (SendError::Transport(e), _) if e.kind == TransportErrorKind::Closed => break,
+                _ => tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await,
             }
         }
         self.counters.outcomes_unsent.add();

@@ -62,7 +62,7 @@ counters! {
     statuses_lost,
     /// Outcomes whose reply address is gone.
     replies_unroutable,
-    /// Outcomes that could not be sent: the bus still has their requests.
+    /// Outcomes that could not be sent. The bus still has their requests, unless it refuses their reply address for good.
     outcomes_unsent,
     /// Handlers that panicked.
     panics,
