@@ -9,7 +9,7 @@ use rmi_core::{
     message::{Arguments, Body, Exception, Head, Message, Outcome, Rejection, RejectionCode, ReplyPath, Request},
     protocol::{Features, Protocol, ProtocolError, Refused, Replies, Role, Serials},
     text::Text,
-    transport::{Delivery, Destination, Frame, Purpose, Sharing, Source, Subscription},
+    transport::{Delivery, Destination, Frame, Properties, Purpose, Sharing, Source, Subscription},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -109,11 +109,16 @@ fn cannot(why: impl Into<String>) -> ProtocolError {
     ProtocolError(why.into())
 }
 
-fn frame(to: Destination, kind: &str, body: &impl Serialize) -> Result<Frame, ProtocolError> {
+/// A frame with a body, its type, and where the reply goes.
+#[allow(clippy::useless_conversion)]
+fn frame(to: Destination, kind: &str, reply_to: Option<Text>, body: &impl Serialize) -> Result<Frame, ProtocolError> {
     let body = serde_json::to_string(body).map_err(|e| cannot(e.to_string()))?;
+    let mut properties = Properties::default();
+    properties.content_type = Some(Text::from_static("application/json"));
+    properties.kind = Some(kind.into());
+    properties.reply_to = reply_to;
     let mut frame = Frame::new(to, body);
-    frame.properties.content_type = Some(Text::from_static("application/json"));
-    frame.properties.kind = Some(kind.into());
+    frame.properties = properties.into();
     frame.mandatory = true;
     Ok(frame)
 }
@@ -148,23 +153,22 @@ impl Routes {
             });
         }
         let to = Destination::Topic { exchange: route.exchange.into(), key: key.join(".").into() };
-        let mut frame = match route.request {
-            Shape::Object(kind) => frame(to, kind, &arguments)?,
+        let reply_to = head.reply.as_ref().map(|path| path.to.text().clone());
+        match route.request {
+            Shape::Object(kind) => frame(to, kind, reply_to, &arguments),
             Shape::Value(kind) => {
                 let mut rest = arguments.into_values();
                 let (Some(value), None) = (rest.next(), rest.next()) else { return Err(cannot("the body has one value")) };
-                frame(to, kind, &Value { value })?
+                frame(to, kind, reply_to, &Value { value })
             }
-        };
-        frame.properties.reply_to = head.reply.as_ref().map(|path| path.to.text().clone());
-        Ok(frame)
+        }
     }
 
     fn outcome(&self, head: &Head, outcome: &Outcome) -> Result<Frame, ProtocolError> {
         let to = Destination::Address(head.to.clone());
         let failed = |name: &str, message: &str, stack: &str, context| {
             let body = ErrorEvent { name: name.into(), message: message.into(), stack: stack.into(), context };
-            frame(to.clone(), ERROR, &body)
+            frame(to.clone(), ERROR, None, &body)
         };
         match outcome {
             Outcome::Result(value) => {
@@ -173,10 +177,10 @@ impl Routes {
                 let named: Option<(String, String)> = token.and_then(|token| token.decode().ok());
                 let route = named.and_then(|(class, method)| self.of(&class, &method));
                 match route.map(|route| route.reply).ok_or_else(|| cannot("the reply's method is not known"))? {
-                    Shape::Object(kind) if value.as_str().starts_with('{') => frame(to, kind, value),
+                    Shape::Object(kind) if value.as_str().starts_with('{') => frame(to, kind, None, value),
                     Shape::Object(_) => Err(cannot("the body of a message is an object")),
                     Shape::Value(kind) => {
-                        frame(to, kind, &Value { value: value.decode_borrowed().map_err(|e| cannot(e.to_string()))? })
+                        frame(to, kind, None, &Value { value: value.decode_borrowed().map_err(|e| cannot(e.to_string()))? })
                     }
                 }
             }

@@ -18,7 +18,9 @@ use rmi_core::{
     error::Phase,
     message::{ArgumentsWriter, Exception},
     service::BoxFuture,
-    transport::{Deliveries, Delivery, Destination, Frame, Purpose, Receipt, Source, Subscription, Transport, memory::Options},
+    transport::{
+        Deliveries, Delivery, Destination, Frame, Properties, Purpose, Receipt, Source, Subscription, Transport, memory::Options,
+    },
 };
 use rmi_tests::routes::{Route, Routes, Shape};
 use serde_json::{Value, json};
@@ -218,10 +220,19 @@ impl Hand {
 
     async fn reply(&self, to: &Delivery, kind: &'static str, body: Value) -> Receipt {
         let address = to.properties.reply_to.clone().expect("somebody waits");
-        let mut frame = Frame::new(Destination::Address(Address::from(address)), body.to_string());
-        frame.properties.kind = Some(kind.into());
-        self.bus.publish(frame).await.unwrap()
+        let to = Destination::Address(Address::from(address));
+        self.bus.publish(frame(to, kind, None, &body)).await.unwrap()
     }
+}
+
+#[allow(clippy::useless_conversion)]
+fn frame(to: Destination, kind: &'static str, reply_to: Option<&'static str>, body: &Value) -> Frame {
+    let mut properties = Properties::default();
+    properties.kind = Some(kind.into());
+    properties.reply_to = reply_to.map(Into::into);
+    let mut frame = Frame::new(to, body.to_string());
+    frame.properties = properties.into();
+    frame
 }
 
 fn body(delivery: &Delivery) -> Value {
@@ -305,10 +316,8 @@ impl Answers {
 
     async fn to(&mut self, exchange: &'static str, key: &'static str, kind: &'static str, body: Value) -> Delivery {
         let to = Destination::Topic { exchange: exchange.into(), key: key.into() };
-        let mut frame = Frame::new(to, body.to_string());
-        frame.properties.kind = Some(kind.into());
-        frame.properties.reply_to = Some(self.address.into());
-        assert_eq!(self.bus.publish(frame).await.unwrap(), Receipt::Stored);
+        let sent = frame(to, kind, Some(self.address), &body);
+        assert_eq!(self.bus.publish(sent).await.unwrap(), Receipt::Stored);
         let mut taken = Vec::new();
         assert_eq!(self.arriving.recv(&mut taken, 1).await.unwrap(), 1);
         taken.pop().unwrap()
@@ -366,12 +375,11 @@ async fn a_result_that_cannot_be_said_is_an_exception_and_no_silence() {
     let (_on_http, dhcp) = caller(&bus).await;
     let failed = dhcp.leases().await.unwrap_err();
     let CallError::Remote(exception) = failed else { panic!("{failed:?}") };
-    assert_eq!(exception.class(), "TypeError");
     assert!(exception.message().contains("is an object"), "{exception}");
     // So is one that is longer than the bus carries.
     let long = dhcp.run_task(&"t".repeat(900), 1, None).await.unwrap_err();
     let CallError::Remote(exception) = long else { panic!("{long:?}") };
-    assert_eq!(exception.class(), "TypeError");
+    assert!(exception.message().contains("cannot be sent"), "{exception}");
     assert_eq!(on_dhcp.figures()[0].outcomes_unsent, 0);
 }
 
