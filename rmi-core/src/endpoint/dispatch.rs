@@ -157,8 +157,7 @@ impl Inbox {
 
     fn answer_to(&self, refused: Refused, verified: bool, link: LinkId) -> Option<(Answered, Rejection)> {
         let binding = &self.binding;
-        let answerable = refused.answer && binding.features.rejections;
-        let mut head = refused.head.filter(|_| answerable)?;
+        let mut head = refused.head.filter(|_| refused.answer)?;
         let reply = head.reply.take().filter(|path| binding.may_reply_to(&path.to))?;
         let mut rejection = refused.rejection;
         if !verified {
