@@ -259,7 +259,7 @@ impl Routes {
         head.sn = Some(answering.sn.clone());
         let outcome = if delivery.properties.kind.as_deref() == Some(ERROR) {
             let error: ErrorEvent<'_> = serde_json::from_str(body).map_err(|e| refuse(e.to_string()))?;
-            Outcome::Exception(Exception {
+            Outcome::from(Exception {
                 exval: error.stack.as_ref().into(),
                 xmodule: None,
                 xclass: Some(error.name.as_ref().into()),

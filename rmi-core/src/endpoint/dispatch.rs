@@ -98,7 +98,7 @@ impl Receiver for Inbox {
                     None
                 }
             },
-            Err(unreadable) => self.refuse(unreadable, origin, acker),
+            Err(unreadable) => self.refuse(*unreadable, origin, acker),
         }
     }
 }

@@ -30,7 +30,7 @@ const CHUNK: usize = 16;
 /// A delivery that has been read.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) content: Result<Verified, Unreadable>,
+    pub(crate) content: Result<Verified, Box<Unreadable>>,
     pub(crate) origin: Origin,
     pub(crate) acker: Acker,
 }
@@ -143,7 +143,7 @@ pub(crate) async fn receive(
                 }
             }
             Next::Batch if binding.authenticator().is_some() => {
-                for opened in open(&binding, at.as_ref(), batch.drain(..).collect()) {
+                for opened in open(&binding, at.as_ref(), std::mem::take(&mut batch)) {
                     if let Some(waiting) = receiver.take(opened) {
                         waiting.await;
                     }
@@ -175,7 +175,7 @@ type Content = (Box<Message>, Text, Option<Signature>);
 
 /// A delivery that has been read, and whose signature is still to be checked.
 struct Read {
-    content: Result<Content, Unreadable>,
+    content: Result<Content, Box<Unreadable>>,
     origin: Origin,
     acker: Acker,
     peer: Option<Text>,
@@ -230,7 +230,7 @@ fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> V
                         binding.counters.unverified.add();
                         tracing::debug!(%error, at = %origin.address, "a message was not let in");
                         let rejection = Rejection::new(RejectionCode::Authentication, error.to_string());
-                        Err(Unreadable { refused: Refused::answering(message.head, rejection), verified: false })
+                        Err(Box::new(Unreadable { refused: Refused::answering(message.head, rejection), verified: false }))
                     }
                 }
             });
@@ -246,7 +246,7 @@ fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read
     let content = read_message(binding, at, delivery).map_err(|refused| {
         binding.counters.malformed.add();
         tracing::debug!(rejection = %refused.rejection, at = %origin.address, "a delivery was refused");
-        Unreadable { refused, verified: binding.authenticator().is_none() }
+        Box::new(Unreadable { refused, verified: binding.authenticator().is_none() })
     });
     Read { content, origin, acker, peer }
 }

@@ -220,7 +220,7 @@ fn read_outcome(text: &Text, result: &ResultPart<'_>, extras: &Extras<'_>) -> Re
         xstate: value(result.xstate),
     };
     let Some(code) = extras.code.and_then(|raw| values::string(text, raw)) else {
-        return Ok(Outcome::Exception(exception));
+        return Ok(exception.into());
     };
     if let Some(reason) = code.strip_prefix(ABORTED).and_then(names::abort_reason) {
         return Ok(Outcome::Aborted(Abort::new(reason, exception.message())));
@@ -228,7 +228,7 @@ fn read_outcome(text: &Text, result: &ResultPart<'_>, extras: &Extras<'_>) -> Re
     let code = RejectionCode::from_name(&code);
     Ok(match Missing::of(&code) {
         Some(_) => Outcome::Rejected(Missing::rejection(code, &exception)),
-        None => Outcome::Exception(exception),
+        None => exception.into(),
     })
 }
 
