@@ -19,7 +19,8 @@ use rmi_core::{
     message::{ArgumentsWriter, Exception},
     service::BoxFuture,
     transport::{
-        Deliveries, Delivery, Destination, Frame, Properties, Purpose, Receipt, Source, Subscription, Transport, memory::Options,
+        Capabilities, Deliveries, Delivery, Destination, Frame, LinkId, Links, Properties, Purpose, Receipt, Source,
+        Subscription, Transport, TransportError, memory::Options,
     },
 };
 use rmi_tests::routes::{Route, Routes, Shape};
@@ -511,4 +512,46 @@ async fn a_call_is_lost_with_the_link_that_its_reply_would_have_come_by() {
     while leases.reply(&request, "MacAddress", json!({ "value": "late" })).await != Receipt::NoRoute {
         tokio::task::yield_now().await;
     }
+}
+
+/// A bus that never answers who asks for a reply address.
+#[derive(Debug)]
+struct Unanswering(Memory);
+
+#[async_trait::async_trait]
+impl Transport for Unanswering {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
+        self.0.publish(frame).await
+    }
+
+    async fn subscribe(&self, _: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
+        std::future::pending().await
+    }
+
+    fn links(&self) -> Links {
+        self.0.links()
+    }
+
+    async fn pause(&self, link: LinkId, resume: Option<Duration>) -> Result<(), TransportError> {
+        self.0.pause(link, resume).await
+    }
+
+    async fn close(&self) -> Result<(), TransportError> {
+        self.0.close().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_making_of_the_reply_address_is_within_the_calls_time() {
+    let bus = Memory::new();
+    let builder = Endpoint::builder("on-http").bind(ROUTES, Unanswering(bus.clone()), Trust::insecure());
+    let on_http = builder.start().await.unwrap();
+    let dhcp: DhcpClient = on_http.client("on-dhcp");
+    let call = dhcp.lookup_ip_lease("10.0.0.9").timeout(Duration::from_secs(1));
+    let late = tokio::time::timeout(Duration::from_secs(60), call.into_future()).await.expect("the call ends").unwrap_err();
+    assert!(matches!(late, CallError::Timeout { phase: Phase::Send, .. }), "{late:?}");
 }
