@@ -181,6 +181,8 @@ impl Inbox {
     ) -> Option<BoxFuture<'_, ()>> {
         let Message { head, body: Body::Request(request) } = message else { return None };
         let (core, binding) = (&self.core, &self.binding);
+        // Counted before the stage is looked at: a drain that does not see this request has been seen by it.
+        let running = core.running.enter();
         if core.stage.is_stopping() && binding.transport.capabilities().redelivery {
             acker.settle(Disposition::Release);
             return None;
@@ -264,7 +266,7 @@ impl Inbox {
             wants,
             key,
             acker,
-            _running: core.running.enter(),
+            _running: running,
             job: Arc::clone(&job),
             method,
         });
