@@ -40,7 +40,7 @@ pub(crate) struct Opened {
 pub(crate) struct Verified {
     pub(crate) message: Box<Message>,
     pub(crate) principal: Principal,
-    /// Of the exact text.
+    /// Of a request's exact text.
     pub(crate) digest: u64,
 }
 
@@ -185,7 +185,7 @@ fn open_plain(binding: &Binding, at: Option<&Address>, delivery: Delivery) -> Op
     let Read { content, origin, acker, peer } = read(binding, at, delivery);
     let content = content.map(|(message, text, _)| {
         let principal = peer.map_or(Principal::Anonymous, Principal::Transport);
-        Verified { message, principal, digest: binding.digest(text.as_bytes()) }
+        Verified { digest: binding.digest(&message, &text), message, principal }
     });
     Opened { content, origin, acker }
 }
@@ -225,7 +225,7 @@ fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> V
                     verdict => verdict,
                 };
                 match verdict {
-                    Ok(principal) => Ok(Verified { digest: binding.digest(text.as_bytes()), message, principal }),
+                    Ok(principal) => Ok(Verified { digest: binding.digest(&message, &text), message, principal }),
                     Err(error) => {
                         binding.counters.unverified.add();
                         tracing::debug!(%error, at = %origin.address, "a message was not let in");
