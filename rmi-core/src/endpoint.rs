@@ -13,6 +13,7 @@ pub(crate) mod pending;
 mod replies;
 mod sessions;
 mod shutdown;
+mod work;
 
 use std::{
     fmt,

@@ -230,10 +230,10 @@ fn pythons_numbers_that_are_none_are_null() {
 #[test]
 fn words_that_are_no_unicode_are_still_read() {
     let text =
-        r#"{"version":"2.0","result":{"exval":"/tmp/\udcff","xmodule":null,"xclass":"E","xargs":["\udcff"],"xstate":null}}"#;
+        r#"{"version":"2.0","result":{"exval":"file \udcff","xmodule":null,"xclass":"E","xargs":["\udcff"],"xstate":null}}"#;
     let message = decode(text);
     let Outcome::Exception(e) = outcome(&message) else { panic!("an exception") };
-    assert!(e.exval.starts_with("/tmp/\u{fffd}"), "{e:?}");
+    assert!(e.exval.starts_with("file \u{fffd}"), "{e:?}");
     assert_eq!(e.xargs.as_str(), r#"["\udcff"]"#);
 }
 

@@ -1,0 +1,239 @@
+//! A call without the types of its answer: how it is sent, and how it waits.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use crate::{
+    address::Address,
+    call::Stub,
+    contract::Method,
+    endpoint::{
+        binding::{Binding, Route},
+        dispatch::Core,
+        links::{Stop, replies_at},
+        pending::{Heard, Key, Times, Waiting},
+    },
+    error::{CallError, Phase},
+    json::{Json, JsonError},
+    message::{Arguments, Body, Head, Message, Outcome, ReplyPath, Request, Sn, Statuses},
+    protocol::{Replies, Role},
+    text::Text,
+    trace,
+    transport::{Answering, Receipt, TransportError, TransportErrorKind},
+};
+
+/// A call without the types of its answer.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) stub: Stub,
+    pub(crate) method: Text,
+    pub(crate) contract: Option<&'static Method>,
+    pub(crate) args: Result<Arguments, JsonError>,
+    pub(crate) times: Times,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) data: Result<Option<Json>, JsonError>,
+    pub(crate) statuses: Option<Statuses>,
+    pub(crate) id: uuid::Uuid,
+}
+
+impl Plan {
+    pub(crate) fn span(&self) -> tracing::Span {
+        tracing::info_span!(
+            "rmi.call",
+            otel.kind = "client",
+            rpc.system = "rmi",
+            rpc.service = &*self.stub.0.class,
+            rpc.method = &*self.method,
+            messaging.destination.name = self.stub.0.address.as_str(),
+            messaging.message.conversation_id = %self.id,
+        )
+    }
+
+    /// The request as a message.
+    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<Box<Message>, String> {
+        let Plan { stub, method, contract, args, ttl, data, statuses, id, .. } = self;
+        let args = args.map_err(|e| e.to_string())?;
+        let data = data.map_err(|e| format!("the user data: {e}"))?;
+        let binding = Arc::clone(stub.binding());
+        let head = Head {
+            id: binding.features.ids.then(|| Text::from(binding.clock.id().to_string())),
+            sn: Some(Sn::from(id)),
+            sent: Some(binding.clock.now()),
+            from: Some(binding.own.clone()),
+            to: stub.0.address.clone(),
+            reply,
+            ttl: ttl.or(contract.and_then(|m| m.ttl)),
+            data,
+            trace: trace::current().map(|parent| parent.child(binding.clock.id()).text().clone()),
+        };
+        let wants = Some(statuses.unwrap_or(wants));
+        let request = Request {
+            class: stub.0.class.clone(),
+            method,
+            version: stub.0.version.clone(),
+            cntr: stub.0.cntr.clone(),
+            args,
+            wants,
+            contract,
+        };
+        Ok(Box::new(Message { head, body: Body::Request(request) }))
+    }
+
+    /// Sends the request; nobody here waits for its replies.
+    pub(crate) async fn deliver<E>(self, reply: Option<Address>) -> Result<Sn, CallError<E>> {
+        let (sn, limit, core) = (Sn::from(self.id), self.times.total, Arc::clone(&self.stub.0.core));
+        let (binding, address) = (Arc::clone(self.stub.binding()), self.stub.0.address.clone());
+        open(&core)?;
+        let message = self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?;
+        let link = match binding.link_to(&address) {
+            Route::Any => None,
+            Route::By(link) => Some(link),
+            Route::Nowhere => return Err(CallError::NoAgent(address)),
+        };
+        let Some(publishing) = binding.send(&message, link)? else { return Err(unsayable()) };
+        match tokio::time::timeout(limit, publishing).await {
+            Err(_) => Err(CallError::Timeout { phase: Phase::Send, after: limit }),
+            Ok(Err(error)) => Err(CallError::Transport(error)),
+            Ok(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(address)),
+            Ok(Ok(Receipt::Stored | Receipt::Handed)) => Ok(sn),
+        }
+    }
+
+    /// Enters the call among those that wait.
+    pub(crate) fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Box<Message>), CallError<E>> {
+        let core = Arc::clone(&self.stub.0.core);
+        open(&core)?;
+        let binding = Arc::clone(self.stub.binding());
+        let agent = self.stub.0.address.clone();
+        let mut wants = self.statuses.unwrap_or(wants);
+        // What a time is set for has to be heard of.
+        wants.accepted |= self.times.accept.is_some() || self.times.idle.is_some();
+        wants.started |= self.times.start.is_some() || self.times.idle.is_some();
+        wants.progress |= self.times.idle.is_some();
+        self.statuses = Some(wants);
+        let serial = Key::Serial(self.id.as_u128());
+        let (key, reply, answering) = match binding.features.replies {
+            Replies::Shared => (serial, binding.reply_to(), None),
+            Replies::SameLink => (serial, Some(binding.own.clone()), None),
+            Replies::PerCall => {
+                let address = Address::from(format!("{}.reply.{}", binding.own.key(), self.id));
+                let answering = Answering {
+                    sn: Sn::from(self.id),
+                    agent: agent.clone(),
+                    class: self.stub.0.class.clone(),
+                    method: self.method.clone(),
+                    token: None,
+                };
+                (Key::Address(address.clone()), Some(address), Some(answering))
+            }
+        };
+        let times = self.times;
+        let message = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
+        let waiting = binding.pending.begin(key, agent, answering, times, watched);
+        Ok((Sent { core, binding, waiting, replies: None }, message))
+    }
+}
+
+fn open<E>(core: &Core) -> Result<(), CallError<E>> {
+    if core.stage.is_closed() {
+        let error = TransportError::new(TransportErrorKind::Closed, "the endpoint has been shut down");
+        return Err(CallError::Transport(error));
+    }
+    Ok(())
+}
+
+fn unsayable<E>() -> CallError<E> {
+    CallError::Encode("the binding's protocol has no requests".to_owned())
+}
+
+/// Waits for a step of sending, or until the call has ended without it: its time has run out, or its link is lost.
+async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| match step.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => waiting.poll_ended(cx).map(|()| None),
+    })
+    .await
+}
+
+/// A call that waits. Made before the request is sent, so that no reply comes too early.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    core: Arc<Core>,
+    binding: Arc<Binding>,
+    waiting: Waiting,
+    /// Receives the replies to this call alone, where the protocol has an address for each call.
+    replies: Option<Stop>,
+}
+
+impl Sent {
+    /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
+    pub(crate) async fn publish<E>(&mut self, mut message: Box<Message>) -> Result<(), CallError<E>> {
+        if message.head.reply.is_none() && !Box::pin(self.connected(&mut message)).await {
+            return Ok(());
+        }
+        let Sent { core, binding, waiting, replies } = self;
+        if binding.features.replies == Replies::PerCall
+            && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
+        {
+            let role = Role::Call { address: &path.to, request };
+            // Boxed: what it takes is not in the future of every call.
+            let mut subscribing = Box::pin(replies_at(core, binding, &role, &path.to));
+            match or_ended(waiting, subscribing.as_mut()).await {
+                Some(stop) => *replies = Some(stop.map_err(CallError::Transport)?),
+                None => return Ok(()),
+            }
+        }
+        let link = match binding.link_to(&message.head.to) {
+            Route::Any => None,
+            Route::By(link) => Some(link),
+            Route::Nowhere => return Err(CallError::NoAgent(message.head.to)),
+        };
+        if let Some(link) = link {
+            waiting.takes(link);
+        }
+        let Some(mut publishing) = binding.send(&message, link)? else { return Err(unsayable()) };
+        let receipt = or_ended(waiting, publishing.as_mut()).await;
+        match receipt {
+            Some(Err(error)) => Err(CallError::Transport(error)),
+            Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to)),
+            Some(Ok(Receipt::Stored | Receipt::Handed)) => {
+                waiting.sent();
+                // The link may have been lost while the request waited to be sent, and its reply address with it.
+                let lost = |path: &ReplyPath| !binding.awaits_replies_at(&path.to);
+                if binding.features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
+                    waiting.lose();
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until there is a reply address: while the link is down there is none. False when the call has ended before.
+    async fn connected(&self, message: &mut Message) -> bool {
+        loop {
+            let mut made = pin!(self.binding.reply_to_made.notified());
+            made.as_mut().enable();
+            message.head.reply = self.binding.reply_to().map(ReplyPath::to);
+            if message.head.reply.is_some() {
+                return true;
+            }
+            if or_ended(&self.waiting, made).await.is_none() {
+                return false;
+            }
+        }
+    }
+
+    pub(crate) async fn outcome<E>(&self) -> Result<Outcome, CallError<E>> {
+        Ok(poll_fn(|cx| self.waiting.poll_outcome(cx)).await?)
+    }
+
+    pub(crate) async fn next(&self) -> Heard {
+        poll_fn(|cx| self.waiting.poll_next(cx)).await
+    }
+}
