@@ -49,7 +49,7 @@ fn calls(runtime: &Runtime, options: &Options, payload: usize) -> Result<(), Err
     let (bare, tarpc) = runtime.block_on(async { (Bare::start(), Tarpc::start()) });
     let pair = |sealing| {
         let bus = Memory::new();
-        runtime.block_on(Pair::on(bus.clone(), bus, sealing, WindowSize::default().requests(WINDOW)))
+        runtime.block_on(Pair::on(bus.clone(), bus, sealing, Some(WindowSize::default().requests(WINDOW))))
     };
     let (unsigned, signed) = (pair(Sealing::Unsigned)?, pair(Sealing::Signed)?);
     call(runtime, options, &format!("bare, {payload} B"), payload, &bare)?;

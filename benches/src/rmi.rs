@@ -70,10 +70,11 @@ impl Pair {
     /// One of the endpoints does not start.
     pub async fn start(sealing: Sealing) -> Result<Self, Error> {
         let bus = Memory::new();
-        Pair::on(bus.clone(), bus, sealing, WindowSize::default()).await
+        Pair::on(bus.clone(), bus, sealing, None).await
     }
 
-    /// Starts both on transports of the same bus: the agent's and the caller's.
+    /// Starts both on transports of the same bus: the agent's and the caller's; with the window that they have by default, unless
+    /// one is given.
     ///
     /// # Errors
     ///
@@ -82,7 +83,7 @@ impl Pair {
         agents: impl Transport,
         callers: impl Transport,
         sealing: Sealing,
-        window: WindowSize,
+        window: Option<WindowSize>,
     ) -> Result<Self, Error> {
         let (agent, caller) = match sealing {
             Sealing::Unsigned => (Trust::insecure(), Trust::insecure()),
@@ -94,13 +95,12 @@ impl Pair {
                 (Ed25519::new(agent, keyring.clone()).into(), Ed25519::new(caller, keyring).into())
             }
         };
-        let agent = Endpoint::builder(AGENT)
-            .bind(Native::default(), agents, agent)
-            .serve(ParrotServer::new(Polly))
-            .window(window)
-            .start()
-            .await?;
-        let caller = Endpoint::builder(CALLER).bind(Native::default(), callers, caller).window(window).start().await?;
+        let mut agent = Endpoint::builder(AGENT).bind(Native::default(), agents, agent).serve(ParrotServer::new(Polly));
+        let mut caller = Endpoint::builder(CALLER).bind(Native::default(), callers, caller);
+        if let Some(window) = window {
+            (agent, caller) = (agent.window(window), caller.window(window));
+        }
+        let (agent, caller) = (agent.start().await?, caller.start().await?);
         let client = caller.client(AGENT);
         Ok(Pair { agent, caller, client })
     }

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rmi_core::{
     Memory, Native,
-    endpoint::WindowSize,
     message::{Body, Message},
     protocol::Protocol,
     seal::{Wrapped, peel},
@@ -46,7 +45,7 @@ pub async fn call(payload: usize) -> Result<[Captured; 2], Error> {
     let tap = Tap { bus: bus.clone(), seen: Arc::default() };
     let seen = Arc::clone(&tap.seen);
     let other = Tap { bus, seen: Arc::clone(&seen) };
-    let pair = Pair::on(tap, other, Sealing::Signed, WindowSize::default()).await?;
+    let pair = Pair::on(tap, other, Sealing::Signed, None).await?;
     pair.client.spawned(crate::text(payload)).await?;
     pair.stop().await?;
     let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));

@@ -58,8 +58,11 @@ use crate::{
 #[must_use = "a call does nothing until it is awaited or one of its verbs is used"]
 pub struct Call<T, E = Exception, P = Json> {
     pub(crate) plan: Plan,
-    answer: PhantomData<fn() -> (T, E, P)>,
+    answer: PhantomData<Answer<T, E, P>>,
 }
+
+/// What a call will give: nothing that it holds now.
+type Answer<T, E, P> = fn() -> (T, E, P);
 
 /// A call without the types of its answer.
 #[derive(Debug)]

@@ -171,12 +171,12 @@ pub(crate) struct Cancellation {
 
 impl Cancellation {
     pub(crate) fn set(&self) {
-        self.set.store(true, Ordering::Release);
+        self.set.store(true, Ordering::SeqCst);
         self.waiting.notify_waiters();
     }
 
     pub(crate) fn is_set(&self) -> bool {
-        self.set.load(Ordering::Acquire)
+        self.set.load(Ordering::SeqCst)
     }
 
     pub(crate) async fn wait(&self) {

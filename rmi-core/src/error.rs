@@ -56,7 +56,7 @@ pub enum CallError<E> {
     Remote(#[source] E),
     /// The method raised something that its contract does not name.
     #[error("the method raised {0}")]
-    Exception(Exception),
+    Exception(Box<Exception>),
     /// The method never ran; unless the code is [`RejectionCode::Stale`], which does not say that it had not run before.
     #[error("the request was rejected: {0}")]
     Rejected(Rejection),

@@ -12,7 +12,7 @@ mod request;
 mod status;
 
 pub use self::{
-    arguments::{Arguments, ArgumentsReader, ArgumentsWriter, Constructor},
+    arguments::{Arguments, ArgumentsReader, ArgumentsWriter, Constructor, Named},
     event::Event,
     exception::Exception,
     head::{Head, ReplyPath, Sn},

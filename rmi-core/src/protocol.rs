@@ -92,7 +92,7 @@ pub struct Features {
     pub replies: Replies,
     /// It has `accepted`, `started` and `progress`.
     pub statuses: bool,
-    /// It can say that a request was rejected.
+    /// It can say that a request was rejected, so that it is not read back as an exception.
     pub rejections: bool,
     /// It has a built-in way to cancel: the class `Admin`.
     pub admin: bool,

@@ -99,7 +99,7 @@ impl<S> Instances<S> {
             let arguments = cntr
                 .decode()
                 .map_err(|e| Rejection::new(RejectionCode::Arguments, format!("constructor of `{}`: {e}", contract.name)))?;
-            factory(arguments).map(Arc::new).map_err(|e| Outcome::Exception(e.to_exception(contract.name)))
+            factory(arguments).map(Arc::new).map_err(|e| e.to_exception(contract.name).into())
         })))
     }
 
@@ -160,9 +160,9 @@ impl<T, E: RemoteError> MethodResult for Result<T, E> {
         match self {
             Ok(value) => match Json::encode(&value) {
                 Ok(json) => Outcome::Result(json),
-                Err(e) => Outcome::Exception(Exception::new("builtins", "TypeError", format!("the result is not JSON: {e}"))),
+                Err(e) => Exception::new("builtins", "TypeError", format!("the result is not JSON: {e}")).into(),
             },
-            Err(error) => Outcome::Exception(error.to_exception(contract.name)),
+            Err(error) => error.to_exception(contract.name).into(),
         }
     }
 }

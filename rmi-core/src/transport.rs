@@ -6,7 +6,7 @@ mod links;
 pub mod memory;
 mod subscription;
 
-use std::{fmt::Debug, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -71,6 +71,38 @@ pub trait Transport: Send + Sync + Debug + 'static {
     async fn close(&self) -> Result<(), TransportError>;
 }
 
+/// A transport that somebody else holds as well, to pause its links or to look at it.
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
+        (**self).publish(frame).await
+    }
+
+    async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
+        (**self).subscribe(subscription).await
+    }
+
+    fn links(&self) -> Links {
+        (**self).links()
+    }
+
+    async fn pause(&self, link: LinkId, resume: Option<Duration>) -> Result<(), TransportError> {
+        (**self).pause(link, resume).await
+    }
+
+    async fn will(&self, link: LinkId, frame: Frame) -> Result<(), TransportError> {
+        (**self).will(link, frame).await
+    }
+
+    async fn close(&self) -> Result<(), TransportError> {
+        (**self).close().await
+    }
+}
+
 /// What a transport can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -131,7 +163,7 @@ pub struct TransportError {
     pub message: String,
     /// The error below.
     #[source]
-    pub source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl TransportError {
@@ -143,7 +175,7 @@ impl TransportError {
     /// The same error with the one that caused it.
     #[must_use]
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(std::sync::Arc::new(source));
+        self.source = Some(Arc::new(source));
         self
     }
 }

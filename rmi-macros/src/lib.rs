@@ -18,12 +18,16 @@ mod tests;
 
 /// Makes a trait a remote contract: the trait itself, `<Trait>Client` and `<Trait>Server<S>`.
 ///
-/// ```ignore
+/// ```
+/// use std::convert::Infallible;
+///
+/// use rmi_core::remote;
+///
 /// #[remote(name = "dog", version = "1.0", rename_all = "camelCase")]
 /// pub trait Dog {
 ///     /// Says something.
 ///     #[remote(idempotent, timeout = "1s")]
-///     async fn bark(&self, words: &str) -> Result<String, DogError>;
+///     async fn bark(&self, words: &str) -> Result<String, Infallible>;
 /// }
 /// ```
 ///
@@ -41,7 +45,9 @@ pub fn remote(attr: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an error travel: every variant gets a stable wire name, its fields are kept, and what arrives is rebuilt from it.
 ///
-/// ```ignore
+/// ```
+/// use rmi_core::{RemoteError, message::Exception};
+///
 /// #[derive(Debug, thiserror::Error, RemoteError)]
 /// pub enum DogError {
 ///     #[error("{name} is asleep")]
@@ -50,6 +56,9 @@ pub fn remote(attr: TokenStream, item: TokenStream) -> TokenStream {
 ///     #[remote(class = "ValueError", module = "builtins")]
 ///     NoTrick(String),
 /// }
+///
+/// let raised: Exception = DogError::NoTrick("flying".to_owned()).to_exception("dog");
+/// assert!(raised.is("builtins", "ValueError"));
 /// ```
 ///
 /// | on | options |

@@ -195,7 +195,7 @@ impl Protocol for Lines {
                 let said = serde_json::from_str::<String>(error.get()).unwrap_or_else(|_| error.get().to_owned());
                 let xargs = Json::encode(&[error]).unwrap_or_default();
                 let xstate = Json::EMPTY_OBJECT;
-                Outcome::Exception(Exception { exval: said.into(), xmodule: None, xclass: None, xargs, xstate })
+                Outcome::from(Exception { exval: said.into(), xmodule: None, xclass: None, xargs, xstate })
             }
             (None, Some(result)) => Outcome::Result(Json::within(&text, result)),
             (None, None) => return Err(refuse("it is neither a command nor an answer".into())),

@@ -141,7 +141,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let abort = (prop::sample::select(AbortReason::ALL.to_vec()), text()).prop_map(|(reason, text)| Abort::new(reason, text));
     prop_oneof![
         json().prop_map(Outcome::Result),
-        exception.prop_map(Outcome::Exception),
+        exception.prop_map(Outcome::from),
         rejection().prop_map(Outcome::Rejected),
         abort.prop_map(Outcome::Aborted),
     ]

@@ -5,10 +5,12 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    future::poll_fn,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -33,7 +35,7 @@ static TOOL: Contract = Contract::new(
         Method::new("echo", &[Param::new("value", "Value")]),
         Method::new("fail", &[]),
         Method::new("whoami", &[]),
-        Method::new("call_back", &[Param::new("name", "String")]),
+        Method::new("call_back", &[Param::new("name", "String")]).inline(),
     ],
 );
 
@@ -171,10 +173,13 @@ async fn ask(raw: &mut Raw, id: Value, method: &str, params: Value) -> Value {
     read(raw).await
 }
 
-/// Waits until an endpoint reaches an agent by name.
+/// Waits until an endpoint reaches an agent by name: until then nobody is there, and nothing else goes wrong.
 async fn until_reached(endpoint: &Endpoint, name: &str) {
-    while let Err(CallError::NoAgent(_)) = tool(endpoint, name).whoami().await {
-        tokio::task::yield_now().await;
+    loop {
+        match tool(endpoint, name).whoami().await {
+            Err(CallError::NoAgent(_)) => tokio::task::yield_now().await,
+            reached => return drop(reached.unwrap()),
+        }
     }
 }
 
@@ -202,8 +207,19 @@ async fn a_handler_calls_whoever_called_it() {
     let listener = Listener::new();
     let _manager = manager(&listener, &Tool::default()).await;
     let rex = agent("rex", listener.dial(), &Tool::named("rex himself")).await;
-    // The very first call: whoever sent it is known by name before it is handled.
     assert_eq!(tool(&rex, "manager").call_back("rex").await.unwrap().unwrap(), "rex himself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_shakes_hands_is_known_before_the_next_line_is_handled() {
+    let listener = Listener::new();
+    let _manager = manager(&listener, &Tool::default()).await;
+    let mut raw = listener.dial_raw();
+    // In one go: the handler runs where the line was received.
+    tell(&raw, json!(0), "handshake", json!({ "id": "max" })).await;
+    tell(&raw, json!(1), "call_back", json!({ "name": "max" })).await;
+    let said = [read(&mut raw).await, read(&mut raw).await];
+    assert!(said.iter().any(|line| line["method"] == "whoami"), "{said:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -312,6 +328,38 @@ async fn a_dialler_comes_back_shakes_hands_again_and_serves_an_old_number_anew()
     assert_eq!(read(&mut served).await["method"], "handshake");
     assert_eq!(ask(&mut served, json!(1), "whoami", json!({})).await["result"], "rex");
     assert_eq!(at_rex.runs(), 2, "what was answered on the old link is not what is asked on the new one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_overtakes_the_handshake() {
+    /// Gives way to what is ready, and to nothing else.
+    async fn next_turn() {
+        let mut turned = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut turned, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+    let (dialler, mut accepting) = Dialler::by_hand();
+    let rex = agent("rex", dialler.clone(), &Tool::named("rex")).await;
+    let mut links = dialler.links();
+    let Some(LinkChange::Up(link)) = links.next().await else { panic!("no link") };
+    dialler.pause(link.id, Some(Duration::ZERO)).await.unwrap();
+    let calling = tokio::spawn(async move {
+        // Again and again, so that one comes at every moment while the new link comes up.
+        while let Err(CallError::NoAgent(_) | CallError::Transport(_)) = tool(&rex, "manager").whoami().notify().await {
+            next_turn().await;
+        }
+    });
+    let _first = accepting.recv().await.unwrap();
+    let mut second = accepting.recv().await.unwrap();
+    assert_eq!(read(&mut second).await["method"], "handshake");
+    assert_eq!(read(&mut second).await["method"], "whoami");
+    calling.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -456,8 +504,10 @@ async fn what_the_decoder_refuses_with_a_close_closes_the_link() {
     let _manager = manager(&listener, &Tool::default()).await;
     let mut raw = shaken(&listener, "rex").await;
     // Good enough for the session, and a serial number that is too long for anybody.
+    let began = tokio::time::Instant::now();
     tell(&raw, json!("i".repeat(300)), "whoami", json!({})).await;
     assert_eq!(raw.recv().await, None);
+    assert_eq!(tokio::time::Instant::now(), began, "it was not silence that closed it");
 }
 
 #[tokio::test(start_paused = true)]

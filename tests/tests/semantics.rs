@@ -23,10 +23,10 @@ fn tests() -> BTreeMap<String, BTreeSet<String>> {
         for line in text.lines().map(str::trim) {
             is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
             let line = line.strip_prefix("async ").unwrap_or(line);
-            if let Some(function) = line.strip_prefix("fn ") {
-                if std::mem::take(&mut is_test) {
-                    functions.insert(function.split(['(', '<']).next().unwrap().to_owned());
-                }
+            if let Some(function) = line.strip_prefix("fn ")
+                && std::mem::take(&mut is_test)
+            {
+                functions.insert(function.split(['(', '<']).next().unwrap().to_owned());
             }
         }
         tests.insert(name.to_owned(), functions);

@@ -3,7 +3,7 @@ use std::{fmt, future::IntoFuture, marker::PhantomData};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    call::{Attached, Callback, Sent, Stub, answer, callback},
+    call::{Answer, Attached, Callback, Sent, Stub, answer, callback},
     endpoint::pending::Heard,
     error::{CallError, RemoteError},
     json::Json,
@@ -19,7 +19,7 @@ pub struct Pending<T, E = Exception, P = Json> {
     stub: Stub,
     sn: Sn,
     sent: Option<Sent>,
-    answer: PhantomData<fn() -> (T, E, P)>,
+    answer: PhantomData<Answer<T, E, P>>,
 }
 
 /// What happened to a call.

@@ -72,7 +72,7 @@ impl Admin {
     fn cancel(&self, sn: &str, principal: &Principal) -> Result<Outcome, Outcome> {
         let unknown = || {
             let text = format!("serial number ({sn}), not-found");
-            Outcome::Exception(Exception::new("builtins", "Exception", text))
+            Outcome::from(Exception::new("builtins", "Exception", text))
         };
         let parsed = Sn::new(sn).ok_or_else(unknown)?;
         let core = self.core().ok_or_else(unknown)?;

@@ -25,13 +25,20 @@ pub struct WindowSize {
 }
 
 impl Default for WindowSize {
-    /// 65,536 requests and 32 MiB of outcomes for each principal.
+    /// 50,000 requests and 32 MiB of outcomes for each principal: what a sealed binding remembers.
     fn default() -> Self {
-        WindowSize { requests: 65_536, bytes: 32 << 20 }
+        WindowSize { requests: 50_000, bytes: 32 << 20 }
     }
 }
 
 impl WindowSize {
+    /// 4,000 requests and 4 MiB of outcomes: what an unsealed binding remembers. It knows no principals, and has no replays to
+    /// tell, only what the bus delivers twice and what callers repeat.
+    #[must_use]
+    pub fn unsealed() -> Self {
+        WindowSize { requests: 4_000, bytes: 4 << 20 }
+    }
+
     /// Sets how many requests are remembered, at least one.
     #[must_use]
     pub fn requests(mut self, requests: usize) -> Self {

@@ -209,9 +209,9 @@ impl Binding {
         }
     }
 
-    /// Tells the text of one request from that of another. Keyed, so that nobody can make two alike.
-    pub(crate) fn digest(&self, text: &[u8]) -> u64 {
-        self.hasher.hash_one(text)
+    /// Tells the text of one request from that of another. Keyed, so that nobody can make two alike. Replies need none.
+    pub(crate) fn digest(&self, message: &Message, text: &Text) -> u64 {
+        if matches!(message.body, Body::Request(_)) { self.hasher.hash_one(text.as_bytes()) } else { 0 }
     }
 
     /// Writes, signs and publishes a message. `None` when the dialect has no such message.
@@ -236,13 +236,13 @@ impl Binding {
         match (&self.sessions, frame.link) {
             (Some(sessions), Some(link)) => Ok(Some(Box::pin(async move {
                 let sent = frame.clone();
-                let receipt = self.transport.publish(frame).await;
+                let receipt = (*self.transport).publish(frame).await;
                 if receipt.is_ok() {
                     sessions.sent(self, link, &sent);
                 }
                 receipt
             }))),
-            _ => Ok(Some(self.transport.publish(frame))),
+            _ => Ok(Some((*self.transport).publish(frame))),
         }
     }
 

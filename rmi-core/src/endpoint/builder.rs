@@ -36,7 +36,7 @@ pub struct Builder {
     timeout: Duration,
     grace: Duration,
     limits: Limits,
-    window: WindowSize,
+    window: Option<WindowSize>,
     reply_exchanges: Vec<String>,
     clock: Arc<dyn Clock>,
 }
@@ -51,7 +51,7 @@ impl Builder {
             timeout: Duration::from_secs(90),
             grace: Duration::from_secs(30),
             limits: Limits::default(),
-            window: WindowSize::default(),
+            window: None,
             reply_exchanges: Vec::new(),
             clock: Arc::new(SystemClock),
         }
@@ -66,7 +66,7 @@ impl Builder {
             transport: Arc::new(transport),
             trust: trust.into(),
             limits: self.limits,
-            window: self.window,
+            window: WindowSize::default(),
             reply_exchanges: Vec::new(),
         });
         self
@@ -102,9 +102,10 @@ impl Builder {
         self
     }
 
-    /// How much is remembered of each principal's requests, on every binding.
+    /// How much is remembered of each principal's requests, on every binding. Unless it is set, that is
+    /// [`WindowSize::default`] where a binding is sealed, and [`WindowSize::unsealed`] where it is not.
     pub fn window(mut self, window: WindowSize) -> Self {
-        self.window = window;
+        self.window = Some(window);
         self
     }
 
@@ -154,7 +155,8 @@ impl Builder {
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
             opening.limits = self.limits;
-            opening.window = self.window;
+            let usual = if opening.trust.is_sealed() { WindowSize::default() } else { WindowSize::unsealed() };
+            opening.window = self.window.unwrap_or(usual);
             opening.reply_exchanges.clone_from(&self.reply_exchanges);
             if opening.trust.is_sealed() && !opening.protocol.features().sealable {
                 return Err(BuildError::NotSealable(opening.index));

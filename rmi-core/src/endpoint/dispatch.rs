@@ -100,7 +100,7 @@ impl Receiver for Inbox {
                     None
                 }
             },
-            Err(unreadable) => self.refuse(unreadable, origin, acker),
+            Err(unreadable) => self.refuse(*unreadable, origin, acker),
         }
     }
 }
@@ -159,8 +159,7 @@ impl Inbox {
 
     fn answer_to(&self, refused: Refused, verified: bool, link: LinkId) -> Option<(Answered, Rejection)> {
         let binding = &self.binding;
-        let answerable = refused.answer && binding.features.rejections;
-        let mut head = refused.head.filter(|_| answerable)?;
+        let mut head = refused.head.filter(|_| refused.answer)?;
         let reply = head.reply.take().filter(|path| binding.may_reply_to(&path.to))?;
         let mut rejection = refused.rejection;
         if !verified {
@@ -184,6 +183,8 @@ impl Inbox {
     ) -> Option<BoxFuture<'_, ()>> {
         let Message { head, body: Body::Request(request) } = message else { return None };
         let (core, binding) = (&self.core, &self.binding);
+        // Counted before the stage is looked at: a drain that does not see this request has been seen by it.
+        let running = core.running.enter();
         if core.stage.is_stopping() && binding.transport.capabilities().redelivery {
             acker.settle(Disposition::Release);
             return None;
@@ -267,7 +268,7 @@ impl Inbox {
             wants,
             key,
             acker,
-            _running: core.running.enter(),
+            _running: running,
             job: Arc::clone(&job),
             method,
         });

@@ -30,7 +30,7 @@ const CHUNK: usize = 16;
 /// A delivery that has been read.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) content: Result<Verified, Unreadable>,
+    pub(crate) content: Result<Verified, Box<Unreadable>>,
     pub(crate) origin: Origin,
     pub(crate) acker: Acker,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Opened {
 pub(crate) struct Verified {
     pub(crate) message: Box<Message>,
     pub(crate) principal: Principal,
-    /// Of the exact text.
+    /// Of a request's exact text.
     pub(crate) digest: u64,
 }
 
@@ -143,7 +143,7 @@ pub(crate) async fn receive(
                 }
             }
             Next::Batch if binding.authenticator().is_some() => {
-                for opened in open(&binding, at.as_ref(), batch.drain(..).collect()) {
+                for opened in open(&binding, at.as_ref(), std::mem::take(&mut batch)) {
                     if let Some(waiting) = receiver.take(opened) {
                         waiting.await;
                     }
@@ -175,7 +175,7 @@ type Content = (Box<Message>, Text, Option<Signature>);
 
 /// A delivery that has been read, and whose signature is still to be checked.
 struct Read {
-    content: Result<Content, Unreadable>,
+    content: Result<Content, Box<Unreadable>>,
     origin: Origin,
     acker: Acker,
     peer: Option<Text>,
@@ -185,7 +185,7 @@ fn open_plain(binding: &Binding, at: Option<&Address>, delivery: Delivery) -> Op
     let Read { content, origin, acker, peer } = read(binding, at, delivery);
     let content = content.map(|(message, text, _)| {
         let principal = peer.map_or(Principal::Anonymous, Principal::Transport);
-        Verified { message, principal, digest: binding.digest(text.as_bytes()) }
+        Verified { digest: binding.digest(&message, &text), message, principal }
     });
     Opened { content, origin, acker }
 }
@@ -225,12 +225,12 @@ fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> V
                     verdict => verdict,
                 };
                 match verdict {
-                    Ok(principal) => Ok(Verified { digest: binding.digest(text.as_bytes()), message, principal }),
+                    Ok(principal) => Ok(Verified { digest: binding.digest(&message, &text), message, principal }),
                     Err(error) => {
                         binding.counters.unverified.add();
                         tracing::debug!(%error, at = %origin.address, "a message was not let in");
                         let rejection = Rejection::new(RejectionCode::Authentication, error.to_string());
-                        Err(Unreadable { refused: Refused::answering(message.head, rejection), verified: false })
+                        Err(Box::new(Unreadable { refused: Refused::answering(message.head, rejection), verified: false }))
                     }
                 }
             });
@@ -246,7 +246,7 @@ fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read
     let content = read_message(binding, at, delivery).map_err(|refused| {
         binding.counters.malformed.add();
         tracing::debug!(rejection = %refused.rejection, at = %origin.address, "a delivery was refused");
-        Unreadable { refused, verified: binding.authenticator().is_none() }
+        Box::new(Unreadable { refused, verified: binding.authenticator().is_none() })
     });
     Read { content, origin, acker, peer }
 }

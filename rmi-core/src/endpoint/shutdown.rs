@@ -70,12 +70,12 @@ pub(crate) struct Guard(Arc<Count>);
 
 impl Running {
     pub(crate) fn enter(&self) -> Guard {
-        self.0.running.fetch_add(1, Ordering::AcqRel);
+        self.0.running.fetch_add(1, Ordering::SeqCst);
         Guard(Arc::clone(&self.0))
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.running.load(Ordering::Acquire)
+        self.0.running.load(Ordering::SeqCst)
     }
 
     async fn none(&self) {
@@ -91,7 +91,7 @@ impl Running {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.none.notify_waiters();
         }
     }

@@ -53,7 +53,7 @@ impl Arguments {
     /// # Errors
     ///
     /// The two parts are not an array and an object.
-    pub fn by_name(&self) -> Result<Vec<(Option<Cow<'_, str>>, &RawValue)>, JsonError> {
+    pub fn by_name(&self) -> Result<Vec<Named<'_>>, JsonError> {
         let positional: Raws<'_> = self.positional.decode_borrowed()?;
         let named: NamedRaws<'_> = self.named.decode_borrowed()?;
         let names = self.params.iter().map(|p| Some(Cow::Borrowed(p.name))).chain(std::iter::repeat(None));
@@ -62,6 +62,9 @@ impl Arguments {
         Ok(positional.into_iter().chain(named).collect())
     }
 }
+
+/// An argument with its name, if that is known.
+pub type Named<'a> = (Option<Cow<'a, str>>, &'a RawValue);
 
 impl PartialEq for Arguments {
     fn eq(&self, other: &Self) -> bool {

@@ -8,7 +8,7 @@ pub enum Outcome {
     /// The method returned.
     Result(Json),
     /// The method raised.
-    Exception(Exception),
+    Exception(Box<Exception>),
     /// The method never ran.
     Rejected(Rejection),
     /// The method did not come to an end of its own.
@@ -179,7 +179,7 @@ impl From<Rejection> for Outcome {
 
 impl From<Exception> for Outcome {
     fn from(exception: Exception) -> Self {
-        Outcome::Exception(exception)
+        Outcome::Exception(Box::new(exception))
     }
 }
 

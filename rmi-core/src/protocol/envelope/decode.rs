@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     ABORTED, Native, VERSION,
-    fields::{Envelope, EventPart, Extras, Part, Raw, RequestPart, ResultPart, pair},
+    fields::{Envelope, EventPart, Extras, ParseError, Part, Raw, RequestPart, ResultPart, pair},
     names::{self, Missing},
     python, values,
 };
@@ -24,17 +24,13 @@ use crate::{
 /// Reads a message that came by a delivery.
 pub(super) fn decode(native: &Native, delivery: &Delivery) -> Result<Message, Refused> {
     let text = Text::from_utf8(delivery.payload.clone()).map_err(|e| Refused::silently(malformed(e.to_string())))?;
-    match parse(&text) {
-        Ok(envelope) => read(native, &text, &envelope, delivery),
-        Err(refused) => match python::without_special_numbers(&text) {
-            Some(text) => read(native, &text, &parse(&text)?, delivery),
-            None => Err(refused),
-        },
-    }
-}
-
-fn parse(text: &str) -> Result<Envelope<'_>, Refused> {
-    Envelope::parse(text).map_err(|e| Refused::silently(malformed(e.to_string())))
+    let mut envelope = Envelope::default();
+    let Err(error) = envelope.read(&text) else { return read(native, &text, &envelope, delivery) };
+    let refused = |error: ParseError| Refused::silently(malformed(error.to_string()));
+    let Some(text) = python::without_special_numbers(&text) else { return Err(refused(error)) };
+    let mut envelope = Envelope::default();
+    envelope.read(&text).map_err(refused)?;
+    read(native, &text, &envelope, delivery)
 }
 
 fn read(native: &Native, text: &Text, envelope: &Envelope<'_>, delivery: &Delivery) -> Result<Message, Refused> {
@@ -224,7 +220,7 @@ fn read_outcome(text: &Text, result: &ResultPart<'_>, extras: &Extras<'_>) -> Re
         xstate: value(result.xstate),
     };
     let Some(code) = extras.code.and_then(|raw| values::string(text, raw)) else {
-        return Ok(Outcome::Exception(exception));
+        return Ok(exception.into());
     };
     if let Some(reason) = code.strip_prefix(ABORTED).and_then(names::abort_reason) {
         return Ok(Outcome::Aborted(Abort::new(reason, exception.message())));
@@ -232,7 +228,7 @@ fn read_outcome(text: &Text, result: &ResultPart<'_>, extras: &Extras<'_>) -> Re
     let code = RejectionCode::from_name(&code);
     Ok(match Missing::of(&code) {
         Some(_) => Outcome::Rejected(Missing::rejection(code, &exception)),
-        None => Outcome::Exception(exception),
+        None => exception.into(),
     })
 }
 

@@ -35,10 +35,10 @@ pub(super) enum Part<T> {
     Object(T),
 }
 
-/// A field of an object: it knows how it takes its value.
-trait Field<'a>: Sized {
+/// A field of an object: it knows how it takes its value. Filled where it lies, because an envelope is too large to be handed on.
+trait Field<'a> {
     fn is_there(&self) -> bool;
-    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError>;
+    fn fill(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ParseError>;
 }
 
 impl<'a> Field<'a> for Raw<'a> {
@@ -46,8 +46,9 @@ impl<'a> Field<'a> for Raw<'a> {
         self.is_some()
     }
 
-    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
-        Ok(Some(scanner.value()?))
+    fn fill(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ParseError> {
+        *self = Some(scanner.value()?);
+        Ok(())
     }
 }
 
@@ -56,12 +57,17 @@ impl<'a, T: Fields<'a>> Field<'a> for Part<T> {
         !matches!(self, Part::Absent)
     }
 
-    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
+    fn fill(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ParseError> {
         if scanner.peek() != Some(b'{') {
+            *self = Part::Other;
             scanner.value()?;
-            return Ok(Part::Other);
+            return Ok(());
         }
-        T::parse(scanner).map(Part::Object)
+        *self = Part::Object(T::default());
+        match self {
+            Part::Object(fields) => fields.parse(scanner),
+            Part::Absent | Part::Other => Ok(()),
+        }
     }
 }
 
@@ -70,8 +76,7 @@ trait Fields<'a>: Default {
     /// Takes the value of a key; false when the key is not known.
     fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Result<bool, ParseError>;
 
-    fn parse(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
-        let mut fields = Self::default();
+    fn parse(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ParseError> {
         let mut failed = None;
         let scanned = scanner.object(|scanner, key| {
             let unescaped;
@@ -82,7 +87,7 @@ trait Fields<'a>: Default {
                     &unescaped
                 }
             };
-            match fields.member(name, scanner) {
+            match self.member(name, scanner) {
                 Ok(true) => Ok(()),
                 Ok(false) => scanner.value().map(drop),
                 Err(ParseError::Scan(error)) => Err(error),
@@ -95,7 +100,7 @@ trait Fields<'a>: Default {
         });
         match failed {
             Some(error) => Err(error),
-            None => scanned.map(|()| fields).map_err(ParseError::Scan),
+            None => Ok(scanned?),
         }
     }
 }
@@ -115,7 +120,7 @@ macro_rules! fields {
                         if self.$field.is_there() {
                             return Err(ParseError::Twice(stringify!($field)));
                         }
-                        self.$field = <$kind as Field<'a>>::read(scanner)?;
+                        self.$field.fill(scanner)?;
                     })*
                     _ => return Ok(false),
                 }
@@ -183,16 +188,15 @@ fields! {
 }
 
 impl<'a> Envelope<'a> {
-    /// The envelope that a text is.
-    pub(super) fn parse(text: &'a str) -> Result<Self, ParseError> {
+    /// Reads the envelope that a text is into an empty one.
+    pub(super) fn read(&mut self, text: &'a str) -> Result<(), ParseError> {
         let mut scanner = Scanner::new(text);
         if scanner.peek() != Some(b'{') {
             scanner.value()?;
             return Err(ParseError::NoObject);
         }
-        let envelope = <Self as Fields<'_>>::parse(&mut scanner)?;
-        scanner.end()?;
-        Ok(envelope)
+        self.parse(&mut scanner)?;
+        Ok(scanner.end()?)
     }
 }
 
@@ -209,22 +213,22 @@ impl<'a> Field<'a> for Routing<'a> {
         self.given
     }
 
-    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
-        let mut routing = Routing { given: true, ..Routing::default() };
+    fn fill(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ParseError> {
+        self.given = true;
         if scanner.peek() != Some(b'[') {
             scanner.value()?;
-            return Ok(routing);
+            return Ok(());
         }
         scanner.array(|scanner, index| {
             let value = scanner.value()?;
             match index {
-                0 => routing.from = Some(value),
-                1 => routing.to = Some(value),
+                0 => self.from = Some(value),
+                1 => self.to = Some(value),
                 _ => {}
             }
             Ok(())
         })?;
-        Ok(routing)
+        Ok(())
     }
 }
 
@@ -240,17 +244,19 @@ impl<'a> Field<'a> for Wanted {
         self.given
     }
 
-    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ParseError> {
+    fn fill(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ParseError> {
+        self.given = true;
         if scanner.peek() != Some(b'[') {
             scanner.value()?;
-            return Ok(Wanted { statuses: None, given: true });
+            return Ok(());
         }
         let mut wanted = Statuses::NONE;
         scanner.array(|scanner, _| {
             names::want(&mut wanted, scanner.value()?.get().trim_matches('"'));
             Ok(())
         })?;
-        Ok(Wanted { statuses: Some(wanted), given: true })
+        self.statuses = Some(wanted);
+        Ok(())
     }
 }
 

@@ -164,7 +164,7 @@ impl Bus {
         *self.retired.lock().unwrap_or_else(PoisonError::into_inner) += mailbox.bury();
     }
 
-    pub(super) fn discard(&self, stored: Box<Stored>, address: &Text) {
+    pub(super) fn discard(&self, stored: Stored, address: &Text) {
         self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner).push(stored, address);
     }
 

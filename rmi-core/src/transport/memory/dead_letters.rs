@@ -39,7 +39,7 @@ impl DeadLetters {
     }
 
     /// Keeps a frame, and drops the oldest ones that there is no room for beside it.
-    pub(super) fn push(&mut self, stored: Box<Stored>, address: &Text) {
+    pub(super) fn push(&mut self, stored: Stored, address: &Text) {
         let size = stored.size();
         let (redelivered, Frame { to, payload, properties, .. }) = (stored.redelivered, stored.frame);
         let (exchange, key) = match to {

@@ -27,7 +27,7 @@ pub(super) struct Attachment {
 impl Settle for Attachment {
     fn settle(&self, tag: u64, disposition: Disposition) {
         if let Some(dead) = self.mailbox.settle(self.consumer, tag, disposition) {
-            self.bus.discard(dead, self.mailbox.name());
+            self.bus.discard(*dead, self.mailbox.name());
         }
     }
 }

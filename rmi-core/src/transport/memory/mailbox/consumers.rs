@@ -96,9 +96,7 @@ impl Mailbox {
             state.expired(before, &after);
             state.admit(self, &mut after);
             if taken > 0 {
-                if !state.queue.is_empty() {
-                    state.rouse(&mut after);
-                }
+                // What is left needs no further wake-up: each frame woke somebody when it came, if anybody waited.
                 return Taken::Got(taken);
             }
             if credit == 0 || state.queue.is_empty() {
