@@ -9,7 +9,7 @@ use rmi_core::{
     message::RejectionCode,
     transport::{Receipt, TransportErrorKind},
 };
-use rmi_tests::{probe::Seen, tap::Event, world::World};
+use rmi_tests::{probe::Seen, raw::kind, tap::Event, world::World};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -59,9 +59,9 @@ async fn a_drain_gives_back_what_it_has_not_admitted() {
         assert_eq!(agent.watch.began().await, "0");
         let delivered = |event: &Event| matches!(event, Event::Delivered(_));
         agent.tap.until(64, "it has taken what it takes", delivered).await;
-        let drain = agent.endpoint.shutdown(SECOND * 30);
-        let (drained, ()) = tokio::join!(drain, async { agent.watch.open(74) });
-        assert_eq!(drained.unwrap().left_behind, 0);
+        // The drain begins just before the first one ends: nobody takes its place.
+        agent.watch.open(74);
+        assert_eq!(agent.endpoint.shutdown(SECOND * 30).await.unwrap().left_behind, 0);
         let mut rejected = 0;
         for _ in 0..64 {
             rejected += usize::from(replies.next().await["code"] == "agent.closing");
@@ -77,6 +77,28 @@ async fn a_drain_gives_back_what_it_has_not_admitted() {
             assert!(replies.next().await["result"].is_object());
         }
         assert_eq!(next.watch.ran(), 10);
+        assert_eq!((world.bus.counters().redelivered, world.bus.counters().waiting), (0, 0));
+
+        // So do what has been taken from the bus and was not looked at yet: the receiver is busy with the one in front.
+        next.tap.hold(|message| kind(message) == "exception");
+        world.post(&world.request("nothing", json!([])).sn("front").reply_to("box")).await;
+        for number in 100..103 {
+            world.post(&request(number)).await;
+        }
+        next.tap.until(1, "the one in front is answered", |event| matches!(event, Event::Held(_))).await;
+        let endpoint = next.endpoint.clone();
+        let drain = tokio::spawn(async move { endpoint.shutdown(SECOND * 30).await });
+        tokio::task::yield_now().await;
+        next.tap.release();
+        assert_eq!(drain.await.unwrap().unwrap().left_behind, 0);
+        let last = world.agent("agent").await;
+        last.watch.open(3);
+        let mut ran = Vec::new();
+        while ran.len() < 3 {
+            let outcome = replies.next().await;
+            ran.extend(outcome["result"]["retval"].as_str().map(str::to_owned));
+        }
+        assert_eq!((ran.join(" "), next.watch.ran(), last.watch.ran()), ("100 101 102".to_owned(), 10, 3));
         assert_eq!((world.bus.counters().redelivered, world.bus.counters().waiting), (0, 0));
     }
 }

@@ -157,6 +157,15 @@ async fn a_request_without_serial_number_is_served() {
 async fn a_request_is_acknowledged_after_its_outcome() {
     for world in World::both() {
         let (mut agent, mut replies) = (world.agent("agent").await, world.mailbox("box").await);
+        agent.tap.hold(is_outcome);
+        world.post(&world.request("echo", json!(["plain"])).sn("0").reply_to("box").wants(&[])).await;
+        agent.tap.until(1, "the outcome is on its way", |event| matches!(event, Event::Held(_))).await;
+        assert_eq!(world.bus.counters().unsettled, 1, "the bus keeps the request");
+        agent.tap.release();
+        assert_eq!(replies.next().await["result"]["retval"], "plain");
+        agent.tap.until(1, "it is settled", |event| *event == Event::Settled(Disposition::Ack)).await;
+
+        agent.watch.seen();
         world.post(&world.request("hold", json!(["it"])).sn("1").reply_to("box").wants(&[])).await;
         assert_eq!(agent.watch.began().await, "it");
         // The link is lost and comes back: what the bus holds now is the second delivery.
@@ -165,7 +174,8 @@ async fn a_request_is_acknowledged_after_its_outcome() {
         world.settle().await;
         agent.tap.hold(is_outcome);
         agent.watch.open(1);
-        agent.tap.until(1, "the outcome is on its way", |event| matches!(event, Event::Held(_))).await;
+        let second = |event: &Event| matches!(event, Event::Held(m) if m["sn"] == "1");
+        agent.tap.until(1, "the outcome is on its way", second).await;
         assert_eq!(world.bus.counters().unsettled, 1, "the bus keeps the request");
 
         // An outcome that the bus refuses for a while changes nothing.
@@ -175,9 +185,9 @@ async fn a_request_is_acknowledged_after_its_outcome() {
         assert_eq!(world.bus.counters().unsettled, 1, "the bus keeps the request");
         agent.tap.break_with(None);
         assert_eq!(replies.next().await["result"]["retval"], "it");
-        agent.tap.until(2, "both deliveries are settled", |event| matches!(event, Event::Settled(_))).await;
-        assert_eq!((agent.watch.ran(), world.bus.counters().unsettled), (1, 0));
-        let mut since = agent.tap.events().into_iter().skip_while(|event| !matches!(event, Event::Held(_)));
+        agent.tap.until(4, "both deliveries are settled", |event| matches!(event, Event::Settled(_))).await;
+        assert_eq!((agent.watch.ran(), world.bus.counters().unsettled), (2, 0));
+        let mut since = agent.tap.events().into_iter().skip_while(|event| !second(event));
         let first = since.find(|event| matches!(event, Event::Published(_) | Event::Settled(_)));
         assert!(matches!(first, Some(Event::Published(_))), "{first:?}");
     }

@@ -174,6 +174,7 @@ impl Builder {
                 services,
                 permits: Arc::new(Semaphore::new(self.concurrency)),
                 running: Running::default(),
+                receiving: Running::default(),
                 stage: Stage::default(),
                 weak: WeakEndpoint(weak.clone()),
                 default_timeout: self.timeout,

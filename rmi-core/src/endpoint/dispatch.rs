@@ -38,6 +38,8 @@ pub(crate) struct Core {
     /// How many handlers run at a time.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) running: Running,
+    /// The receivers that end when no more requests are taken.
+    pub(crate) receiving: Running,
     pub(crate) stage: Stage,
     pub(crate) weak: WeakEndpoint,
     pub(crate) default_timeout: std::time::Duration,

@@ -34,9 +34,11 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
         let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
         let core = Arc::clone(core);
         let binding = Arc::clone(binding);
+        let receiving = (!until_closed).then(|| core.receiving.enter());
         tokio::spawn(async move {
             let stop = async { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
             let deliveries = receive(binding, deliveries, at, inbox, stop).await;
+            drop(receiving);
             // Without its subscription the bus would give to others what handlers are still busy with.
             core.stage.closed().await;
             drop(deliveries);

@@ -54,7 +54,7 @@ impl Stage {
     }
 }
 
-/// How many requests are on their way to their outcome.
+/// How many are at work: requests on their way to their outcome, or receivers.
 #[derive(Debug, Default)]
 pub(crate) struct Running(Arc<Count>);
 
@@ -109,7 +109,12 @@ impl Core {
     /// Stops taking requests, lets what runs finish within the grace, and closes.
     pub(crate) async fn drain(&self, grace: Duration) -> Result<Drained, TransportError> {
         self.stage.stop();
-        let left_behind = match timeout(grace, self.running.none()).await {
+        // What the receivers hold goes back before the subscriptions end: after that it would count as delivered.
+        let done = async {
+            self.receiving.none().await;
+            self.running.none().await;
+        };
+        let left_behind = match timeout(grace, done).await {
             Ok(()) => 0,
             Err(_) => self.running.count(),
         };
