@@ -14,12 +14,7 @@ mod pending;
 mod plan;
 mod stub;
 
-use std::{
-    fmt,
-    future::IntoFuture,
-    marker::PhantomData,
-    time::Duration,
-};
+use std::{fmt, future::IntoFuture, marker::PhantomData, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;

@@ -13,6 +13,7 @@ mod lock;
 pub mod message;
 pub mod prelude;
 pub mod protocol;
+mod scan;
 pub mod seal;
 pub mod service;
 mod table;

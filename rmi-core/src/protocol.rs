@@ -4,7 +4,6 @@
 
 pub mod depth;
 pub mod envelope;
-mod scan;
 mod session;
 
 use std::{fmt::Debug, time::Duration};

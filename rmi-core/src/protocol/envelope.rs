@@ -63,7 +63,7 @@ impl Native {
     }
 
     /// Whether a value of the key `version` is one that is read. The number 2.0 is none, as in gofer.
-    fn reads(&self, version: super::scan::Value<'_>) -> bool {
+    fn reads(&self, version: crate::scan::Value<'_>) -> bool {
         let quoted = version.get();
         let plain = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         plain == Some(VERSION)

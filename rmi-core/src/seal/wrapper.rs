@@ -3,17 +3,16 @@
 //! The text is a JSON string, not an object, so that the very bytes that were signed arrive, whoever parses and writes the
 //! document on the way. A signature that is not plain Ed25519 names its scheme under a third key, `scheme`.
 
-use std::{borrow::Cow, fmt, sync::LazyLock};
+use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use memchr::memmem;
-use serde::{Deserialize, Deserializer, de};
-use serde_json::value::RawValue;
 
 use super::Signature;
 use crate::{
     message::{Rejection, RejectionCode},
+    scan::{Scanner, Value},
     text::Text,
 };
 
@@ -67,14 +66,65 @@ pub fn peel(payload: Bytes) -> Result<Wrapped, WrapperError> {
     if !may_be_wrapped(&payload) {
         return Ok(Wrapped::Plain(payload));
     }
-    let outer: Outer<'_> = serde_json::from_str(&payload)?;
-    let Some(message) = outer.message else { return Ok(Wrapped::Plain(payload)) };
-    let signature = match outer.signature {
-        Some(raw) => STANDARD.decode(&*Part::read(raw)?.0).map_err(|_| WrapperError::Base64)?.into(),
+    let outer = Outer::read(&payload)?;
+    let Some(message) = outer.message.filter(|value| value.get() != "null") else { return Ok(Wrapped::Plain(payload)) };
+    let text = string(&payload, message)?;
+    let given = |value: Option<Value<'_>>| value.filter(|value| value.get() != "null").map(|value| string(&payload, value));
+    let signature = match given(outer.signature).transpose()? {
+        Some(base64) => STANDARD.decode(base64.as_bytes()).map_err(|_| WrapperError::Base64)?.into(),
         None => Bytes::new(),
     };
-    let scheme = outer.scheme.map(Part::read).transpose()?.map(|scheme| scheme.into_text(&payload));
-    Ok(Wrapped::Sealed { text: message.into_text(&payload), signature: Signature { bytes: signature, scheme } })
+    let scheme = given(outer.scheme).transpose()?;
+    Ok(Wrapped::Sealed { text, signature: Signature { bytes: signature, scheme } })
+}
+
+/// What a string of the wrapper says: a slice of the payload where it has no escapes.
+fn string(payload: &Text, value: Value<'_>) -> Result<Text, WrapperError> {
+    match value.plain() {
+        Some(plain) => Ok(payload.share(plain)),
+        None => value.unescaped().map(Text::from).ok_or_else(|| WrapperError::Malformed(format!("{NO_STRING}: {}", kind(value)))),
+    }
+}
+
+const NO_STRING: &str = "a string was expected";
+
+fn kind(value: Value<'_>) -> &'static str {
+    match value.get().as_bytes().first() {
+        Some(b'"') => "a string whose escapes are no characters",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        _ => "a number or a constant",
+    }
+}
+
+/// The wrapper's keys. The last two are looked at only when there is a message: in a plain document they may be anything.
+#[derive(Default)]
+struct Outer<'a> {
+    message: Option<Value<'a>>,
+    signature: Option<Value<'a>>,
+    scheme: Option<Value<'a>>,
+}
+
+impl<'a> Outer<'a> {
+    fn read(payload: &'a str) -> Result<Self, WrapperError> {
+        let mut outer = Outer::default();
+        let mut twice = false;
+        let mut scanner = Scanner::new(payload);
+        let scanned = scanner.object(|scanner, key| {
+            let unescaped = if key.plain().is_none() { key.unescaped() } else { None };
+            let value = scanner.value()?;
+            let field = match key.plain().or(unescaped.as_deref()) {
+                Some("message") => &mut outer.message,
+                Some("signature") => &mut outer.signature,
+                Some("scheme") => &mut outer.scheme,
+                _ => return Ok(()),
+            };
+            twice |= field.replace(value).is_some();
+            Ok(())
+        });
+        scanned.and_then(|()| scanner.end()).map_err(|e| WrapperError::Malformed(e.to_string()))?;
+        if twice { Err(WrapperError::Malformed("a key is given twice".to_owned())) } else { Ok(outer) }
+    }
 }
 
 /// Whether it is worth parsing. The key may stand elsewhere, or its letters be escaped, so this is never the verdict.
@@ -102,12 +152,6 @@ pub enum WrapperError {
     Base64,
 }
 
-impl From<serde_json::Error> for WrapperError {
-    fn from(error: serde_json::Error) -> Self {
-        WrapperError::Malformed(error.to_string())
-    }
-}
-
 impl From<WrapperError> for Rejection {
     fn from(error: WrapperError) -> Self {
         let code = match error {
@@ -115,57 +159,6 @@ impl From<WrapperError> for Rejection {
             WrapperError::Base64 => RejectionCode::Authentication,
         };
         Rejection::new(code, error.to_string())
-    }
-}
-
-#[derive(Deserialize)]
-struct Outer<'a> {
-    #[serde(borrow)]
-    message: Option<Part<'a>>,
-    // Read only after there is a message: in a plain document they may be anything.
-    #[serde(borrow)]
-    signature: Option<&'a RawValue>,
-    #[serde(borrow)]
-    scheme: Option<&'a RawValue>,
-}
-
-/// A string of the wrapper: a slice of the payload where it has no escapes.
-struct Part<'a>(Cow<'a, str>);
-
-impl<'a> Part<'a> {
-    fn read(raw: &'a RawValue) -> Result<Self, WrapperError> {
-        Ok(serde_json::from_str(raw.get())?)
-    }
-
-    fn into_text(self, payload: &Text) -> Text {
-        match self.0 {
-            Cow::Borrowed(part) => payload.share(part),
-            Cow::Owned(part) => Text::from(part),
-        }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Part<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Part<'de>, E> {
-                Ok(Part(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Part<'de>, E> {
-                Ok(Part(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(Visitor)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::names;
 use crate::{
     message::Statuses,
-    protocol::scan::{ScanError, Scanner, Value},
+    scan::{ScanError, Scanner, Value},
 };
 
 /// A value that may be there. `null` is there.
@@ -83,7 +83,7 @@ trait Fields<'a>: Default {
             let name = match key.plain() {
                 Some(name) => name,
                 None => {
-                    unescaped = serde_json::from_str::<String>(key.get()).unwrap_or_default();
+                    unescaped = key.unescaped().unwrap_or_default();
                     &unescaped
                 }
             };

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{json::Json, protocol::scan::Value, text::Text};
+use crate::{json::Json, scan::Value, text::Text};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
@@ -12,8 +12,7 @@ use serde::{
 pub(super) fn string(whole: &Text, raw: Value<'_>) -> Option<Text> {
     match raw.plain() {
         Some(plain) => Some(whole.share(plain)),
-        None if raw.get().starts_with('"') => serde_json::from_str::<String>(raw.get()).ok().map(Text::from),
-        None => None,
+        None => raw.unescaped().map(Text::from),
     }
 }
 

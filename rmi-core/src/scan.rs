@@ -3,6 +3,8 @@
 //! An envelope's values stay text until the types that they are meant for decode them. What this pass lets through is
 //! well formed, so that it can be passed on inside another document as it is.
 
+use memchr::memchr;
+
 /// A value, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Value<'a> {
@@ -20,6 +22,31 @@ impl<'a> Value<'a> {
     /// What a string says, when it is written without escapes.
     pub(crate) fn plain(self) -> Option<&'a str> {
         self.plain.then(|| &self.text[1..self.text.len() - 1])
+    }
+}
+
+impl Value<'_> {
+    /// What a string with escapes says; `None` when it is no string, or its escapes are no characters.
+    pub(crate) fn unescaped(self) -> Option<String> {
+        let mut rest = self.text.strip_prefix('"')?.strip_suffix('"')?;
+        // What is said is never longer than how it is written.
+        let mut said = String::with_capacity(rest.len());
+        while let Some(at) = memchr(b'\\', rest.as_bytes()) {
+            said.push_str(&rest[..at]);
+            said.push(match rest.as_bytes().get(at + 1)? {
+                b'n' => '\n',
+                b't' => '\t',
+                b'r' => '\r',
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                // Surrogates come in pairs, or not at all: for a parser.
+                b'u' => return serde_json::from_str(self.text).ok(),
+                plain => char::from(*plain),
+            });
+            rest = &rest[at + 2..];
+        }
+        said.push_str(rest);
+        Some(said)
     }
 }
 
@@ -355,6 +382,11 @@ mod tests {
                 assert_eq!(value.get(), text);
                 assert_eq!(value.plain().is_some(), plain);
                 scanner.end().unwrap();
+            }
+            let escaped = format!("\"{inner}\\\"\\\\\\/\\n\\t\\r\\b\\f\\u00fc\\ud83d\\ude00{inner}\"");
+            for text in [&escaped, &escaped.replace("\\u", "u")] {
+                let value = Scanner::new(text).value().unwrap();
+                assert_eq!(value.unescaped(), serde_json::from_str(text).ok(), "{text}");
             }
             assert!(!is_json(&format!("\"{inner}\u{1}\"")));
             assert!(!is_json(&format!("\"{inner}")));
