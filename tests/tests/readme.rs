@@ -32,7 +32,15 @@ fn every_block_of_code_is_quoted_from_the_file_that_it_names() {
 
 #[test]
 fn every_link_to_a_file_leads_somewhere() {
-    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/semantics.md", "docs/wire.md", "docs/macro.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "docs/semantics.md",
+        "docs/wire.md",
+        "docs/macro.md",
+        "benches/README.md",
+    ] {
         let path = root().join(document);
         let text = fs::read_to_string(&path).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
