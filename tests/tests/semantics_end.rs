@@ -79,13 +79,15 @@ async fn a_drain_gives_back_what_it_has_not_admitted() {
         assert_eq!(next.watch.ran(), 10);
         assert_eq!((world.bus.counters().redelivered, world.bus.counters().waiting), (0, 0));
 
-        // So do what has been taken from the bus and was not looked at yet: the receiver is busy with the one in front.
+        // So do what has been taken from the bus and was not looked at yet: 64 answers wait aside, and the receiver with the next.
         next.tap.hold(|message| kind(message) == "exception");
-        world.post(&world.request("nothing", json!([])).sn("front").reply_to("box")).await;
+        for number in 0..65 {
+            world.post(&world.request("nothing", json!([])).sn(&format!("front {number}")).reply_to("box")).await;
+        }
         for number in 100..103 {
             world.post(&request(number)).await;
         }
-        next.tap.until(1, "the one in front is answered", |event| matches!(event, Event::Held(_))).await;
+        next.tap.until(65, "those in front are answered", |event| matches!(event, Event::Held(_))).await;
         let endpoint = next.endpoint.clone();
         let drain = tokio::spawn(async move { endpoint.shutdown(SECOND * 30).await });
         tokio::task::yield_now().await;

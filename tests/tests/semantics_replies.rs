@@ -6,7 +6,7 @@ use std::{collections::HashSet, convert::Infallible, time::Duration};
 use rmi_core::{
     CallError,
     error::Fate,
-    transport::{Purpose, Receipt, Sharing, Source, Subscription, Transport},
+    transport::{Purpose, Receipt, Sharing, Source, Subscription, Transport, memory::Options},
 };
 use rmi_tests::{
     raw::{Raw, kind, publish},
@@ -189,5 +189,26 @@ async fn nobody_there_is_told_at_once() {
         let error = caller.endpoint.client::<rmi_tests::probe::ProbeClient>("caller").echo("x").await.unwrap_err();
         assert!(matches!(error, CallError::NoAgent(_)));
         assert_eq!((before.elapsed(), caller.endpoint.figures()[0].calls_waiting), (Duration::ZERO, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_reply_address_holds_up_nobody_else() {
+    const ROOM: usize = 4;
+    let options = Options::default().mailbox_frames(ROOM).wait(Duration::from_secs(30));
+    for world in [World::with(true, options.clone()), World::with(false, options)] {
+        let _agent = world.agent("agent").await;
+        let caller = world.caller("caller").await;
+        // A mailbox that nobody reads, with no room left.
+        let _full = world.mailbox("full").await;
+        for _ in 0..ROOM {
+            assert_eq!(publish(&world.bus, "full", "{}").await, Receipt::Stored);
+        }
+        // Its answer, a rejection, has nowhere to go for a while.
+        let unanswerable = world.request("no_such_method", json!([])).from("stuck").sn("1").reply_to("full");
+        world.post(&unanswerable).await;
+        let began = Instant::now();
+        caller.probe().echo("x").timeout(Duration::from_secs(5)).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 }

@@ -173,6 +173,7 @@ impl Builder {
                 bindings,
                 services,
                 permits: Arc::new(Semaphore::new(self.concurrency)),
+                asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
                 receiving: Running::default(),
                 stage: Stage::default(),
@@ -206,6 +207,9 @@ impl Builder {
         Ok(endpoint)
     }
 }
+
+/// How many answers to what never ran (rejections, stored outcomes) may wait at a time before their receiver waits with them.
+const ASIDES: usize = 64;
 
 /// Says what an unsealed binding lets anybody call.
 fn announce(name: &Address, opening: &Opening, contracts: &[&'static Contract]) {

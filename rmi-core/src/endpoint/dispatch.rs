@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) services: Table<&'static str, Served>,
     /// How many handlers run at a time.
     pub(crate) permits: Arc<Semaphore>,
+    /// How many answers to what never ran may wait at a time.
+    pub(crate) asides: Arc<Semaphore>,
     pub(crate) running: Running,
     /// The receivers that end when no more requests are taken.
     pub(crate) receiving: Running,
@@ -140,7 +142,8 @@ impl Inbox {
         if answer.is_none() && !close {
             return None;
         }
-        Some(Box::pin(async move {
+        let binding = Arc::clone(binding);
+        self.aside(Box::pin(async move {
             if let Some((to, rejection)) = answer {
                 binding.counters.rejected.add();
                 binding.outcome(&to, Outcome::Rejected(rejection)).await;
@@ -302,11 +305,28 @@ impl Inbox {
             acker.settle(Disposition::Ack);
             return None;
         };
-        Some(Box::pin(async move {
-            if self.binding.outcome(&answered, outcome).await {
+        let (binding, running) = (Arc::clone(&self.binding), self.core.running.enter());
+        self.aside(Box::pin(async move {
+            if binding.outcome(&answered, outcome).await {
                 acker.settle(Disposition::Ack);
             }
+            drop(running);
         }))
+    }
+
+    /// Answers where the request was received, if that takes no time; if it does, in a task of its own, so that a reply address
+    /// that takes nothing holds up nobody else. When too many such answers wait, the receiver waits with them.
+    fn aside(&self, mut answering: BoxFuture<'static, ()>) -> Option<BoxFuture<'_, ()>> {
+        let mut cx = task::Context::from_waker(task::Waker::noop());
+        if answering.as_mut().poll(&mut cx).is_ready() {
+            return None;
+        }
+        let Ok(permit) = Arc::clone(&self.core.asides).try_acquire_owned() else { return Some(answering) };
+        tokio::spawn(async move {
+            answering.await;
+            drop(permit);
+        });
+        None
     }
 }
 
