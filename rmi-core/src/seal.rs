@@ -153,42 +153,36 @@ impl AuthError {
 
 /// What a binding demands of its peers, and what it gives them. Fixed when it is opened.
 #[derive(Clone, Debug)]
-pub struct Trust(pub(crate) TrustKind);
-
-#[derive(Clone, Debug)]
-pub(crate) enum TrustKind {
-    Sealed(Arc<dyn Authenticator>),
-    Insecure { only: Option<Arc<[String]>> },
+pub struct Trust {
+    /// None where nothing is signed.
+    pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
+    /// What may be called; none means everything that is served.
+    pub(crate) only: Option<Arc<[String]>>,
 }
 
 impl Trust {
     /// Everything is signed, in both directions.
     pub fn sealed(authenticator: impl Authenticator) -> Self {
-        Trust(TrustKind::Sealed(Arc::new(authenticator)))
+        Trust { authenticator: Some(Arc::new(authenticator)), only: None }
     }
 
     /// Nothing is signed: whoever can reach the bus can call, and can answer for anybody. What may be called is logged when
     /// the binding is opened; [`Trust::only`] narrows it.
     #[must_use]
     pub fn insecure() -> Self {
-        Trust(TrustKind::Insecure { only: None })
+        Trust { authenticator: None, only: None }
     }
 
-    /// On an unsealed binding, lets callers reach these methods only: `Class.method`, or `Class.*`.
+    /// Lets callers reach these methods of what is served and no others: `Class.method`, or `Class.*`.
     #[must_use]
     pub fn only<I: IntoIterator<Item = S>, S: Into<String>>(self, methods: I) -> Self {
-        match self.0 {
-            TrustKind::Insecure { .. } => {
-                Trust(TrustKind::Insecure { only: Some(methods.into_iter().map(Into::into).collect()) })
-            }
-            sealed @ TrustKind::Sealed(_) => Trust(sealed),
-        }
+        Trust { only: Some(methods.into_iter().map(Into::into).collect()), ..self }
     }
 
     /// Whether the binding is sealed.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
-        matches!(self.0, TrustKind::Sealed(_))
+        self.authenticator.is_some()
     }
 }
 

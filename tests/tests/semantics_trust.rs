@@ -200,32 +200,39 @@ async fn an_unverified_name_is_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unsealed_binding_can_be_narrowed() {
-    let world = World::unsealed();
-    let (tap, (probing, watch)) = (Tap::on(&world.bus), Watch::new());
-    let trust = Trust::insecure().only(["probe.echo", "Admin.hello"]);
-    let agent = Endpoint::builder("agent").bind(Native::default(), tap, trust).serve(ProbeServer::new(probing));
-    let _agent = agent.start().await.unwrap();
-    let caller = world.caller("caller").await;
-    assert_eq!(caller.probe().echo("open").await.unwrap(), "open");
-    authorization(caller.probe().hold("closed").await);
-    authorization(
-        caller.probe().note("closed").timeout(SECOND).await.map(|_| ()).and(caller.probe().hold("closed").await.map(drop)),
-    );
-    let admin = caller.endpoint.peer("agent").class("Admin");
-    assert_eq!(admin.call::<String>("hello", ()).await.unwrap(), "Hello, I am agent");
-    authorization(admin.call::<Value>("cancel", ["1"]).await);
-    assert_eq!(watch.ran(), 1);
+async fn a_binding_can_be_narrowed() {
+    for world in World::both() {
+        let (tap, (probing, watch)) = (Tap::on(&world.bus), Watch::new());
+        let trust = world.trust("agent").only(["probe.echo", "Admin.hello"]);
+        let agent = Endpoint::builder("agent")
+            .bind(Native::default(), tap, trust)
+            .clock(world.clock.clone())
+            .serve(ProbeServer::new(probing));
+        let _agent = agent.start().await.unwrap();
+        let caller = world.caller("caller").await;
+        assert_eq!(caller.probe().echo("open").await.unwrap(), "open");
+        authorization(caller.probe().hold("closed").await);
+        authorization(
+            caller.probe().note("closed").timeout(SECOND).await.map(|_| ()).and(caller.probe().hold("closed").await.map(drop)),
+        );
+        let admin = caller.endpoint.peer("agent").class("Admin");
+        assert_eq!(admin.call::<String>("hello", ()).await.unwrap(), "Hello, I am agent");
+        authorization(admin.call::<Value>("cancel", ["1"]).await);
+        assert_eq!(watch.ran(), 1);
 
-    // A whole class; and what is not served is not given away by it.
-    let (tap, (probing, watch)) = (Tap::on(&world.bus), Watch::new());
-    let trust = Trust::insecure().only(["probe.*"]);
-    let all = Endpoint::builder("all").bind(Native::default(), tap, trust).serve(ProbeServer::new(probing));
-    let _all = all.start().await.unwrap();
-    let probe: ProbeClient = caller.endpoint.client("all");
-    assert_eq!(probe.echo("open").await.unwrap(), "open");
-    authorization(caller.endpoint.peer("all").class("Admin").call::<Value>("hello", ()).await);
-    assert_eq!(watch.ran(), 1);
+        // A whole class; and what is not served is not given away by it.
+        let (tap, (probing, watch)) = (Tap::on(&world.bus), Watch::new());
+        let trust = world.trust("all").only(["probe.*"]);
+        let all = Endpoint::builder("all")
+            .bind(Native::default(), tap, trust)
+            .clock(world.clock.clone())
+            .serve(ProbeServer::new(probing));
+        let _all = all.start().await.unwrap();
+        let probe: ProbeClient = caller.endpoint.client("all");
+        assert_eq!(probe.echo("open").await.unwrap(), "open");
+        authorization(caller.endpoint.peer("all").class("Admin").call::<Value>("hello", ()).await);
+        assert_eq!(watch.ran(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use crate::{
     lock::lock,
     message::{Abort, Body, Exception, Head, Message, Outcome, Rejection, ReplyPath, Sn, Status},
     protocol::{Features, Limits, Protocol, ProtocolError},
-    seal::{AuthError, Authenticator, Principal, Trust, TrustKind, wrap},
+    seal::{AuthError, Authenticator, Principal, Trust, wrap},
     service::BoxFuture,
     table::Seeded,
     text::Text,
@@ -125,10 +125,7 @@ pub(crate) struct Opening {
 
 impl Binding {
     pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>, sessions: Option<Sessions>) -> Self {
-        let demands_dates = match &opening.trust.0 {
-            TrustKind::Sealed(authenticator) => authenticator.demands().dated,
-            TrustKind::Insecure { .. } => false,
-        };
+        let demands_dates = opening.trust.authenticator.as_ref().is_some_and(|a| a.demands().dated);
         Binding {
             index: opening.index,
             features: opening.protocol.features(),
@@ -153,10 +150,7 @@ impl Binding {
 
     /// The authenticator of a sealed binding.
     pub(crate) fn authenticator(&self) -> Option<&Arc<dyn Authenticator>> {
-        match &self.trust.0 {
-            TrustKind::Sealed(authenticator) => Some(authenticator),
-            TrustKind::Insecure { .. } => None,
-        }
+        self.trust.authenticator.as_ref()
     }
 
     /// Where replies to our calls come now; `None` while the link is down.
@@ -199,14 +193,10 @@ impl Binding {
         }
     }
 
-    /// Whether an unsealed binding lets its callers reach a method.
+    /// Whether the binding lets its callers reach a method.
     pub(crate) fn lets_in(&self, class: &str, method: &str) -> bool {
-        match &self.trust.0 {
-            TrustKind::Insecure { only: Some(only) } => {
-                only.iter().any(|entry| entry.split_once('.').is_some_and(|(c, m)| c == class && (m == method || m == "*")))
-            }
-            TrustKind::Insecure { only: None } | TrustKind::Sealed(_) => true,
-        }
+        let names = |entry: &String| entry.split_once('.').is_some_and(|(c, m)| c == class && (m == method || m == "*"));
+        self.trust.only.as_ref().is_none_or(|only| only.iter().any(names))
     }
 
     /// Tells the text of one request from that of another. Keyed, so that nobody can make two alike. Replies need none.

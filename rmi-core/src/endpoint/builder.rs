@@ -19,7 +19,7 @@ use crate::{
         shutdown::{Running, Stage},
     },
     protocol::{Limits, Protocol, Replies, Role},
-    seal::{Trust, TrustKind},
+    seal::Trust,
     service::Service,
     table::Table,
     time::{Clock, SystemClock},
@@ -213,9 +213,14 @@ const ASIDES: usize = 64;
 
 /// Says what an unsealed binding lets anybody call.
 fn announce(name: &Address, opening: &Opening, contracts: &[&'static Contract]) {
-    let TrustKind::Insecure { only } = &opening.trust.0 else { return };
-    let all = || contracts.iter().flat_map(|c| c.methods.iter().map(|m| format!("{}.{}", c.name, m.name)));
-    let open: Vec<String> = only.as_ref().map_or_else(|| all().collect(), |only| only.to_vec());
+    if opening.trust.is_sealed() {
+        return;
+    }
+    let served = contracts.iter().flat_map(|c| c.methods.iter().map(|m| format!("{}.{}", c.name, m.name)));
+    let open: Vec<String> = match &opening.trust.only {
+        Some(only) => only.to_vec(),
+        None => served.chain(["Admin.*".to_owned()]).collect(),
+    };
     tracing::warn!(endpoint = %name, binding = opening.index, ?open, "an unsealed binding lets anybody on the bus call these");
 }
 

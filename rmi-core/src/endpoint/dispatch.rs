@@ -349,7 +349,7 @@ impl Core {
             return Err(Rejection::new(RejectionCode::UnknownVersion, details));
         }
         if !binding.lets_in(contract.name, contract.methods[index].name) {
-            let details = format!("\"{}.{}()\" is not open to unsigned callers", request.class, request.method);
+            let details = format!("\"{}.{}()\" is not open to the callers of this binding", request.class, request.method);
             return Err(Rejection::new(RejectionCode::Authorization, details));
         }
         Ok((served, index))
