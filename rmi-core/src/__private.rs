@@ -12,21 +12,24 @@ pub use std::{
     marker::{Send, Sync},
     ops::Fn,
     option::Option::{self, None, Some},
-    result::Result::{self, Ok},
+    result::Result::{self, Err, Ok},
 };
 
 pub use crate::{
     call::{Call, OneWay, Stub},
     context::{Context, ContextArgument},
-    contract::{Contract, Method, Param, Version},
+    contract::{Contract, EventContract, EventField, EventKind, Method, Param, Version},
     endpoint::Client,
     error::RemoteError,
-    message::{ArgumentsReader, ArgumentsWriter, Exception, Outcome},
+    event::{EventError, RemoteEvent},
+    message::{ArgumentsReader, ArgumentsWriter, Event, Exception, Outcome},
     service::{BoxFuture, Instances, Invocation, MethodResult, Service},
 };
 pub use serde::de::DeserializeOwned;
 
+mod event;
 mod exception;
+pub use event::{EventReader, EventWriter};
 pub use exception::{ExceptionReader, ExceptionWriter};
 
 /// A call of a method that returns `R`.

@@ -4,6 +4,10 @@
 
 use std::{fmt, time::Duration};
 
+mod events;
+
+pub use self::events::{Carried, EventContract, EventField, EventKind};
+
 /// A service's contract: everything that its trait says.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -19,6 +23,8 @@ pub struct Contract {
     pub sequential: bool,
     /// The methods, in the order of their declaration.
     pub methods: &'static [Method],
+    /// The events that it publishes, if it says so.
+    pub events: Option<&'static EventContract>,
 }
 
 /// One method of a contract.
@@ -106,7 +112,12 @@ impl Contract {
 #[doc(hidden)]
 impl Contract {
     pub const fn new(name: &'static str, version: Version, methods: &'static [Method]) -> Self {
-        Contract { name, version, docs: "", sequential: false, methods }
+        Contract { name, version, docs: "", sequential: false, methods, events: None }
+    }
+
+    pub const fn events(mut self, events: &'static EventContract) -> Self {
+        self.events = Some(events);
+        self
     }
 
     pub const fn sequential(mut self) -> Self {

@@ -7,6 +7,7 @@ mod builder;
 mod client;
 mod counters;
 pub(crate) mod dispatch;
+mod events;
 mod inbound;
 pub(crate) mod links;
 pub(crate) mod pending;
@@ -28,6 +29,7 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };
