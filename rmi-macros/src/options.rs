@@ -14,7 +14,9 @@ use crate::errors::Errors;
 
 mod levels;
 
-pub(crate) use levels::{ARGUMENT, ENUM, FIELD, Level, METHOD, STRUCT, TRAIT, VARIANT};
+pub(crate) use levels::{
+    ARGUMENT, ENUM, EVENT_ENUM, EVENT_FIELD, EVENT_STRUCT, EVENT_VARIANT, FIELD, Level, METHOD, STRUCT, TRAIT, VARIANT,
+};
 
 /// The options that somebody wrote in one place.
 pub(crate) struct Options {
@@ -178,6 +180,18 @@ impl Options {
                 None
             }
         }
+    }
+
+    /// `key = Type`
+    pub(crate) fn path(&mut self, key: &str, errors: &mut Errors) -> Option<syn::ExprPath> {
+        let given = self.take(key, errors)?;
+        if let Value::Is(expr) = &given.value
+            && let Expr::Path(path) = ungroup(expr)
+        {
+            return Some(path.clone());
+        }
+        errors.at(given, format!("`{key}` takes a type: write `{}`", self.level.written(key)));
+        None
     }
 
     /// Reports what nobody has taken.
