@@ -7,12 +7,7 @@
 pub(crate) mod key;
 
 pub use self::key::{KeyFlaw, LONGEST_KEY};
-use crate::{
-    contract::EventContract,
-    json::JsonError,
-    message::Event,
-    text::Text,
-};
+use crate::{contract::EventContract, json::JsonError, message::Event, text::Text};
 
 /// A type whose values are events.
 ///

@@ -77,7 +77,11 @@ fn the_default_crate_is_not_mentioned_when_another_is_given() {
         })
     }
     for input in inputs() {
-        assert!(["client_only.rs", "event_struct.rs"].iter().any(|file| input.ends_with(file)) || mentions(expand(&input, |_| {})), "{}", input.display());
+        assert!(
+            ["client_only.rs", "event_struct.rs"].iter().any(|file| input.ends_with(file)) || mentions(expand(&input, |_| {})),
+            "{}",
+            input.display()
+        );
         let renamed = expand(&input, |attrs| match attrs.iter_mut().find(|a| a.path().is_ident("remote")).map(|a| &mut a.meta) {
             Some(Meta::List(list)) if list.tokens.to_string().contains("crate") => {}
             Some(Meta::List(list)) => {

@@ -84,8 +84,7 @@ impl EventWriter {
             return Ok(Event { key, body: Json::EMPTY_OBJECT });
         }
         self.body.push(b'}');
-        let body = String::from_utf8(self.body)
-            .map_err(|e| EventError::Write { field: "", error: JsonError::custom(e) })?;
+        let body = String::from_utf8(self.body).map_err(|e| EventError::Write { field: "", error: JsonError::custom(e) })?;
         Ok(Event { key, body: Json::trusted(body) })
     }
 }

@@ -64,7 +64,8 @@ impl EventKind {
     #[must_use]
     pub fn matches(&self, key: &str) -> bool {
         let mut words = key.split('.');
-        self.key.split('.').all(|word| words.next().is_some_and(|found| is_field(word) || word == found)) && words.next().is_none()
+        self.key.split('.').all(|word| words.next().is_some_and(|found| is_field(word) || word == found))
+            && words.next().is_none()
     }
 
     /// The pattern of all its keys: the template with `*` for its fields.

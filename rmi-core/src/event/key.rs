@@ -26,7 +26,9 @@ impl fmt::Display for KeyFlaw {
             KeyFlaw::Character('.') => f.write_str("contains a '.', which separates the words of a key"),
             KeyFlaw::Character(c) => write!(f, "contains {c:?}, which no word of a key may"),
             KeyFlaw::TooLong(bytes) => write!(f, "makes a key of {bytes} bytes, and a bus carries {LONGEST_KEY}"),
-            KeyFlaw::Wildcard => f.write_str("has a wildcard within a word: `*` stands for a whole word, `#` for any number of them"),
+            KeyFlaw::Wildcard => {
+                f.write_str("has a wildcard within a word: `*` stands for a whole word, `#` for any number of them")
+            }
         }
     }
 }

@@ -19,11 +19,7 @@ use crate::{
 
 /// Reads an event type.
 pub(super) fn read(mut item: DeriveInput, errors: &mut Errors) -> Option<Event> {
-    parse::no_generics(
-        &item.generics,
-        "an event has no generics: its keys stand for one type; write the types out",
-        errors,
-    );
+    parse::no_generics(&item.generics, "an event has no generics: its keys stand for one type; write the types out", errors);
     let docs = attributes::docs(&item.attrs);
     let ident = item.ident;
     let otherwise = || ident.unraw().to_string();
@@ -96,7 +92,8 @@ fn kind(
         read.push(Field { ident, name, ty: field.ty, body, default });
     }
     let Some(key) = key else {
-        errors.at(&ident, "an event has a key: write `#[remote(key = \"..\")]`, such as \"dhcp.bind.{node}\" with a field `node`");
+        errors
+            .at(&ident, "an event has a key: write `#[remote(key = \"..\")]`, such as \"dhcp.bind.{node}\" with a field `node`");
         return None;
     };
     let words = template::read(&key, &read, errors)?;
@@ -104,10 +101,8 @@ fn kind(
     for (index, (ident, body, default)) in marks.into_iter().enumerate() {
         match kind.place(index) {
             Some(_) if default => errors.at(ident, "a field of the key is always there: remove `default`"),
-            None if body => errors.at(
-                ident,
-                "`body` repeats in the body what the key carries, and this field is in the body only: remove `body`",
-            ),
+            None if body => errors
+                .at(ident, "`body` repeats in the body what the key carries, and this field is in the body only: remove `body`"),
             _ => {}
         }
     }

@@ -158,8 +158,7 @@ impl<E: RemoteEvent> Subscribe<E> {
                 from: self.from.clone(),
                 seen: dated.then(|| Mutex::new(Seen::new(since, binding.limits))),
             };
-            let (core, binding, stop, queue) =
-                (Arc::clone(&core), Arc::clone(&binding), Arc::clone(&stop), Arc::clone(&queue));
+            let (core, binding, stop, queue) = (Arc::clone(&core), Arc::clone(&binding), Arc::clone(&stop), Arc::clone(&queue));
             tokio::spawn(async move {
                 let deliveries = receive(binding, deliveries, None, collect, over(&core, &stop)).await;
                 drop(deliveries);
