@@ -20,6 +20,9 @@ pub struct Contract {
     pub path: &'static str,
     /// The trait's documentation.
     pub docs: &'static str,
+    /// Its requests run one after the other, in the order in which they were admitted. A handler that calls its own contract and
+    /// waits for that waits for itself.
+    pub sequential: bool,
     /// The methods, in the order of their declaration.
     pub methods: &'static [Method],
 }
@@ -87,7 +90,12 @@ impl Contract {
 #[doc(hidden)]
 impl Contract {
     pub const fn new(name: &'static str, version: Version, methods: &'static [Method]) -> Self {
-        Contract { name, version, path: "", docs: "", methods }
+        Contract { name, version, path: "", docs: "", sequential: false, methods }
+    }
+
+    pub const fn sequential(mut self) -> Self {
+        self.sequential = true;
+        self
     }
 
     pub const fn path(mut self, path: &'static str) -> Self {

@@ -20,7 +20,7 @@ mod v1 {
     use super::*;
 
     #[rmi_core::remote(name = "dhcp", version = "1.2")]
-    pub trait Dhcp {
+    pub(crate) trait Dhcp {
         async fn lookup(&self, ip: &str) -> Result<String, Infallible>;
 
         #[remote(since = "1.2")]
@@ -32,7 +32,7 @@ mod v2 {
     use super::*;
 
     #[rmi_core::remote(name = "dhcp", version = "2.0")]
-    pub trait Dhcp {
+    pub(crate) trait Dhcp {
         async fn lookup(&self, ip: &str, pool: u8) -> Result<String, Infallible>;
 
         async fn renew(&self, ip: &str) -> Result<String, Infallible>;
@@ -44,7 +44,7 @@ mod again {
     use super::*;
 
     #[rmi_core::remote(name = "dhcp", version = "1.0")]
-    pub trait Leases {
+    pub(crate) trait Leases {
         async fn lookup(&self, ip: &str) -> Result<String, Infallible>;
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     contract::{Contract, Version},
-    endpoint::BuildError,
+    endpoint::{BuildError, sequence::Sequence},
     message::{Rejection, RejectionCode, Request},
     service::Service,
     table::Table,
@@ -19,6 +19,8 @@ pub(crate) struct Served {
     methods: Table<&'static str, usize>,
     /// A small lane of its own: it is reached even when every other handler is busy.
     pub(crate) lane: Option<Arc<Semaphore>>,
+    /// Its requests run one after the other.
+    pub(crate) sequence: Option<Sequence>,
 }
 
 impl Served {
@@ -29,7 +31,8 @@ impl Served {
                 methods.entry(*name).or_insert(index);
             }
         }
-        Served { service, methods, lane }
+        let sequence = service.contract().sequential.then(Sequence::new);
+        Served { service, methods, lane, sequence }
     }
 
     pub(crate) fn contract(&self) -> &'static Contract {

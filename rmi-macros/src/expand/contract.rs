@@ -21,6 +21,7 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
     let (major, minor) = model.version;
     let docs = described(&attributes::docs(&model.written.attrs));
     let path = format!("::{}", model.written.ident);
+    let sequential = model.sequential.then(|| generated!(.sequential()));
     // The compiler counts, because only it knows which methods exist.
     generated! {
         #[allow(non_camel_case_types)]
@@ -30,7 +31,7 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
             #name,
             __rmi::Version { major: #major, minor: #minor },
             &[#(#methods),*],
-        ).path(__rmi::concat!(__rmi::module_path!(), #path)) #docs;
+        ).path(__rmi::concat!(__rmi::module_path!(), #path)) #docs #sequential;
     }
 }
 

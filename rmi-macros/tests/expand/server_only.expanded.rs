@@ -24,7 +24,8 @@ const _: () = {
             },
             &[__rmi::Method::new("now", &[])],
         )
-        .path(__rmi::concat!(__rmi::module_path!(), "::Clock"));
+        .path(__rmi::concat!(__rmi::module_path!(), "::Clock"))
+        .sequential();
     #[allow(dead_code)]
     impl<S> ClockServer<S> {
         /// Serves every request from one instance.
