@@ -14,6 +14,9 @@ pub struct Contract {
     pub version: Version,
     /// The trait's documentation.
     pub docs: &'static str,
+    /// Its requests run one after the other, in the order in which they were admitted. A handler that calls its own contract and
+    /// waits for that waits for itself.
+    pub sequential: bool,
     /// The methods, in the order of their declaration.
     pub methods: &'static [Method],
 }
@@ -103,7 +106,12 @@ impl Contract {
 #[doc(hidden)]
 impl Contract {
     pub const fn new(name: &'static str, version: Version, methods: &'static [Method]) -> Self {
-        Contract { name, version, docs: "", methods }
+        Contract { name, version, docs: "", sequential: false, methods }
+    }
+
+    pub const fn sequential(mut self) -> Self {
+        self.sequential = true;
+        self
     }
 
     pub const fn docs(mut self, docs: &'static str) -> Self {

@@ -11,6 +11,7 @@ mod inbound;
 pub(crate) mod links;
 pub(crate) mod pending;
 mod replies;
+mod sequence;
 mod sessions;
 mod shutdown;
 mod work;

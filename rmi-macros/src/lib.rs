@@ -33,7 +33,7 @@ mod tests;
 ///
 /// | on | options |
 /// |---|---|
-/// | the trait | `name`, `version`, `rename_all`, `params`, `crate`, `client = false`, `server = false` |
+/// | the trait | `name`, `version`, `rename_all`, `params`, `sequential`, `crate`, `client = false`, `server = false` |
 /// | a method | `name`, `alias`, `timeout`, `ttl`, `idempotent`, `oneway`, `inline`, `params` |
 /// | an argument | `name`, `default`, `default = expr`, `context` |
 ///

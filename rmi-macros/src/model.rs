@@ -11,6 +11,7 @@ pub(crate) struct Trait {
     pub(crate) private: TokenStream,
     pub(crate) name: String,
     pub(crate) version: (u16, u16),
+    pub(crate) sequential: bool,
     pub(crate) client: bool,
     pub(crate) server: bool,
     pub(crate) methods: Vec<Method>,

@@ -85,6 +85,7 @@ pub(crate) fn remote_trait(attr: TokenStream, item: ItemTrait, errors: &mut Erro
     let case = Case::read(options.text("rename_all", errors), errors);
     let style = options.word("params", &STYLES, errors).unwrap_or(Style::Positional);
     let private = private(&mut options, errors);
+    let sequential = options.flag("sequential", errors);
     let client = options.boolean("client", errors);
     let server = options.boolean("server", errors);
     if let (Some((_, false)), Some((second, false))) = (&client, &server) {
@@ -121,7 +122,7 @@ pub(crate) fn remote_trait(attr: TokenStream, item: ItemTrait, errors: &mut Erro
     let (client, server) = (client.is_none_or(|(_, on)| on), server.is_none_or(|(_, on)| on));
     let written = without_options(item);
     let private = private.filter(|_| fine)?;
-    let model = Trait { written, private, name, version, client, server, methods };
+    let model = Trait { written, private, name, version, sequential, client, server, methods };
     Some(model)
 }
 

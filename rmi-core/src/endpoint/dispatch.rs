@@ -18,6 +18,7 @@ use crate::{
         binding::{Answered, Binding},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         pending,
+        sequence::Sequence,
         shutdown::{Running, Stage},
         work::Work,
     },
@@ -53,6 +54,8 @@ pub(crate) struct Served {
     pub(crate) methods: Table<&'static str, usize>,
     /// A small lane of its own: it is reached even when every other handler is busy.
     pub(crate) lane: Option<Arc<Semaphore>>,
+    /// Its requests run one after the other.
+    pub(crate) sequence: Option<Sequence>,
 }
 
 impl Served {
@@ -63,7 +66,8 @@ impl Served {
                 methods.entry(*name).or_insert(index);
             }
         }
-        Served { service, methods, lane }
+        let sequence = service.contract().sequential.then(Sequence::new);
+        Served { service, methods, lane, sequence }
     }
 }
 
@@ -278,10 +282,15 @@ impl Inbox {
             job,
         };
         let lane = served.lane.as_ref().unwrap_or(&core.permits);
-        let permit = Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane));
+        // Its turn comes first: who waits for that takes no place from others.
+        let turn = served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
+        let permit = match &turn {
+            Some(turn) if !turn.has_come() => Err(Arc::clone(lane)),
+            _ => Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane)),
+        };
         let permitted = permit.is_ok();
         // Boxed here, because spawning moves what it is given several times.
-        let mut run = Box::pin(work.run(call, permit));
+        let mut run = Box::pin(work.run(call, permit, turn));
         if method.inline && permitted {
             let mut cx = task::Context::from_waker(task::Waker::noop());
             // Polled once where it was received; if it is not ready at once it moves to a task of its own.

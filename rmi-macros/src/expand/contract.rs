@@ -20,6 +20,7 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
     let name = &model.name;
     let (major, minor) = model.version;
     let docs = described(&attributes::docs(&model.written.attrs));
+    let sequential = model.sequential.then(|| generated!(.sequential()));
     // The compiler counts, because only it knows which methods exist.
     generated! {
         #[allow(non_camel_case_types)]
@@ -29,7 +30,7 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
             #name,
             __rmi::Version { major: #major, minor: #minor },
             &[#(#methods),*],
-        ) #docs;
+        ) #docs #sequential;
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) static TRAIT: Level = Level {
         form("version", "version = \"1.0\""),
         form("rename_all", "rename_all = \"camelCase\""),
         form("params", "params = named"),
+        form("sequential", "sequential"),
         form("crate", "crate = \"path\""),
         form("client", "client = false"),
         form("server", "server = false"),

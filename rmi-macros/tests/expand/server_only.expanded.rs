@@ -17,13 +17,14 @@ const _: () = {
         now,
     }
     static __CONTRACT: __rmi::Contract = __rmi::Contract::new(
-        "Clock",
-        __rmi::Version {
-            major: 1u16,
-            minor: 0u16,
-        },
-        &[__rmi::Method::new("now", &[])],
-    );
+            "Clock",
+            __rmi::Version {
+                major: 1u16,
+                minor: 0u16,
+            },
+            &[__rmi::Method::new("now", &[])],
+        )
+        .sequential();
     #[allow(dead_code)]
     impl<S> ClockServer<S> {
         /// Serves every request from one instance.
