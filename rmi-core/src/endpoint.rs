@@ -9,6 +9,7 @@ mod counters;
 pub(crate) mod dispatch;
 mod inbound;
 pub(crate) mod links;
+mod offer;
 pub(crate) mod pending;
 mod replies;
 mod sequence;
@@ -28,6 +29,7 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };

@@ -1,4 +1,5 @@
 use std::{
+    panic::Location,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -15,6 +16,7 @@ use crate::{
         binding::{Binding, Opening},
         dispatch::{Core, Served},
         links,
+        offer::{self, Offer, Origin},
         sessions::Sessions,
         shutdown::{Running, Stage},
     },
@@ -31,7 +33,9 @@ use crate::{
 pub struct Builder {
     name: Address,
     bindings: Vec<Opening>,
-    services: Vec<Arc<dyn Service>>,
+    services: Vec<Offer>,
+    #[cfg(feature = "discovery")]
+    discover: bool,
     concurrency: usize,
     timeout: Duration,
     grace: Duration,
@@ -47,6 +51,8 @@ impl Builder {
             name,
             bindings: Vec::new(),
             services: Vec::new(),
+            #[cfg(feature = "discovery")]
+            discover: false,
             concurrency: 64,
             timeout: Duration::from_secs(90),
             grace: Duration::from_secs(30),
@@ -73,8 +79,19 @@ impl Builder {
     }
 
     /// Serves a contract.
+    #[track_caller]
     pub fn serve(mut self, service: impl Service) -> Self {
-        self.services.push(Arc::new(service));
+        self.services.push(Offer { service: Arc::new(service), origin: Origin::by_hand(Location::caller()) });
+        self
+    }
+
+    /// Serves everything that was [discovered](crate::registry), and logs what that is. Instances are made when the endpoint
+    /// starts. What is discovered cannot be served by hand as well; [`registry::require`](crate::registry::require) says when
+    /// something has not been found.
+    #[cfg(feature = "discovery")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "discovery")))]
+    pub fn serve_discovered(mut self) -> Self {
+        self.discover = true;
         self
     }
 
@@ -130,19 +147,22 @@ impl Builder {
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing running.
-    pub async fn start(self) -> Result<Endpoint, BuildError> {
+    #[cfg_attr(not(feature = "discovery"), expect(unused_mut, reason = "only what is discovered is added"))]
+    pub async fn start(mut self) -> Result<Endpoint, BuildError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
         }
         if self.bindings.is_empty() {
             return Err(BuildError::NoBinding(self.name));
         }
+        offer::distinct(self.services.iter().map(|offer| (offer.service.contract(), &offer.origin)))?;
+        #[cfg(feature = "discovery")]
+        if self.discover {
+            offer::discover(&self.name, &mut self.services)?;
+        }
         let mut services: Table<&'static str, Served> = Table::default();
-        for service in self.services {
-            let contract = service.contract();
-            if services.insert(contract.name, Served::new(service, None)).is_some() {
-                return Err(BuildError::Duplicate(contract.name));
-            }
+        for Offer { service, .. } in self.services {
+            services.insert(service.contract().name, Served::new(service, None));
         }
         let contracts: Vec<&'static Contract> = services.values().map(|served| served.service.contract()).collect();
         let mut for_admin = None;
@@ -226,7 +246,7 @@ fn announce(name: &Address, opening: &Opening, contracts: &[&'static Contract]) 
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let services: Vec<_> = self.services.iter().map(|s| s.contract().name).collect();
+        let services: Vec<_> = self.services.iter().map(|offer| offer.service.contract().name).collect();
         f.debug_struct("Builder").field("name", &self.name).field("services", &services).finish_non_exhaustive()
     }
 }
@@ -241,9 +261,27 @@ pub enum BuildError {
     /// The endpoint has no binding.
     #[error("endpoint `{0}` has no binding: add `.bind(protocol, transport, trust)`; trust is `Trust::insecure()` if it must be")]
     NoBinding(Address),
-    /// Two services have one class.
-    #[error("class `{0}` is served twice: give one of the contracts another `name`")]
-    Duplicate(&'static str),
+    /// A contract is served twice.
+    #[error("class `{class}` is served twice, {first} and {second}: remove one of them, or give its contract another `name`")]
+    Duplicate {
+        /// The class.
+        class: &'static str,
+        /// Who serves it.
+        first: Origin,
+        /// Who serves it as well.
+        second: Origin,
+    },
+    /// An implementation was discovered, and its instance could not be made.
+    #[error("class `{class}` is served {origin}, whose `new` failed")]
+    Instance {
+        /// The class.
+        class: &'static str,
+        /// The implementation.
+        origin: Origin,
+        /// What `new` said.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A binding is to be sealed, and its protocol has no place for a signature.
     #[error(
         "binding {0} is sealed, but its protocol has no place for signatures: use `Trust::insecure()` and say what may be called"
