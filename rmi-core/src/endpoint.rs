@@ -4,6 +4,7 @@ mod admin;
 mod admission;
 pub(crate) mod binding;
 mod builder;
+mod classes;
 mod client;
 mod counters;
 pub(crate) mod dispatch;

@@ -35,7 +35,7 @@ mod tests;
 /// | on | options |
 /// |---|---|
 /// | the trait | `name`, `version`, `rename_all`, `params`, `sequential`, `crate`, `client = false`, `server = false` |
-/// | a method | `name`, `alias`, `timeout`, `ttl`, `idempotent`, `oneway`, `inline`, `params` |
+/// | a method | `name`, `alias`, `timeout`, `ttl`, `idempotent`, `oneway`, `inline`, `params`, `since` |
 /// | an argument | `name`, `default`, `default = expr`, `context` |
 /// | an implementation of such a trait | `new = path`, `per_call`, `server = path`, `crate` |
 ///

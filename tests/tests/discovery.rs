@@ -49,6 +49,20 @@ impl Local for Here {
 #[cfg(any())]
 impl Local for Nothing {}
 
+/// An older major of what is discovered.
+mod v1 {
+    #[rmi_core::remote(name = "greeter", version = "1.3")]
+    pub(crate) trait Greeter {
+        async fn greet(&self) -> Result<String, std::convert::Infallible>;
+    }
+
+    impl Greeter for super::Polite {
+        async fn greet(&self) -> Result<String, std::convert::Infallible> {
+            Ok("Good morning.".to_owned())
+        }
+    }
+}
+
 fn builder(bus: &Memory, name: &str) -> Builder {
     Endpoint::builder(name.to_owned()).bind(Native::default(), bus.clone(), Trust::insecure())
 }
@@ -126,12 +140,12 @@ async fn what_is_discovered_is_not_served_by_hand_as_well() {
     let by_hand = line!() + 1;
     let builder = builder(&Memory::new(), "agent").serve(GreeterServer::new(Polite)).serve_discovered();
     let error = builder.start().await.unwrap_err();
-    let BuildError::Duplicate { class: "greeter", first, second } = &error else { panic!("{error:?}") };
+    let BuildError::Duplicate { first, second } = &error else { panic!("{error:?}") };
     assert_eq!((first.discovered_type(), first.location().line()), (None, by_hand));
     assert_eq!((second.discovered_type(), second.location().line()), (Some("rmi_companion::Polite"), 19));
     let text = error.to_string();
     for part in [
-        &format!("by `serve` at {}:{by_hand}", file!()),
+        &format!("`greeter` 2.1 (`rmi_companion::Greeter`, by `serve` at {}:{by_hand})", file!()),
         "by the discovered `rmi_companion::Polite` at ",
         "companion/src/lib.rs:19",
     ] {
@@ -141,12 +155,22 @@ async fn what_is_discovered_is_not_served_by_hand_as_well() {
 }
 
 #[tokio::test]
+async fn another_major_of_what_is_discovered_is_served_beside_it() {
+    let bus = Memory::new();
+    let agent = builder(&bus, "agent").serve_discovered().serve(v1::GreeterServer::new(Polite)).start().await.unwrap();
+    let caller = builder(&bus, "caller").start().await.unwrap();
+    assert_eq!(caller.client::<v1::GreeterClient>("agent").greet().await.unwrap(), "Good morning.");
+    assert_eq!(caller.client::<GreeterClient>("agent").greet("Ada").await.unwrap(), "Good morning, Ada.");
+    drop((agent, caller));
+}
+
+#[tokio::test]
 async fn a_class_served_twice_by_hand_names_both_lines() {
     let lines = (line!() + 1, line!() + 2);
     let builder = builder(&Memory::new(), "agent").serve(GreeterServer::new(Polite));
     let builder = builder.serve(GreeterServer::new(Polite));
     let error = builder.start().await.unwrap_err();
-    let BuildError::Duplicate { class: "greeter", first, second } = &error else { panic!("{error:?}") };
+    let BuildError::Duplicate { first, second } = &error else { panic!("{error:?}") };
     assert_eq!((first.location().line(), second.location().line()), lines);
 }
 

@@ -27,8 +27,11 @@ impl Disk for Missing {
 async fn an_instance_that_cannot_be_made_stops_the_start() {
     let agent = Endpoint::builder("agent").bind(Native::default(), Memory::new(), Trust::insecure()).serve_discovered();
     let error = agent.start().await.unwrap_err();
-    assert!(matches!(&error, BuildError::Instance { class: "disk", .. }), "{error:?}");
+    assert!(matches!(&error, BuildError::Instance { .. }), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains("discovery_failed::Missing") && text.contains("discovery_failed.rs:"), "{text}");
+    assert!(
+        text.contains("`disk` 1.0") && text.contains("discovery_failed::Missing") && text.contains("discovery_failed.rs:"),
+        "{text}"
+    );
     assert_eq!(error.source().unwrap().to_string(), "there is no disk");
 }

@@ -14,7 +14,8 @@ use crate::{
         admin::{self, Admin},
         admission::WindowSize,
         binding::{Binding, Opening},
-        dispatch::{Core, Served},
+        classes::Classes,
+        dispatch::Core,
         links,
         offer::{self, Offer, Origin},
         sessions::Sessions,
@@ -23,7 +24,6 @@ use crate::{
     protocol::{Limits, Protocol, Replies, Role},
     seal::Trust,
     service::Service,
-    table::Table,
     time::{Clock, SystemClock},
     transport::{Transport, TransportError},
 };
@@ -36,6 +36,7 @@ pub struct Builder {
     services: Vec<Offer>,
     #[cfg(feature = "discovery")]
     discover: bool,
+    majors: Vec<(String, u16)>,
     concurrency: usize,
     timeout: Duration,
     grace: Duration,
@@ -53,6 +54,7 @@ impl Builder {
             services: Vec::new(),
             #[cfg(feature = "discovery")]
             discover: false,
+            majors: Vec::new(),
             concurrency: 64,
             timeout: Duration::from_secs(90),
             grace: Duration::from_secs(30),
@@ -78,10 +80,11 @@ impl Builder {
         self
     }
 
-    /// Serves a contract.
+    /// Serves a contract. Several majors of one class are served side by side.
     #[track_caller]
     pub fn serve(mut self, service: impl Service) -> Self {
-        self.services.push(Offer { service: Arc::new(service), origin: Origin::by_hand(Location::caller()) });
+        let origin = Origin::by_hand(service.contract(), Location::caller());
+        self.services.push(Offer { service: Arc::new(service), origin });
         self
     }
 
@@ -92,6 +95,13 @@ impl Builder {
     #[cfg_attr(docsrs, doc(cfg(feature = "discovery")))]
     pub fn serve_discovered(mut self) -> Self {
         self.discover = true;
+        self
+    }
+
+    /// Lets requests for a class that name no version go to this major, in place of the lowest that is served. Clients that
+    /// `#[remote]` writes always name theirs; peers in other languages do not.
+    pub fn default_major(mut self, class: impl Into<String>, major: u16) -> Self {
+        self.majors.push((class.into(), major));
         self
     }
 
@@ -155,22 +165,25 @@ impl Builder {
         if self.bindings.is_empty() {
             return Err(BuildError::NoBinding(self.name));
         }
-        offer::distinct(self.services.iter().map(|offer| (offer.service.contract(), &offer.origin)))?;
+        offer::distinct(self.services.iter().map(|offer| offer.origin))?;
         #[cfg(feature = "discovery")]
         if self.discover {
             offer::discover(&self.name, &mut self.services)?;
         }
-        let mut services: Table<&'static str, Served> = Table::default();
+        let mut classes = Classes::default();
         for Offer { service, .. } in self.services {
-            services.insert(service.contract().name, Served::new(service, None));
+            classes.add(service, None);
         }
-        let contracts: Vec<&'static Contract> = services.values().map(|served| served.service.contract()).collect();
+        for (class, major) in &self.majors {
+            classes.set_default(class, *major)?;
+        }
+        let contracts = classes.contracts();
         let mut for_admin = None;
-        services.entry("Admin").or_insert_with(|| {
+        if !classes.contains("Admin") {
             let (admin, core) = Admin::new();
             for_admin = Some(core);
-            Served::new(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))))
-        });
+            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))));
+        }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
@@ -191,7 +204,7 @@ impl Builder {
             let core = Arc::new(Core {
                 name: self.name,
                 bindings,
-                services,
+                classes,
                 permits: Arc::new(Semaphore::new(self.concurrency)),
                 asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
@@ -261,26 +274,36 @@ pub enum BuildError {
     /// The endpoint has no binding.
     #[error("endpoint `{0}` has no binding: add `.bind(protocol, transport, trust)`; trust is `Trust::insecure()` if it must be")]
     NoBinding(Address),
-    /// A contract is served twice.
-    #[error("class `{class}` is served twice, {first} and {second}: remove one of them, or give its contract another `name`")]
+    /// One major of a class is served twice.
+    #[error("{first} and {second} are served at once: raise the major of one, give one another `name`, or serve only one")]
     Duplicate {
-        /// The class.
-        class: &'static str,
-        /// Who serves it.
+        /// What was added first.
         first: Origin,
-        /// Who serves it as well.
+        /// What was added after it.
         second: Origin,
     },
     /// An implementation was discovered, and its instance could not be made.
-    #[error("class `{class}` is served {origin}, whose `new` failed")]
+    #[error("{origin} cannot be served: its `new` failed")]
     Instance {
-        /// The class.
-        class: &'static str,
         /// The implementation.
         origin: Origin,
         /// What `new` said.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The major for requests that name no version is not served.
+    #[error(
+        "requests for `{class}` that name no version are to go to major {major}, which is not served{}{served}: serve it, or \
+         correct `default_major`",
+        if served.is_empty() { "" } else { "; served are " }
+    )]
+    DefaultMajor {
+        /// The class.
+        class: String,
+        /// The major.
+        major: u16,
+        /// The versions of the class that are served.
+        served: String,
     },
     /// A binding is to be sealed, and its protocol has no place for a signature.
     #[error(

@@ -10,19 +10,27 @@ pub(crate) struct Offer {
     pub(crate) origin: Origin,
 }
 
-/// Where it was said that a contract is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A contract that is to be served, as an error names it: the class, the version, the trait that it was written as, and who serves
+/// it.
+#[derive(Clone, Copy)]
 pub struct Origin {
+    contract: &'static Contract,
     location: &'static Location<'static>,
     discovered: Option<&'static str>,
 }
 
 impl Origin {
-    pub(crate) fn by_hand(location: &'static Location<'static>) -> Self {
-        Origin { location, discovered: None }
+    pub(crate) fn by_hand(contract: &'static Contract, location: &'static Location<'static>) -> Self {
+        Origin { contract, location, discovered: None }
     }
 
-    /// The line that says it: of the call of [`Builder::serve`](crate::endpoint::Builder::serve), or of the implementation's
+    /// The contract.
+    #[must_use]
+    pub fn contract(&self) -> &'static Contract {
+        self.contract
+    }
+
+    /// The line that says so: of the call of [`Builder::serve`](crate::endpoint::Builder::serve), or of the implementation's
     /// `#[remote]`.
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
@@ -38,22 +46,34 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (file, line) = (self.location.file(), self.location.line());
-        match self.discovered {
-            None => write!(f, "by `serve` at {file}:{line}"),
-            Some(name) => write!(f, "by the discovered `{name}` at {file}:{line}"),
+        let Contract { name, version, path, .. } = self.contract;
+        write!(f, "`{name}` {version} (")?;
+        if !path.is_empty() {
+            write!(f, "`{path}`, ")?;
         }
+        match self.discovered {
+            None => f.write_str("by `serve`")?,
+            Some(name) => write!(f, "by the discovered `{name}`")?,
+        }
+        write!(f, " at {}:{})", self.location.file(), self.location.line())
     }
 }
 
-/// Finds a contract that is served twice.
-pub(crate) fn distinct<'a>(all: impl IntoIterator<Item = (&'static Contract, &'a Origin)>) -> Result<(), BuildError> {
-    let mut seen: Vec<(&'static Contract, &Origin)> = Vec::new();
-    for (contract, origin) in all {
-        if let Some((_, first)) = seen.iter().find(|(other, _)| other.name == contract.name) {
-            return Err(BuildError::Duplicate { class: contract.name, first: **first, second: *origin });
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Finds a major of a class that is served twice.
+pub(crate) fn distinct(all: impl IntoIterator<Item = Origin>) -> Result<(), BuildError> {
+    let mut seen: Vec<Origin> = Vec::new();
+    for second in all {
+        let key = |origin: &Origin| (origin.contract.name, origin.contract.version.major);
+        if let Some(&first) = seen.iter().find(|first| key(first) == key(&second)) {
+            return Err(BuildError::Duplicate { first, second });
         }
-        seen.push((contract, origin));
+        seen.push(second);
     }
     Ok(())
 }
@@ -74,10 +94,12 @@ mod discovery {
     pub(crate) fn discover(endpoint: &Address, offers: &mut Vec<Offer>) -> Result<(), BuildError> {
         let found: Vec<_> = registry::discovered()
             .into_iter()
-            .map(|found| (found, Origin { location: found.location(), discovered: Some(found.type_name()) }))
+            .map(|found| {
+                let (contract, location) = (found.contract(), found.location());
+                (found, Origin { contract, location, discovered: Some(found.type_name()) })
+            })
             .collect();
-        let by_hand = offers.iter().map(|offer| (offer.service.contract(), &offer.origin));
-        distinct(by_hand.chain(found.iter().map(|(found, origin)| (found.contract(), origin))))?;
+        distinct(offers.iter().map(|offer| offer.origin).chain(found.iter().map(|(_, origin)| *origin)))?;
         if found.is_empty() {
             tracing::warn!(%endpoint, "nothing was discovered. {WHY}");
         }
@@ -85,7 +107,7 @@ mod discovery {
             let contract = found.contract();
             let at = format_args!("{}:{}", origin.location.file(), origin.location.line());
             tracing::info!(%endpoint, class = contract.name, version = %contract.version, r#type = found.type_name(), %at, "discovered");
-            let service = found.make().map_err(|cause| BuildError::Instance { class: contract.name, origin, cause })?;
+            let service = found.make().map_err(|cause| BuildError::Instance { origin, cause })?;
             offers.push(Offer { service, origin });
         }
         Ok(())
