@@ -25,14 +25,16 @@ pub use crate::{
     error::RemoteError,
     event::{EventError, RemoteEvent},
     message::{ArgumentsReader, ArgumentsWriter, Event, Exception, Outcome},
-    service::{BoxFuture, Instances, Invocation, MethodResult, Service},
+    service::{BoxFuture, Instances, Invocation, MethodResult, Server, Service},
 };
 pub use serde::de::DeserializeOwned;
 
 mod event;
 mod exception;
+mod registration;
 pub use event::{EventReader, EventWriter};
 pub use exception::{ExceptionReader, ExceptionWriter};
+pub use registration::*;
 
 /// A call of a method that returns `R`.
 pub fn call<R, P>(stub: &Stub, method: &'static Method, args: ArgumentsWriter) -> Call<R::Ok, R::Err, P>

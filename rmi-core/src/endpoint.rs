@@ -11,6 +11,7 @@ pub(crate) mod dispatch;
 mod events;
 mod inbound;
 pub(crate) mod links;
+mod offer;
 pub(crate) mod pending;
 mod replies;
 mod sequence;
@@ -28,10 +29,10 @@ use std::{
 pub use self::{
     admission::WindowSize,
     builder::{BuildError, Builder},
-    classes::Identity,
     client::{Client, Peer, PeerClass},
     counters::Figures,
     events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
+    offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };

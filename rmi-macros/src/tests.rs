@@ -38,6 +38,15 @@ fn expand_item(mut item: Item, change: &impl Fn(&mut Vec<Attribute>)) -> TokenSt
             };
             do_remote(attr, item.to_token_stream())
         }
+        Item::Impl(item) => {
+            let at = item.attrs.iter().position(|a| a.path().is_ident("remote")).expect("#[remote]");
+            change(&mut item.attrs);
+            let attr = match item.attrs.remove(at).meta {
+                Meta::List(list) => list.tokens,
+                _ => TokenStream::new(),
+            };
+            do_remote(attr, item.to_token_stream())
+        }
         Item::Enum(syn::ItemEnum { attrs, .. }) | Item::Struct(syn::ItemStruct { attrs, .. }) => {
             let derive = attrs.remove(0);
             assert!(derive.path().is_ident("derive"));
@@ -48,7 +57,7 @@ fn expand_item(mut item: Item, change: &impl Fn(&mut Vec<Attribute>)) -> TokenSt
                 other => panic!("{other}"),
             }
         }
-        _ => panic!("a trait, an enum or a struct"),
+        _ => panic!("a trait, an implementation, an enum or a struct"),
     }
 }
 

@@ -35,6 +35,17 @@ pub(crate) static TRAIT: Level = Level {
     ],
 };
 
+/// `#[remote(..)]` on an implementation.
+pub(crate) static IMPLEMENTATION: Level = Level {
+    on: "an implementation",
+    options: &[
+        form("new", "new = path"),
+        form("per_call", "per_call"),
+        form("server", "server = path"),
+        form("crate", "crate = \"path\""),
+    ],
+};
+
 /// `#[remote(..)]` on a method.
 pub(crate) static METHOD: Level = Level {
     on: "a method",
@@ -153,7 +164,7 @@ impl Level {
     /// Where else the same macro has such an option.
     pub(super) fn elsewhere(&self, key: &Ident) -> Option<&'static Level> {
         let families: [&[&'static Level]; 3] = [
-            &[&TRAIT, &METHOD, &ARGUMENT],
+            &[&TRAIT, &METHOD, &ARGUMENT, &IMPLEMENTATION],
             &[&VARIANT, &FIELD, &STRUCT, &ENUM],
             &[&EVENT_VARIANT, &EVENT_FIELD, &EVENT_STRUCT, &EVENT_ENUM],
         ];
