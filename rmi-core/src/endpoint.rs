@@ -11,6 +11,7 @@ pub(crate) mod dispatch;
 mod inbound;
 mod layers;
 pub(crate) mod links;
+mod offer;
 pub(crate) mod pending;
 mod place;
 mod replies;
@@ -29,9 +30,9 @@ use std::{
 pub use self::{
     admission::WindowSize,
     builder::{BuildError, Builder},
-    classes::Identity,
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };
