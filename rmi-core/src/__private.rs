@@ -6,10 +6,12 @@ use std::borrow::Borrow;
 pub use std::{
     borrow::ToOwned,
     clone::Clone,
+    concat,
     default::Default,
     fmt::{Debug, Display, Formatter, Result as FmtResult},
     future::Future,
     marker::{Send, Sync},
+    module_path,
     ops::Fn,
     option::Option::{self, None, Some},
     result::Result::{self, Ok},

@@ -4,6 +4,7 @@ mod admin;
 mod admission;
 pub(crate) mod binding;
 mod builder;
+mod classes;
 mod client;
 mod counters;
 pub(crate) mod dispatch;
@@ -26,6 +27,7 @@ use std::{
 pub use self::{
     admission::WindowSize,
     builder::{BuildError, Builder},
+    classes::Identity,
     client::{Client, Peer, PeerClass},
     counters::Figures,
     replies::{Replies, Reply, ReplyBody},

@@ -34,7 +34,7 @@ mod tests;
 /// | on | options |
 /// |---|---|
 /// | the trait | `name`, `version`, `rename_all`, `params`, `sequential`, `crate`, `client = false`, `server = false` |
-/// | a method | `name`, `alias`, `timeout`, `ttl`, `idempotent`, `oneway`, `inline`, `params` |
+/// | a method | `name`, `alias`, `timeout`, `ttl`, `idempotent`, `oneway`, `inline`, `params`, `since` |
 /// | an argument | `name`, `default`, `default = expr`, `context` |
 ///
 /// The repository's `docs/macro.md` explains every option and shows what is generated.

@@ -31,6 +31,8 @@ pub(crate) struct Method {
     /// What comes back; nothing does from a one-way method.
     pub(crate) returns: Option<Type>,
     pub(crate) style: Style,
+    /// The version that it came with.
+    pub(crate) since: Option<(u16, u16)>,
     pub(crate) idempotent: bool,
     pub(crate) inline: bool,
     /// In milliseconds.

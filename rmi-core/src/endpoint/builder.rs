@@ -13,7 +13,8 @@ use crate::{
         admin::{self, Admin},
         admission::WindowSize,
         binding::{Binding, Opening},
-        dispatch::{Core, Served},
+        classes::{Classes, Identity},
+        dispatch::Core,
         links,
         sessions::Sessions,
         shutdown::{Running, Stage},
@@ -21,7 +22,6 @@ use crate::{
     protocol::{Limits, Protocol, Replies, Role},
     seal::Trust,
     service::Service,
-    table::Table,
     time::{Clock, SystemClock},
     transport::{Transport, TransportError},
 };
@@ -32,6 +32,7 @@ pub struct Builder {
     name: Address,
     bindings: Vec<Opening>,
     services: Vec<Arc<dyn Service>>,
+    majors: Vec<(String, u16)>,
     concurrency: usize,
     timeout: Duration,
     grace: Duration,
@@ -47,6 +48,7 @@ impl Builder {
             name,
             bindings: Vec::new(),
             services: Vec::new(),
+            majors: Vec::new(),
             concurrency: 64,
             timeout: Duration::from_secs(90),
             grace: Duration::from_secs(30),
@@ -72,9 +74,16 @@ impl Builder {
         self
     }
 
-    /// Serves a contract.
+    /// Serves a contract. Several majors of one class are served side by side.
     pub fn serve(mut self, service: impl Service) -> Self {
         self.services.push(Arc::new(service));
+        self
+    }
+
+    /// Lets requests for a class that name no version go to this major, in place of the lowest that is served. Clients that
+    /// `#[remote]` writes always name theirs; peers in other languages do not.
+    pub fn default_major(mut self, class: impl Into<String>, major: u16) -> Self {
+        self.majors.push((class.into(), major));
         self
     }
 
@@ -137,20 +146,20 @@ impl Builder {
         if self.bindings.is_empty() {
             return Err(BuildError::NoBinding(self.name));
         }
-        let mut services: Table<&'static str, Served> = Table::default();
+        let mut classes = Classes::default();
         for service in self.services {
-            let contract = service.contract();
-            if services.insert(contract.name, Served::new(service, None)).is_some() {
-                return Err(BuildError::Duplicate(contract.name));
-            }
+            classes.add(service, None)?;
         }
-        let contracts: Vec<&'static Contract> = services.values().map(|served| served.service.contract()).collect();
+        for (class, major) in &self.majors {
+            classes.set_default(class, *major)?;
+        }
+        let contracts = classes.contracts();
         let mut for_admin = None;
-        services.entry("Admin").or_insert_with(|| {
+        if !classes.contains("Admin") {
             let (admin, core) = Admin::new();
             for_admin = Some(core);
-            Served::new(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))))
-        });
+            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))))?;
+        }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
@@ -171,7 +180,7 @@ impl Builder {
             let core = Arc::new(Core {
                 name: self.name,
                 bindings,
-                services,
+                classes,
                 permits: Arc::new(Semaphore::new(self.concurrency)),
                 asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
@@ -241,9 +250,28 @@ pub enum BuildError {
     /// The endpoint has no binding.
     #[error("endpoint `{0}` has no binding: add `.bind(protocol, transport, trust)`; trust is `Trust::insecure()` if it must be")]
     NoBinding(Address),
-    /// Two services have one class.
-    #[error("class `{0}` is served twice: give one of the contracts another `name`")]
-    Duplicate(&'static str),
+    /// Two services have one class and one major.
+    #[error("{first} and {second} are served at once: raise the major of one, give one another `name`, or serve only one")]
+    Duplicate {
+        /// The contract that was added first.
+        first: Identity,
+        /// The one that was added after it.
+        second: Identity,
+    },
+    /// The major for requests that name no version is not served.
+    #[error(
+        "requests for `{class}` that name no version are to go to major {major}, which is not served{}{served}: serve it, or \
+         correct `default_major`",
+        if served.is_empty() { "" } else { "; served are " }
+    )]
+    DefaultMajor {
+        /// The class.
+        class: String,
+        /// The major.
+        major: u16,
+        /// The versions of the class that are served.
+        served: String,
+    },
     /// A binding is to be sealed, and its protocol has no place for a signature.
     #[error(
         "binding {0} is sealed, but its protocol has no place for signatures: use `Trust::insecure()` and say what may be called"

@@ -46,6 +46,7 @@ pub(crate) static METHOD: Level = Level {
         form("oneway", "oneway"),
         form("inline", "inline"),
         form("params", "params = named"),
+        form("since", "since = \"1.1\""),
     ],
 };
 

@@ -81,6 +81,7 @@ const _: () = {
                     .inline(),
             ],
         )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Dog"))
         .docs("A dog that takes calls.\n\nOne per kennel.");
     #[allow(dead_code, clippy::type_complexity)]
     impl DogClient {

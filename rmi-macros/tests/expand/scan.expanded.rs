@@ -35,31 +35,32 @@ const _: () = {
         forget,
     }
     static __CONTRACT: __rmi::Contract = __rmi::Contract::new(
-        "Scan",
-        __rmi::Version {
-            major: 1u16,
-            minor: 0u16,
-        },
-        &[
-            __rmi::Method::new(
-                    "scan",
-                    &[
-                        __rmi::Param::new("pool", "&str").with_default(),
-                        __rmi::Param::new("limits", "Limits").with_default(),
-                        __rmi::Param::new("attempts", "u8").with_default(),
-                    ],
-                )
-                .docs("Probes every address of a pool.")
-                .named()
-                .context()
-                .timeout_millis(600000u64),
-            __rmi::Method::new("forget", &[__rmi::Param::new("id", "&Id")])
-                .docs("Forgets what was found; nobody waits for it.")
-                .named()
-                .oneway()
-                .context(),
-        ],
-    );
+            "Scan",
+            __rmi::Version {
+                major: 1u16,
+                minor: 0u16,
+            },
+            &[
+                __rmi::Method::new(
+                        "scan",
+                        &[
+                            __rmi::Param::new("pool", "&str").with_default(),
+                            __rmi::Param::new("limits", "Limits").with_default(),
+                            __rmi::Param::new("attempts", "u8").with_default(),
+                        ],
+                    )
+                    .docs("Probes every address of a pool.")
+                    .named()
+                    .context()
+                    .timeout_millis(600000u64),
+                __rmi::Method::new("forget", &[__rmi::Param::new("id", "&Id")])
+                    .docs("Forgets what was found; nobody waits for it.")
+                    .named()
+                    .oneway()
+                    .context(),
+            ],
+        )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Scan"));
     #[allow(dead_code, clippy::type_complexity)]
     impl ScanClient {
         /// Probes every address of a pool.

@@ -24,6 +24,7 @@ const _: () = {
             },
             &[__rmi::Method::new("now", &[])],
         )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Clock"))
         .sequential();
     #[allow(dead_code)]
     impl<S> ClockServer<S> {
