@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod json;
+pub mod layer;
 mod lock;
 pub mod message;
 pub mod prelude;
