@@ -20,7 +20,7 @@ pub use std::{
 pub use crate::{
     call::{Call, OneWay, Stub},
     context::{Context, ContextArgument},
-    contract::{Contract, Method, Param, Version},
+    contract::{Contract, ErrorField, ErrorType, ErrorVariant, Method, Param, Version},
     endpoint::Client,
     error::RemoteError,
     message::{ArgumentsReader, ArgumentsWriter, Exception, Outcome},
@@ -29,7 +29,9 @@ pub use crate::{
 pub use serde::de::DeserializeOwned;
 
 mod exception;
+mod probe;
 pub use exception::{ExceptionReader, ExceptionWriter};
+pub use probe::{Fallback, Probe};
 
 /// A call of a method that returns `R`.
 pub fn call<R, P>(stub: &Stub, method: &'static Method, args: ArgumentsWriter) -> Call<R::Ok, R::Err, P>

@@ -7,6 +7,7 @@ mod builder;
 mod classes;
 mod client;
 mod counters;
+mod describe;
 pub(crate) mod dispatch;
 mod inbound;
 pub(crate) mod links;
@@ -30,6 +31,7 @@ pub use self::{
     classes::Identity,
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    describe::EndpointDescription,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };

@@ -18,6 +18,8 @@ mod argument;
 mod method;
 mod types;
 
+pub(crate) use types::peel;
+
 /// The two forms in which arguments are written.
 const STYLES: [(&str, Style); 2] = [("named", Style::Named), ("positional", Style::Positional)];
 
