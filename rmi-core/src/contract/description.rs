@@ -8,7 +8,7 @@ use super::{Contract, Direction, ErrorVariant, Method, Param, Style, Type, Versi
 /// What a contract says about itself, as data that can be written down, sent and compared.
 ///
 /// As JSON it is an object without what there is nothing to say about; what a reader does not know it skips. Checked into a
-/// repository it is what the contract of tomorrow is [compared](super::compare) with.
+/// repository it is what the contract of tomorrow is compared with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Description {
