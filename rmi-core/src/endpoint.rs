@@ -11,6 +11,7 @@ mod describe;
 pub(crate) mod dispatch;
 mod inbound;
 pub(crate) mod links;
+mod offer;
 pub(crate) mod pending;
 mod replies;
 mod sequence;
@@ -28,10 +29,10 @@ use std::{
 pub use self::{
     admission::WindowSize,
     builder::{BuildError, Builder},
-    classes::Identity,
     client::{Client, Peer, PeerClass},
     counters::Figures,
     describe::EndpointDescription,
+    offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };

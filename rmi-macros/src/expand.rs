@@ -15,7 +15,10 @@ pub(crate) use generated;
 mod client;
 mod contract;
 mod interface;
+mod register;
 mod server;
+
+pub(crate) use register::{registration, server_of};
 
 /// Everything that a valid trait becomes.
 pub(crate) fn complete(model: &Trait) -> TokenStream {
@@ -60,8 +63,6 @@ pub(crate) fn scope(private: &TokenStream, items: TokenStream) -> TokenStream {
     generated! {
         const _: () = {
             use #private as __rmi;
-            #[allow(unused_imports)]
-            use #private::Fallback as _;
             #items
         };
     }
@@ -87,6 +88,14 @@ fn projected(ty: &Type, bound: &str, item: &str) -> TokenStream {
     let (bound, item) = (Ident::new(bound, last), Ident::new(item, last));
     let rest = quote_spanned!(last=> as __rmi::#bound>::#item);
     generated!(#open #ty #rest)
+}
+
+/// What types can be asked with, in a scope of generated code.
+pub(crate) fn probe(private: &TokenStream) -> TokenStream {
+    generated! {
+        #[allow(unused_imports)]
+        use #private::Fallback as _;
+    }
 }
 
 /// `<Probe<inside>>::ITEM`, what is known of a type without a bound on it; `inside` is the type, or is made of it.

@@ -61,7 +61,7 @@ trait Dhcp {
     #[remote(idempotent, timeout = "90s", ttl = "1500ms", alias = "find", since = "1.1", params = positional)]
     async fn lookup(&self, ip: &str, pool: Option<Pool>, lease: &Lease, #[remote(default = 3 + 1)] tries: u8) -> Found;
 
-    #[deprecated(since = "1.2", note = "use lookup")]
+    #[deprecated(since = "1.2.0", note = "use lookup")]
     async fn scan(&self, #[remote(context)] cx: &Context<Step>, leases: &[Lease]) -> Result<(), Infallible>;
 
     #[deprecated]

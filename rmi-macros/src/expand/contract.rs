@@ -5,7 +5,7 @@ use quote::{ToTokens, quote_spanned};
 
 use syn::Type;
 
-use super::{by_us, probed, projected};
+use super::{by_us, probe, probed, projected};
 use crate::{
     attributes,
     model::{Fallback, Kind, Method, Style, Trait},
@@ -25,7 +25,10 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
     let path = format!("::{}", model.written.ident);
     let sequential = model.sequential.then(|| generated!(.sequential()));
     // The compiler counts, because only it knows which methods exist.
+    let probe = probe(&model.private);
     generated! {
+        #probe
+
         #[allow(non_camel_case_types)]
         enum __Number { #(#numbers),* }
 

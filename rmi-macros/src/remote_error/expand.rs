@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote_spanned};
 
 use super::model::{Class, Error, Field, Shape};
 use crate::{
-    expand::{by_us, generated, probed, scope},
+    expand::{by_us, generated, probe, probed, scope},
     spell::spell,
 };
 
@@ -36,7 +36,8 @@ pub(super) fn expand(error: &Error) -> TokenStream {
             }
         }
     };
-    scope(&error.private, implementation)
+    let probe = probe(&error.private);
+    scope(&error.private, generated!(#probe #implementation))
 }
 
 fn span(shape: &Shape) -> Span {
