@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod description;
 mod errors;
+mod events;
 mod help;
 #[cfg(feature = "schema")]
 mod schema;
@@ -21,6 +22,7 @@ pub use self::{
         Description, ErrorDescription, FieldDescription, MethodDescription, ParamDescription, TypeDescription, VariantDescription,
     },
     errors::{ErrorField, ErrorType, ErrorVariant},
+    events::{Carried, EventContract, EventField, EventKind},
     types::{Direction, SchemaOf, Type},
     version::{NotAVersion, Version},
 };
@@ -42,6 +44,8 @@ pub struct Contract {
     pub sequential: bool,
     /// The methods, in the order of their declaration.
     pub methods: &'static [Method],
+    /// The events that it publishes, if it says so.
+    pub events: Option<&'static EventContract>,
 }
 
 /// One method of a contract.
@@ -132,7 +136,12 @@ impl Eq for Method {}
 #[doc(hidden)]
 impl Contract {
     pub const fn new(name: &'static str, version: Version, methods: &'static [Method]) -> Self {
-        Contract { name, version, path: "", docs: "", sequential: false, methods }
+        Contract { name, version, path: "", docs: "", sequential: false, methods, events: None }
+    }
+
+    pub const fn events(mut self, events: &'static EventContract) -> Self {
+        self.events = Some(events);
+        self
     }
 
     pub const fn sequential(mut self) -> Self {

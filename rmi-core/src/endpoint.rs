@@ -9,10 +9,13 @@ mod client;
 mod counters;
 mod describe;
 pub(crate) mod dispatch;
+mod events;
 mod inbound;
+mod layers;
 pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
+mod place;
 mod replies;
 mod sequence;
 mod sessions;
@@ -32,6 +35,7 @@ pub use self::{
     client::{Client, Peer, PeerClass},
     counters::Figures,
     describe::EndpointDescription,
+    events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
     offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,

@@ -24,6 +24,10 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
     let docs = described(&attributes::docs(&model.written.attrs));
     let path = format!("::{}", model.written.ident);
     let sequential = model.sequential.then(|| generated!(.sequential()));
+    let events = model.events.as_ref().map(|ty| {
+        let events = projected(ty, "RemoteEvent", "EVENTS");
+        generated!(.events(#events))
+    });
     // The compiler counts, because only it knows which methods exist.
     let probe = probe(&model.private);
     generated! {
@@ -36,7 +40,7 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
             #name,
             __rmi::Version { major: #major, minor: #minor },
             &[#(#methods),*],
-        ).path(__rmi::concat!(__rmi::module_path!(), #path)) #docs #sequential;
+        ).path(__rmi::concat!(__rmi::module_path!(), #path)) #docs #sequential #events;
     }
 }
 
