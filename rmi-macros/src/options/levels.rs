@@ -111,6 +111,12 @@ pub(crate) static VARIANT: Level = Level {
 pub(crate) static FIELD: Level = Level { on: "a field", options: &[form("name", "name = \"..\""), form("skip", "skip")] };
 
 impl Level {
+    /// Every option, by its key.
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.options.iter().map(|option| option.key)
+    }
+
     /// How an option is written.
     pub(super) fn written(&self, key: &str) -> &'static str {
         self.options.iter().rfind(|o| o.key == key).map_or("", |o| o.written)

@@ -78,6 +78,10 @@ const _: () = {
                 #[cfg(feature = "rest")]
                 __rmi::Method::new("rest", &[__rmi::Param::new("for", "Option<u32>")])
                     .docs("Rests, unless there is something better to do.")
+                    .since(__rmi::Version {
+                        major: 1u16,
+                        minor: 2u16,
+                    })
                     .inline(),
             ],
         )

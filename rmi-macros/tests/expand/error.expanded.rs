@@ -8,7 +8,7 @@ const _: () = {
                 DogError::Asleep { name: ref __field0, until: ref __field1, .. } => {
                     let mut __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Asleep",
+                        "Dog.asleep",
                         __message,
                     );
                     __rmi::ExceptionWriter::field::<
@@ -41,7 +41,7 @@ const _: () = {
                 DogError::Gone { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Gone",
+                        "Dog.gone",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -49,7 +49,7 @@ const _: () = {
                 DogError::Leash { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Leash",
+                        "Dog.leash",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -57,7 +57,7 @@ const _: () = {
                 DogError::Bit { who: ref __field0, .. } => {
                     let mut __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Bit",
+                        "Dog.bit",
                         __message,
                     );
                     __rmi::ExceptionWriter::field::<
@@ -68,7 +68,7 @@ const _: () = {
                 DogError::Unspeakable { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Unspeakable",
+                        "Dog.unspeakable",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -82,7 +82,7 @@ const _: () = {
             if let __rmi::Some(__reader) = __rmi::ExceptionReader::new(
                 __exception,
                 __contract,
-                "Dog.Asleep",
+                "Dog.asleep",
             ) {
                 return __rmi::Some(DogError::Asleep {
                     name: __rmi::ExceptionReader::field::<String>(&__reader, "name")?,
@@ -111,7 +111,7 @@ const _: () = {
             if let __rmi::Some(_) = __rmi::ExceptionReader::new(
                 __exception,
                 __contract,
-                "Dog.Gone",
+                "Dog.gone",
             ) {
                 return __rmi::Some(DogError::Gone {});
             }
