@@ -9,6 +9,7 @@ pub mod contract;
 pub mod endpoint;
 pub mod error;
 pub mod json;
+pub mod layer;
 mod lock;
 pub mod message;
 pub mod prelude;

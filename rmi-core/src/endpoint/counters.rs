@@ -54,6 +54,10 @@ counters! {
     repeated,
     /// Requests that were rejected as possible replays.
     stale,
+    /// Requests that were rejected because too many waited for layers to decide.
+    crowded,
+    /// Requests that were rejected because no layer decided in time.
+    undecided,
     /// Replies that no call waited for.
     orphans,
     /// Replies by somebody who may not answer for the agent that was called.
