@@ -1,7 +1,56 @@
 const _: () = {
     use ::rmi_core::__private as __rmi;
+    #[allow(unused_imports)]
+    use ::rmi_core::__private::Fallback as _;
     #[automatically_derived]
     impl __rmi::RemoteError for DogError {
+        const DESCRIPTION: __rmi::ErrorType = __rmi::ErrorType::new(
+            &[
+                __rmi::ErrorVariant::new(
+                    "Dog.asleep",
+                    &[
+                        __rmi::ErrorField::named::<
+                            String,
+                        >("name", "String", <__rmi::Probe<String>>::SCHEMA),
+                        __rmi::ErrorField::named::<
+                            u64,
+                        >("until", "u64", <__rmi::Probe<u64>>::SCHEMA),
+                    ],
+                ),
+                __rmi::ErrorVariant::foreign(
+                    "builtins",
+                    "ValueError",
+                    &[
+                        __rmi::ErrorField::unnamed::<
+                            String,
+                        >("String", <__rmi::Probe<String>>::SCHEMA),
+                    ],
+                ),
+                __rmi::ErrorVariant::new(
+                    "Dog.Hungry",
+                    &[
+                        __rmi::ErrorField::unnamed::<
+                            u64,
+                        >("u64", <__rmi::Probe<u64>>::SCHEMA),
+                        __rmi::ErrorField::unnamed::<
+                            Food,
+                        >("Food", <__rmi::Probe<Food>>::SCHEMA),
+                    ],
+                ),
+                __rmi::ErrorVariant::new("Dog.gone", &[]),
+                __rmi::ErrorVariant::new("Dog.leash", &[]).raw(),
+                __rmi::ErrorVariant::new(
+                        "Dog.bit",
+                        &[
+                            __rmi::ErrorField::named::<
+                                String,
+                            >("who", "String", <__rmi::Probe<String>>::SCHEMA),
+                        ],
+                    )
+                    .raw(),
+                __rmi::ErrorVariant::new("Dog.unspeakable", &[]).raw(),
+            ],
+        );
         fn to_exception(&self, __contract: &str) -> __rmi::Exception {
             let __message: &dyn __rmi::Display = self;
             match *self {
