@@ -166,6 +166,11 @@ impl Drop for Handle {
 pub struct WeakEndpoint(pub(crate) Weak<Handle>);
 
 impl WeakEndpoint {
+    /// One that is gone.
+    pub(crate) fn none() -> Self {
+        WeakEndpoint(Weak::new())
+    }
+
     /// The endpoint, if it is still there.
     #[must_use]
     pub fn upgrade(&self) -> Option<Endpoint> {

@@ -182,7 +182,7 @@ impl Builder {
         if !classes.contains("Admin") {
             let (admin, core) = Admin::new();
             for_admin = Some(core);
-            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))));
+            classes.add(Arc::new(admin), Some(Semaphore::new(admin::LANE)));
         }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let mut bindings = Vec::with_capacity(self.bindings.len());
@@ -205,7 +205,7 @@ impl Builder {
                 name: self.name,
                 bindings,
                 classes,
-                permits: Arc::new(Semaphore::new(self.concurrency)),
+                permits: Semaphore::new(self.concurrency),
                 asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
                 receiving: Running::default(),

@@ -18,7 +18,7 @@ use crate::{
         classes::{Classes, Served},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         pending,
-        shutdown::{Running, Stage},
+        shutdown::{Guard, Running, Stage},
         work::Work,
     },
     lock::lock,
@@ -35,7 +35,7 @@ pub(crate) struct Core {
     pub(crate) bindings: Vec<Arc<Binding>>,
     pub(crate) classes: Classes,
     /// How many handlers run at a time.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) permits: Semaphore,
     /// How many answers to what never ran may wait at a time.
     pub(crate) asides: Arc<Semaphore>,
     pub(crate) running: Running,
@@ -160,7 +160,7 @@ impl Inbox {
         let Message { head, body: Body::Request(request) } = message else { return None };
         let (core, binding) = (&self.core, &self.binding);
         // Counted before the stage is looked at: a drain that does not see this request has been seen by it.
-        let running = core.running.enter();
+        let running = Guard::enter(core, |core| &core.running);
         if core.stage.is_stopping() && binding.transport.capabilities().redelivery {
             acker.settle(Disposition::Release);
             return None;
@@ -204,7 +204,8 @@ impl Inbox {
             redelivered: origin.redelivered,
             cancel: Cancellation::default(),
             progress: Steps::new(wants.progress),
-            endpoint: core.weak.clone(),
+            // Nobody else can ask for it.
+            endpoint: if method.context { core.weak.clone() } else { WeakEndpoint::none() },
         });
         let mut asked = Some(Attached { reply: answered.as_ref().map(|a| a.reply.clone()), acker });
         let verdict = match &mut key {
@@ -236,17 +237,17 @@ impl Inbox {
                 return self.reject(rejection, answered, acker);
             }
         }
-        let work = Box::new(Work {
-            core: Arc::clone(core),
-            binding: Arc::clone(binding),
-            service: Arc::clone(&served.service),
+        let mut work = Box::new(Work {
+            core: running,
+            binding: binding.index,
+            served: Arc::clone(served),
             answered,
             wants,
             key,
             acker,
-            _running: running,
             job: Arc::clone(&job),
             method,
+            permitted: false,
         });
         let call = Invocation {
             contract: served.contract(),
@@ -256,16 +257,11 @@ impl Inbox {
             max_args: binding.limits.arguments,
             job,
         };
-        let lane = served.lane.as_ref().unwrap_or(&core.permits);
         // Its turn comes first: who waits for that takes no place from others.
         let turn = served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
-        let permit = match &turn {
-            Some(turn) if !turn.has_come() => Err(Arc::clone(lane)),
-            _ => Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane)),
-        };
-        let permitted = permit.is_ok();
+        let permitted = turn.as_ref().is_none_or(|turn| turn.has_come()) && work.try_permit();
         // Boxed here, because spawning moves what it is given several times.
-        let mut run = Box::pin(work.run(call, permit, turn));
+        let mut run = Box::pin(work.run(call, turn));
         if method.inline && permitted {
             let mut cx = task::Context::from_waker(task::Waker::noop());
             // Polled once where it was received; if it is not ready at once it moves to a task of its own.
@@ -289,7 +285,7 @@ impl Inbox {
             acker.settle(Disposition::Ack);
             return None;
         };
-        let (binding, running) = (Arc::clone(&self.binding), self.core.running.enter());
+        let (binding, running) = (Arc::clone(&self.binding), Guard::enter(&self.core, |core| &core.running));
         self.aside(Box::pin(async move {
             if binding.outcome(&answered, outcome).await {
                 acker.settle(Disposition::Ack);
@@ -316,7 +312,7 @@ impl Inbox {
 
 impl Core {
     /// The method that a request is for, if it may be called by this binding.
-    fn find(&self, binding: &Binding, request: &Request) -> Result<(&Served, usize), Rejection> {
+    fn find(&self, binding: &Binding, request: &Request) -> Result<(&Arc<Served>, usize), Rejection> {
         let (served, index) = self.classes.find(request, self.name.as_str())?;
         let contract = served.contract();
         if !binding.lets_in(contract.name, contract.methods[index].name) {
