@@ -7,8 +7,11 @@ mod builder;
 mod classes;
 mod client;
 mod counters;
+mod describe;
 pub(crate) mod dispatch;
+mod events;
 mod inbound;
+mod layers;
 pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
@@ -30,6 +33,8 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    describe::EndpointDescription,
+    events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
     offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,

@@ -1,7 +1,6 @@
 //! What becomes of a message that has been read: a reply finds its call, a request its method.
 
 use std::{
-    future::Future,
     sync::Arc,
     task::{self},
 };
@@ -17,10 +16,12 @@ use crate::{
         binding::{Answered, Binding},
         classes::{Classes, Served},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
+        layers::Layers,
         pending,
         shutdown::{Guard, Running, Stage},
         work::Work,
     },
+    layer::Incoming,
     lock::lock,
     message::{Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
     protocol::{Refused, Replies, Serials},
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) name: Address,
     pub(crate) bindings: Vec<Arc<Binding>>,
     pub(crate) classes: Classes,
+    /// What decides about requests and stands around methods; none where nothing does.
+    pub(crate) layers: Option<Arc<Layers>>,
     /// How many handlers run at a time.
     pub(crate) permits: Semaphore,
     /// How many answers to what never ran may wait at a time.
@@ -204,8 +207,8 @@ impl Inbox {
             redelivered: origin.redelivered,
             cancel: Cancellation::default(),
             progress: Steps::new(wants.progress),
-            // Nobody else can ask for it.
-            endpoint: if method.context { core.weak.clone() } else { WeakEndpoint::none() },
+            // Only a context lends it, and only a layer can make one for a method that takes none.
+            endpoint: if method.context || core.layers.is_some() { core.weak.clone() } else { WeakEndpoint::none() },
         });
         let mut asked = Some(Attached { reply: answered.as_ref().map(|a| a.reply.clone()), acker });
         let verdict = match &mut key {
@@ -237,7 +240,7 @@ impl Inbox {
                 return self.reject(rejection, answered, acker);
             }
         }
-        let mut work = Box::new(Work {
+        let work = Box::new(Work {
             core: running,
             binding: binding.index,
             served: Arc::clone(served),
@@ -249,6 +252,21 @@ impl Inbox {
             method,
             permitted: false,
         });
+        let asking = core.layers.as_ref().map(|layers| {
+            let args = &request.args;
+            let incoming = Incoming {
+                contract: served.contract(),
+                index,
+                job: Arc::clone(&job),
+                binding: binding.index,
+                sealed: binding.authenticator().is_some(),
+                from: head.from,
+                sent: head.sent,
+                ttl: head.ttl,
+                size: args.positional.as_str().len() + args.named.as_str().len(),
+            };
+            (layers, incoming)
+        });
         let call = Invocation {
             contract: served.contract(),
             index,
@@ -257,21 +275,16 @@ impl Inbox {
             max_args: binding.limits.arguments,
             job,
         };
-        // Its turn comes first: who waits for that takes no place from others.
-        let turn = served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
-        let permitted = turn.as_ref().is_none_or(|turn| turn.has_come()) && work.try_permit();
-        // Boxed here, because spawning moves what it is given several times.
-        let mut run = Box::pin(work.run(call, turn));
-        if method.inline && permitted {
-            let mut cx = task::Context::from_waker(task::Waker::noop());
-            // Polled once where it was received; if it is not ready at once it moves to a task of its own.
-            if run.as_mut().poll(&mut cx).is_pending() {
-                tokio::spawn(run);
+        match asking {
+            None => {
+                work.begin(call);
+                None
             }
-        } else {
-            tokio::spawn(run);
+            Some((layers, incoming)) => {
+                let rejecting = layers.admit(incoming, work, call)?;
+                self.aside(rejecting)
+            }
         }
-        None
     }
 
     fn reject(&self, rejection: Rejection, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
@@ -24,6 +24,7 @@ use crate::{
         sequence::Turn,
         shutdown::Guard,
     },
+    layer::Next,
     lock::lock,
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode, Status, Statuses},
     service::{BoxFuture, Invocation},
@@ -49,9 +50,28 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// Takes its place in the order of these calls, and sets it going.
+    pub(crate) fn begin(mut self: Box<Self>, call: Invocation) {
+        let inline = self.method.inline;
+        // Its turn comes first: who waits for that takes no place from others.
+        let turn = self.served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
+        let permitted = turn.as_ref().is_none_or(|turn| turn.has_come()) && self.try_permit();
+        // Boxed here, because spawning moves what it is given several times.
+        let mut run = Box::pin(self.run(call, turn));
+        if inline && permitted {
+            let mut cx = Context::from_waker(Waker::noop());
+            // Polled once where it was received; if it is not ready at once it moves to a task of its own.
+            if run.as_mut().poll(&mut cx).is_pending() {
+                tokio::spawn(run);
+            }
+        } else {
+            tokio::spawn(run);
+        }
+    }
+
     /// Runs it, in its turn if there is one to wait for. Everything that is not on the way of a call that only waits for its
     /// outcome is boxed: the task is as small as that way.
-    pub(crate) async fn run(mut self: Box<Self>, call: Invocation, mut turn: Option<Box<Turn>>) {
+    async fn run(mut self: Box<Self>, call: Invocation, mut turn: Option<Box<Turn>>) {
         if self.wants.accepted {
             Box::pin(self.status(Status::Accepted)).await;
         }
@@ -86,7 +106,7 @@ impl Work {
         }
     }
 
-    fn binding(&self) -> &Binding {
+    pub(crate) fn binding(&self) -> &Binding {
         &self.core.bindings[self.binding]
     }
 
@@ -95,7 +115,7 @@ impl Work {
     }
 
     /// Takes a permit of the lane, if there is one.
-    pub(crate) fn try_permit(&mut self) -> bool {
+    fn try_permit(&mut self) -> bool {
         self.permitted = self.lane().try_acquire().map(SemaphorePermit::forget).is_ok();
         self.permitted
     }
@@ -187,9 +207,14 @@ impl Work {
         }
     }
 
+    /// The method, inside the layers.
+    fn inside(&self) -> Next<'_> {
+        Next { layers: self.core.layers.as_ref().map_or(&[], |layers| &layers.stack), service: &*self.served.service }
+    }
+
     /// Runs the handler; a panic is its outcome.
     fn guarded(&self, call: Invocation) -> Guarded<'_> {
-        Guarded(match catch_unwind(AssertUnwindSafe(|| self.served.service.dispatch(call))) {
+        Guarded(match catch_unwind(AssertUnwindSafe(|| self.inside().run(call))) {
             Ok(running) => Dispatched::Runs(self, running),
             Err(panic) => Dispatched::Panicked(ready(self.panicked(&*panic))),
         })
@@ -229,6 +254,17 @@ impl Work {
         tracing::error!(method = self.method.name, panic = said, "a handler panicked");
         // What a panic says is for the log: it may hold what no caller should read.
         Abort::new(AbortReason::Panicked, format!("`{}` panicked; the agent's log says where", self.method.name)).into()
+    }
+
+    /// It never runs: its outcome is kept and sent like any other.
+    pub(crate) async fn refuse(mut self: Box<Self>, outcome: Outcome) {
+        if let Outcome::Rejected(rejection) = &outcome {
+            self.binding().counters.rejected.add();
+            tracing::debug!(%rejection, method = self.method.name, principal = %self.job.principal, "a request was not admitted");
+        }
+        if let Some(unfinished) = self.conclude(outcome) {
+            unfinished.await;
+        }
     }
 
     /// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with. What is
