@@ -120,6 +120,10 @@ const _: () = {
                         ],
                     )
                     .docs("Rests, unless there is something better to do.")
+                    .since(__rmi::Version {
+                        major: 1u16,
+                        minor: 2u16,
+                    })
                     .deprecated("dogs do that anyway")
                     .returns(
                         <Result<(), Infallible> as __rmi::MethodResult>::RETURNED,

@@ -7,7 +7,7 @@ const _: () = {
         const DESCRIPTION: __rmi::ErrorType = __rmi::ErrorType::new(
             &[
                 __rmi::ErrorVariant::new(
-                    "Dog.Asleep",
+                    "Dog.asleep",
                     &[
                         __rmi::ErrorField::named::<
                             String,
@@ -37,10 +37,10 @@ const _: () = {
                         >("Food", <__rmi::Probe<Food>>::SCHEMA),
                     ],
                 ),
-                __rmi::ErrorVariant::new("Dog.Gone", &[]),
-                __rmi::ErrorVariant::new("Dog.Leash", &[]).raw(),
+                __rmi::ErrorVariant::new("Dog.gone", &[]),
+                __rmi::ErrorVariant::new("Dog.leash", &[]).raw(),
                 __rmi::ErrorVariant::new(
-                        "Dog.Bit",
+                        "Dog.bit",
                         &[
                             __rmi::ErrorField::named::<
                                 String,
@@ -48,7 +48,7 @@ const _: () = {
                         ],
                     )
                     .raw(),
-                __rmi::ErrorVariant::new("Dog.Unspeakable", &[]).raw(),
+                __rmi::ErrorVariant::new("Dog.unspeakable", &[]).raw(),
             ],
         );
         fn to_exception(&self, __contract: &str) -> __rmi::Exception {
@@ -57,7 +57,7 @@ const _: () = {
                 DogError::Asleep { name: ref __field0, until: ref __field1, .. } => {
                     let mut __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Asleep",
+                        "Dog.asleep",
                         __message,
                     );
                     __rmi::ExceptionWriter::field::<
@@ -90,7 +90,7 @@ const _: () = {
                 DogError::Gone { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Gone",
+                        "Dog.gone",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -98,7 +98,7 @@ const _: () = {
                 DogError::Leash { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Leash",
+                        "Dog.leash",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -106,7 +106,7 @@ const _: () = {
                 DogError::Bit { who: ref __field0, .. } => {
                     let mut __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Bit",
+                        "Dog.bit",
                         __message,
                     );
                     __rmi::ExceptionWriter::field::<
@@ -117,7 +117,7 @@ const _: () = {
                 DogError::Unspeakable { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Unspeakable",
+                        "Dog.unspeakable",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -131,7 +131,7 @@ const _: () = {
             if let __rmi::Some(__reader) = __rmi::ExceptionReader::new(
                 __exception,
                 __contract,
-                "Dog.Asleep",
+                "Dog.asleep",
             ) {
                 return __rmi::Some(DogError::Asleep {
                     name: __rmi::ExceptionReader::field::<String>(&__reader, "name")?,
@@ -160,7 +160,7 @@ const _: () = {
             if let __rmi::Some(_) = __rmi::ExceptionReader::new(
                 __exception,
                 __contract,
-                "Dog.Gone",
+                "Dog.gone",
             ) {
                 return __rmi::Some(DogError::Gone {});
             }
