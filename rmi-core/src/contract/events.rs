@@ -72,6 +72,15 @@ impl EventField {
     }
 }
 
+/// The events of a type are equal to themselves alone.
+impl PartialEq for EventContract {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for EventContract {}
+
 impl EventContract {
     /// The index of the kind that a key belongs to.
     #[must_use]
