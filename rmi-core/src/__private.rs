@@ -6,10 +6,12 @@ use std::borrow::Borrow;
 pub use std::{
     borrow::ToOwned,
     clone::Clone,
+    concat,
     default::Default,
     fmt::{Debug, Display, Formatter, Result as FmtResult},
     future::Future,
     marker::{Send, Sync},
+    module_path,
     ops::Fn,
     option::Option::{self, None, Some},
     result::Result::{self, Ok},
@@ -22,12 +24,14 @@ pub use crate::{
     endpoint::Client,
     error::RemoteError,
     message::{ArgumentsReader, ArgumentsWriter, Exception, Outcome},
-    service::{BoxFuture, Instances, Invocation, MethodResult, Service},
+    service::{BoxFuture, Instances, Invocation, MethodResult, Server, Service},
 };
 pub use serde::de::DeserializeOwned;
 
 mod exception;
+mod registration;
 pub use exception::{ExceptionReader, ExceptionWriter};
+pub use registration::*;
 
 /// A call of a method that returns `R`.
 pub fn call<R, P>(stub: &Stub, method: &'static Method, args: ArgumentsWriter) -> Call<R::Ok, R::Err, P>

@@ -2,7 +2,11 @@
 //!
 //! `#[remote]` writes one [`Contract`] for a trait; everything that needs to know the trait at run time reads it there.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
+
+mod version;
+
+pub use self::version::{NotAVersion, Version};
 
 /// A service's contract: everything that its trait says.
 #[derive(Debug)]
@@ -12,8 +16,13 @@ pub struct Contract {
     pub name: &'static str,
     /// The contract's version.
     pub version: Version,
+    /// Where the trait is in the code of the program that serves or calls it; empty for a contract that is no trait.
+    pub path: &'static str,
     /// The trait's documentation.
     pub docs: &'static str,
+    /// Its requests run one after the other, in the order in which they were admitted. A handler that calls its own contract and
+    /// waits for that waits for itself.
+    pub sequential: bool,
     /// The methods, in the order of their declaration.
     pub methods: &'static [Method],
 }
@@ -30,6 +39,8 @@ pub struct Method {
     pub docs: &'static str,
     /// The parameters on the wire, in the order of their declaration; the context is not one of them.
     pub params: &'static [Param],
+    /// The version of the contract that it came with; `None` when it has been there from the start of its major.
+    pub since: Option<Version>,
     /// How a client of ours writes the arguments. Both forms are always read.
     pub style: Style,
     /// Running it twice does no harm.
@@ -67,30 +78,6 @@ pub enum Style {
     Named,
 }
 
-/// A contract's version. Within a major, things are only added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Version {
-    /// Changes that break callers.
-    pub major: u16,
-    /// Additions.
-    pub minor: u16,
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl Version {
-    /// Reads `major.minor` or `major`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Version> {
-        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
-        Some(Version { major: major.parse().ok()?, minor: minor.parse().ok()? })
-    }
-}
-
 impl Contract {
     /// The index of the method that answers to a wire name.
     #[must_use]
@@ -103,7 +90,17 @@ impl Contract {
 #[doc(hidden)]
 impl Contract {
     pub const fn new(name: &'static str, version: Version, methods: &'static [Method]) -> Self {
-        Contract { name, version, docs: "", methods }
+        Contract { name, version, path: "", docs: "", sequential: false, methods }
+    }
+
+    pub const fn sequential(mut self) -> Self {
+        self.sequential = true;
+        self
+    }
+
+    pub const fn path(mut self, path: &'static str) -> Self {
+        self.path = path;
+        self
     }
 
     pub const fn docs(mut self, docs: &'static str) -> Self {
@@ -121,6 +118,7 @@ impl Method {
             aliases: &[],
             docs: "",
             params,
+            since: None,
             style: Style::Positional,
             idempotent: false,
             oneway: false,
@@ -138,6 +136,11 @@ impl Method {
 
     pub const fn docs(mut self, docs: &'static str) -> Self {
         self.docs = docs;
+        self
+    }
+
+    pub const fn since(mut self, since: Version) -> Self {
+        self.since = Some(since);
         self
     }
 

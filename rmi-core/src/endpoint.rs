@@ -4,13 +4,16 @@ mod admin;
 mod admission;
 pub(crate) mod binding;
 mod builder;
+mod classes;
 mod client;
 mod counters;
 pub(crate) mod dispatch;
 mod inbound;
 pub(crate) mod links;
+mod offer;
 pub(crate) mod pending;
 mod replies;
+mod sequence;
 mod sessions;
 mod shutdown;
 mod work;
@@ -27,6 +30,7 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };

@@ -14,7 +14,7 @@ pub use self::{
     deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Settle},
     frame::{Destination, Frame, Properties},
     links::{Link, LinkChange, LinkId, LinkReporter, Links},
-    subscription::{Purpose, Sharing, Source, Subscription},
+    subscription::{Purpose, Sharing, Source, Subscription, WhenFull},
 };
 
 /// A way to send and receive frames.

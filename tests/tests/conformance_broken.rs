@@ -16,7 +16,7 @@ use rmi_core::{
     testing::conformance::{self, Harness},
     transport::{
         Acker, Capabilities, Deliveries, Delivery, Destination, Disposition, Frame, LinkId, LinkReporter, Links, Receipt, Settle,
-        Sharing, Source, Subscription, Transport, TransportError, TransportErrorKind, memory::Options,
+        Sharing, Source, Subscription, Transport, TransportError, TransportErrorKind, WhenFull, memory::Options,
     },
 };
 use tokio::runtime::{Builder, Runtime};
@@ -101,6 +101,12 @@ enum Flaw {
     NarrowPatterns,
     /// A subscription that does not acknowledge is settled by its acker.
     AcknowledgesAnyway,
+    /// Of several patterns it takes the first.
+    OnePattern,
+    /// Groups are not told apart.
+    MixesGroups,
+    /// Who wants the oldest dropped holds up the publishers.
+    NeverDrops,
     /// Where it came by is not said.
     HidesKeys,
     /// Deliveries of subscribers that left are lost.
@@ -164,6 +170,9 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::PausesAnything, "an_unknown_link_cannot_be_paused"),
     (Flaw::NarrowPatterns, "a_topic_reaches_what_matches_it"),
     (Flaw::AcknowledgesAnyway, "without_acknowledgement_a_delivery_is_final"),
+    (Flaw::OnePattern, "several_patterns_are_one_subscription"),
+    (Flaw::MixesGroups, "groups_are_told_apart"),
+    (Flaw::NeverDrops, "who_drops_the_oldest_holds_up_nobody"),
     (Flaw::HidesKeys, "a_frame_arrives_whole"),
     (Flaw::LosesLeft, "what_a_subscriber_left_comes_again"),
     (Flaw::LosesLeft, "what_a_closed_transport_had_comes_again"),
@@ -312,7 +321,11 @@ impl Transport for Broken {
     async fn subscribe(&self, mut subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
         match &mut subscription.source {
             Source::Address(address) => *address = self.mixed(address.as_str()).into(),
-            Source::Topic { pattern, .. } if self.flaw == Flaw::NarrowPatterns => *pattern = pattern.replace('#', "*").into(),
+            Source::Topic { patterns, .. } => match self.flaw {
+                Flaw::NarrowPatterns => patterns.iter_mut().for_each(|pattern| *pattern = pattern.replace('#', "*").into()),
+                Flaw::OnePattern => patterns.truncate(1),
+                _ => {}
+            },
             _ => {}
         }
         let is_topic = matches!(subscription.source, Source::Topic { .. });
@@ -322,6 +335,8 @@ impl Transport for Broken {
             (Flaw::BroadcastsPools, Sharing::Competing) if is_topic => subscription.sharing = Sharing::Broadcast,
             (Flaw::SharesExclusive, Sharing::Exclusive) => subscription.sharing = Sharing::Competing,
             (Flaw::ForgetsDurable, _) => (subscription.durable, subscription.expires) = (false, None),
+            (Flaw::MixesGroups, _) => subscription.group = None,
+            (Flaw::NeverDrops, _) => subscription.when_full = WhenFull::Wait,
             (Flaw::AcknowledgesAnyway, _) => subscription.acknowledged = true,
             _ => {}
         }

@@ -11,11 +11,11 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     address::Address,
     context::{Cancellation, Job, Steps},
-    contract::{Contract, Version},
     endpoint::{
         WeakEndpoint,
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
         binding::{Answered, Binding},
+        classes::{Classes, Served},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         pending,
         shutdown::{Running, Stage},
@@ -25,8 +25,7 @@ use crate::{
     message::{Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
     protocol::{Refused, Replies, Serials},
     seal::Principal,
-    service::{BoxFuture, Invocation, Service},
-    table::Table,
+    service::{BoxFuture, Invocation},
     transport::{Acker, Disposition, LinkId},
 };
 
@@ -34,7 +33,7 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) name: Address,
     pub(crate) bindings: Vec<Arc<Binding>>,
-    pub(crate) services: Table<&'static str, Served>,
+    pub(crate) classes: Classes,
     /// How many handlers run at a time.
     pub(crate) permits: Arc<Semaphore>,
     /// How many answers to what never ran may wait at a time.
@@ -45,26 +44,6 @@ pub(crate) struct Core {
     pub(crate) stage: Stage,
     pub(crate) weak: WeakEndpoint,
     pub(crate) default_timeout: std::time::Duration,
-}
-
-/// A contract that is served.
-pub(crate) struct Served {
-    pub(crate) service: Arc<dyn Service>,
-    pub(crate) methods: Table<&'static str, usize>,
-    /// A small lane of its own: it is reached even when every other handler is busy.
-    pub(crate) lane: Option<Arc<Semaphore>>,
-}
-
-impl Served {
-    pub(crate) fn new(service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>) -> Self {
-        let mut methods = Table::default();
-        for (index, method) in service.contract().methods.iter().enumerate() {
-            for name in std::iter::once(&method.name).chain(method.aliases) {
-                methods.entry(*name).or_insert(index);
-            }
-        }
-        Served { service, methods, lane }
-    }
 }
 
 /// Takes what a binding of an endpoint receives.
@@ -205,7 +184,7 @@ impl Inbox {
             Ok(found) => found,
             Err(rejection) => return self.reject(rejection, answered, acker),
         };
-        let method = &served.service.contract().methods[index];
+        let method = &served.contract().methods[index];
         let wants = match (&answered, method.oneway) {
             (None, _) | (_, true) => Statuses::NONE,
             (Some(_), false) => request.wants.unwrap_or(Statuses::ALL),
@@ -270,7 +249,7 @@ impl Inbox {
             method,
         });
         let call = Invocation {
-            contract: served.service.contract(),
+            contract: served.contract(),
             index,
             cntr: request.cntr,
             args: request.args,
@@ -278,10 +257,15 @@ impl Inbox {
             job,
         };
         let lane = served.lane.as_ref().unwrap_or(&core.permits);
-        let permit = Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane));
+        // Its turn comes first: who waits for that takes no place from others.
+        let turn = served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
+        let permit = match &turn {
+            Some(turn) if !turn.has_come() => Err(Arc::clone(lane)),
+            _ => Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane)),
+        };
         let permitted = permit.is_ok();
         // Boxed here, because spawning moves what it is given several times.
-        let mut run = Box::pin(work.run(call, permit));
+        let mut run = Box::pin(work.run(call, permit, turn));
         if method.inline && permitted {
             let mut cx = task::Context::from_waker(task::Waker::noop());
             // Polled once where it was received; if it is not ready at once it moves to a task of its own.
@@ -333,21 +317,8 @@ impl Inbox {
 impl Core {
     /// The method that a request is for, if it may be called by this binding.
     fn find(&self, binding: &Binding, request: &Request) -> Result<(&Served, usize), Rejection> {
-        let Some(served) = self.services.get(&*request.class) else {
-            let details = format!("\"{}\" is not served by `{}`", request.class, self.name);
-            return Err(Rejection::new(RejectionCode::UnknownClass, details));
-        };
-        let Some(index) = served.methods.get(&*request.method).copied() else {
-            let details = format!("\"{}.{}()\" is not served by `{}`", request.class, request.method, self.name);
-            return Err(Rejection::new(RejectionCode::UnknownMethod, details));
-        };
-        let contract: &Contract = served.service.contract();
-        if let Some(asked) = &request.version
-            && Version::parse(asked).is_none_or(|asked| asked.major != contract.version.major)
-        {
-            let details = format!("expected:{}, found:{asked}", contract.version);
-            return Err(Rejection::new(RejectionCode::UnknownVersion, details));
-        }
+        let (served, index) = self.classes.find(request, self.name.as_str())?;
+        let contract = served.contract();
         if !binding.lets_in(contract.name, contract.methods[index].name) {
             let details = format!("\"{}.{}()\" is not open to the callers of this binding", request.class, request.method);
             return Err(Rejection::new(RejectionCode::Authorization, details));

@@ -21,6 +21,7 @@ use crate::{
         admission::{Attached, Key},
         binding::{Answered, Binding},
         dispatch::Core,
+        sequence::Turn,
         shutdown::Guard,
     },
     lock::lock,
@@ -46,13 +47,18 @@ pub(crate) struct Work {
 
 impl Work {
     /// Everything that is not on the way of a call that only waits for its outcome is boxed: the task is as small as that way.
-    pub(crate) async fn run(self: Box<Self>, call: Invocation, permit: Result<OwnedSemaphorePermit, Arc<Semaphore>>) {
+    pub(crate) async fn run(
+        self: Box<Self>,
+        call: Invocation,
+        permit: Result<OwnedSemaphorePermit, Arc<Semaphore>>,
+        mut turn: Option<Box<Turn>>,
+    ) {
         if self.wants.accepted {
             Box::pin(self.status(Status::Accepted)).await;
         }
         let permit = match permit {
             Ok(permit) => Some(permit),
-            Err(lane) => Box::pin(self.wait(lane)).await,
+            Err(lane) => Box::pin(self.wait(lane, turn.as_deref_mut())).await,
         };
         let outcome = match self.obstacle(permit.is_some()) {
             Some(outcome) => outcome,
@@ -75,7 +81,7 @@ impl Work {
                 }
             }
         };
-        drop(permit);
+        drop((permit, turn));
         self.conclude(outcome).await;
     }
 
@@ -85,9 +91,14 @@ impl Work {
         }
     }
 
-    /// Waits for a handler to end, for being cancelled, or for the endpoint to stop.
-    async fn wait(&self, lane: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        let mut acquire = pin!(lane.acquire_owned());
+    /// Waits for its turn and for a handler to end, for being cancelled, or for the endpoint to stop.
+    async fn wait(&self, lane: Arc<Semaphore>, turn: Option<&mut Turn>) -> Option<OwnedSemaphorePermit> {
+        let mut acquire = pin!(async {
+            if let Some(turn) = turn {
+                turn.come().await;
+            }
+            lane.acquire_owned().await
+        });
         let mut cancelled = pin!(self.job.cancel.wait());
         let mut stopping = pin!(self.core.stage.stopping());
         let mut expired = pin!(until(self.job.deadline));

@@ -212,6 +212,9 @@ macro_rules! __rmi_conformance_each {
             topics::a_topic_reaches_what_matches_it
             topics::broadcast_reaches_everybody
             topics::a_pool_gets_each_frame_once
+            topics::several_patterns_are_one_subscription
+            topics::groups_are_told_apart
+            topics::who_drops_the_oldest_holds_up_nobody
             settling::what_is_requeued_comes_again
             settling::what_is_dropped_comes_again
             settling::what_a_subscriber_left_comes_again

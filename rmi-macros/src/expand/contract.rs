@@ -20,6 +20,8 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
     let name = &model.name;
     let (major, minor) = model.version;
     let docs = described(&attributes::docs(&model.written.attrs));
+    let path = format!("::{}", model.written.ident);
+    let sequential = model.sequential.then(|| generated!(.sequential()));
     // The compiler counts, because only it knows which methods exist.
     generated! {
         #[allow(non_camel_case_types)]
@@ -29,7 +31,7 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
             #name,
             __rmi::Version { major: #major, minor: #minor },
             &[#(#methods),*],
-        ) #docs;
+        ).path(__rmi::concat!(__rmi::module_path!(), #path)) #docs #sequential;
     }
 }
 
@@ -48,6 +50,7 @@ fn entry(method: &Method) -> TokenStream {
     let says = [
         flag(!aliases.is_empty(), generated!(.aliases(&[#(#aliases),*]))),
         Some(described(&attributes::docs(&method.attrs))),
+        method.since.map(|(major, minor)| generated!(.since(__rmi::Version { major: #major, minor: #minor }))),
         flag(method.style == Style::Named, generated!(.named())),
         flag(method.idempotent, generated!(.idempotent())),
         flag(method.returns.is_none(), generated!(.oneway())),

@@ -27,9 +27,21 @@ pub(crate) static TRAIT: Level = Level {
         form("version", "version = \"1.0\""),
         form("rename_all", "rename_all = \"camelCase\""),
         form("params", "params = named"),
+        form("sequential", "sequential"),
         form("crate", "crate = \"path\""),
         form("client", "client = false"),
         form("server", "server = false"),
+    ],
+};
+
+/// `#[remote(..)]` on an implementation.
+pub(crate) static IMPLEMENTATION: Level = Level {
+    on: "an implementation",
+    options: &[
+        form("new", "new = path"),
+        form("per_call", "per_call"),
+        form("server", "server = path"),
+        form("crate", "crate = \"path\""),
     ],
 };
 
@@ -45,6 +57,7 @@ pub(crate) static METHOD: Level = Level {
         form("oneway", "oneway"),
         form("inline", "inline"),
         form("params", "params = named"),
+        form("since", "since = \"1.1\""),
     ],
 };
 
@@ -116,7 +129,8 @@ impl Level {
 
     /// Where else the same macro has such an option.
     pub(super) fn elsewhere(&self, key: &Ident) -> Option<&'static Level> {
-        let families: [&[&'static Level]; 2] = [&[&TRAIT, &METHOD, &ARGUMENT], &[&VARIANT, &FIELD, &STRUCT, &ENUM]];
+        let families: [&[&'static Level]; 2] =
+            [&[&TRAIT, &METHOD, &ARGUMENT, &IMPLEMENTATION], &[&VARIANT, &FIELD, &STRUCT, &ENUM]];
         let family = families.into_iter().find(|levels| levels.iter().any(|level| std::ptr::eq(*level, self)))?;
         family.iter().find(|level| level.has(key)).copied()
     }

@@ -19,13 +19,14 @@ const _: () = {
         now,
     }
     static __CONTRACT: __rmi::Contract = __rmi::Contract::new(
-        "Clock",
-        __rmi::Version {
-            major: 1u16,
-            minor: 0u16,
-        },
-        &[__rmi::Method::new("now", &[])],
-    );
+            "Clock",
+            __rmi::Version {
+                major: 1u16,
+                minor: 0u16,
+            },
+            &[__rmi::Method::new("now", &[])],
+        )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Clock"));
     #[allow(dead_code, clippy::type_complexity)]
     impl ClockClient {
         /// Calls `Clock::now`.

@@ -81,6 +81,7 @@ const _: () = {
                     .inline(),
             ],
         )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Dog"))
         .docs("A dog that takes calls.\n\nOne per kennel.");
     #[allow(dead_code, clippy::type_complexity)]
     impl DogClient {
@@ -172,6 +173,13 @@ const _: () = {
     impl<S> __rmi::Debug for DogServer<S> {
         fn fmt(&self, __f: &mut __rmi::Formatter<'_>) -> __rmi::FmtResult {
             __rmi::debug(__f, "DogServer", &self.__instances)
+        }
+    }
+    impl<__S: Dog> __rmi::Server for DogServer<__S> {
+        type Instance = __S;
+        const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+        fn of(__instances: __rmi::Instances<__S>) -> Self {
+            Self { __instances }
         }
     }
     impl<__S: Dog> __rmi::Service for DogServer<__S> {

@@ -35,31 +35,32 @@ const _: () = {
         forget,
     }
     static __CONTRACT: __rmi::Contract = __rmi::Contract::new(
-        "Scan",
-        __rmi::Version {
-            major: 1u16,
-            minor: 0u16,
-        },
-        &[
-            __rmi::Method::new(
-                    "scan",
-                    &[
-                        __rmi::Param::new("pool", "&str").with_default(),
-                        __rmi::Param::new("limits", "Limits").with_default(),
-                        __rmi::Param::new("attempts", "u8").with_default(),
-                    ],
-                )
-                .docs("Probes every address of a pool.")
-                .named()
-                .context()
-                .timeout_millis(600000u64),
-            __rmi::Method::new("forget", &[__rmi::Param::new("id", "&Id")])
-                .docs("Forgets what was found; nobody waits for it.")
-                .named()
-                .oneway()
-                .context(),
-        ],
-    );
+            "Scan",
+            __rmi::Version {
+                major: 1u16,
+                minor: 0u16,
+            },
+            &[
+                __rmi::Method::new(
+                        "scan",
+                        &[
+                            __rmi::Param::new("pool", "&str").with_default(),
+                            __rmi::Param::new("limits", "Limits").with_default(),
+                            __rmi::Param::new("attempts", "u8").with_default(),
+                        ],
+                    )
+                    .docs("Probes every address of a pool.")
+                    .named()
+                    .context()
+                    .timeout_millis(600000u64),
+                __rmi::Method::new("forget", &[__rmi::Param::new("id", "&Id")])
+                    .docs("Forgets what was found; nobody waits for it.")
+                    .named()
+                    .oneway()
+                    .context(),
+            ],
+        )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Scan"));
     #[allow(dead_code, clippy::type_complexity)]
     impl ScanClient {
         /// Probes every address of a pool.
@@ -134,6 +135,13 @@ const _: () = {
     impl<S> __rmi::Debug for ScanServer<S> {
         fn fmt(&self, __f: &mut __rmi::Formatter<'_>) -> __rmi::FmtResult {
             __rmi::debug(__f, "ScanServer", &self.__instances)
+        }
+    }
+    impl<__S: Scan> __rmi::Server for ScanServer<__S> {
+        type Instance = __S;
+        const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+        fn of(__instances: __rmi::Instances<__S>) -> Self {
+            Self { __instances }
         }
     }
     impl<__S: Scan> __rmi::Service for ScanServer<__S> {

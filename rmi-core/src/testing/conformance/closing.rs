@@ -34,7 +34,7 @@ pub(super) async fn a_closed_transport_says_so<H: Harness>(harness: &H) -> Verdi
     soon("a close ends", lane.sender.close()).await.expect("there is nothing to flush");
     let error = soon("a publish ends", lane.sender.publish(frame)).await.expect_err("it is closed");
     assert_eq!(error.kind, TransportErrorKind::Closed, "{error}");
-    let error = soon("a subscribe ends", lane.sender.subscribe(lane.subscription())).await.err().expect("it is closed");
+    let error = soon("a subscribe ends", lane.sender.subscribe(lane.subscription())).await.expect_err("it is closed");
     assert_eq!(error.kind, TransportErrorKind::Closed, "{error}");
     soon("who watches the links is told the end", async { while links.next().await.is_some() {} }).await;
     soon("who asks for the links is told the end", async { while lane.sender.links().next().await.is_some() {} }).await;

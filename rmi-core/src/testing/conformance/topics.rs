@@ -2,7 +2,7 @@ use super::{
     Harness, Verdict,
     lane::{Inbox, Lane, soon},
 };
-use crate::transport::{Destination, Frame, Purpose, Receipt, Sharing, Source, Subscription};
+use crate::transport::{Destination, Frame, Purpose, Receipt, Sharing, Source, Subscription, WhenFull};
 
 const DENIED: Verdict = Verdict::NotApplicable("it denies `topics`");
 
@@ -18,7 +18,12 @@ impl Topics {
     }
 
     fn subscription(&self, pattern: &str) -> Subscription {
-        let source = Source::Topic { exchange: self.exchange.into(), pattern: format!("{}.{pattern}", self.lane.address).into() };
+        self.of(&[pattern])
+    }
+
+    fn of(&self, patterns: &[&str]) -> Subscription {
+        let patterns = patterns.iter().map(|pattern| format!("{}.{pattern}", self.lane.address).into()).collect();
+        let source = Source::Topic { exchange: self.exchange.into(), patterns };
         Subscription::new(source, Purpose::Events).acknowledged(self.lane.receiver.capabilities().redelivery)
     }
 
@@ -100,5 +105,78 @@ pub(super) async fn a_pool_gets_each_frame_once<H: Harness>(harness: &H) -> Verd
     let mut all = [a, b].concat();
     all.sort_unstable();
     assert_eq!(all, ["a", "b", "c", "d"], "each of four frames goes to exactly one of the pool");
+    Verdict::Held
+}
+
+/// A subscription with several patterns is one: what several of them match comes once, in the order of publishing.
+pub(super) async fn several_patterns_are_one_subscription<H: Harness>(harness: &H) -> Verdict {
+    let Some(topics) = Topics::new(harness).await else { return DENIED };
+    let mut inbox = topics.lane.inbox_with(topics.of(&["a.#", "*.b", "c"])).await;
+    for key in ["c", "a.b", "x", "a", "x.b", "c.c", "a.x.y", "c"] {
+        topics.publish(key).await;
+    }
+    assert_eq!(inbox.texts(6).await, ["c", "a.b", "a", "x.b", "a.x.y", "c"]);
+    inbox.nothing("all that its patterns match had come").await;
+    Verdict::Held
+}
+
+/// Each group of competing subscribers gets everything; within a group each frame goes to one.
+pub(super) async fn groups_are_told_apart<H: Harness>(harness: &H) -> Verdict {
+    let Some(topics) = Topics::new(harness).await else { return DENIED };
+    if !topics.lane.sender.capabilities().competing {
+        return Verdict::NotApplicable("it denies `competing`");
+    }
+    let names = ["red", "red", "blue"].map(|color| harness.name(color).split('.').next_back().unwrap_or_default().to_owned());
+    let mut inboxes = Vec::new();
+    for name in names {
+        inboxes.push(Inbox::open(&harness.seat().await, topics.subscription("#").group(name), H::QUIET).await);
+    }
+    for key in ["a", "b", "c", "d"] {
+        topics.publish(key).await;
+    }
+    let mut got = Vec::new();
+    for mut inbox in inboxes {
+        got.push(inbox.rest().await);
+    }
+    let mut red = [got[0].clone(), got[1].clone()].concat();
+    red.sort_unstable();
+    assert_eq!(red, ["a", "b", "c", "d"], "between the two of one group");
+    assert_eq!(got[2], ["a", "b", "c", "d"], "the only one of another group");
+    Verdict::Held
+}
+
+/// A subscription that drops the oldest never makes a publisher wait, gets the newest, and is told how many it missed; or it is
+/// refused.
+pub(super) async fn who_drops_the_oldest_holds_up_nobody<H: Harness>(harness: &H) -> Verdict {
+    let Some(topics) = Topics::new(harness).await else { return DENIED };
+    let Some(room) = H::ROOM else {
+        return Verdict::NotApplicable("its harness does not say how much room there is: nothing has to make room");
+    };
+    let slow = topics.subscription("#").sharing(Sharing::Broadcast).when_full(WhenFull::DropOldest).prefetch(1);
+    let mut inbox = match soon("a subscribe ends", topics.lane.receiver.subscribe(slow.clone())).await {
+        Ok(deliveries) => {
+            drop(deliveries);
+            topics.lane.inbox_with(slow).await
+        }
+        Err(error) => {
+            assert_eq!(error.kind, crate::transport::TransportErrorKind::Refused, "{error}");
+            return Verdict::Held;
+        }
+    };
+    let many = room + 10;
+    for number in 0..many {
+        topics.publish(&format!("n{number}")).await;
+    }
+    let (mut received, mut missed, mut last) = (0, 0, String::new());
+    while let Some(delivery) = inbox.maybe().await {
+        (received, missed, last) = (received + 1, missed + delivery.missed, super::lane::text(&delivery));
+        delivery.acker.settle(crate::transport::Disposition::Ack);
+        assert!(received <= many as u64, "{many} were published, and more came");
+    }
+    assert_eq!(last, format!("n{}", many - 1), "the newest is there");
+    assert!(
+        missed == 0 || missed + received == many as u64,
+        "{many} were published, {received} came, {missed} are said to be missed"
+    );
     Verdict::Held
 }

@@ -104,7 +104,7 @@ pub(super) async fn what_it_denies_it_refuses<H: Harness>(harness: &H) -> Verdic
     let lane = Lane::new(harness).await;
     let (can, seat) = (lane.receiver.capabilities(), &lane.receiver);
     let address = || Source::Address(format!("{}.denied", lane.address).into());
-    let topic = || Source::Topic { exchange: H::EXCHANGE.into(), pattern: lane.address.as_str().into() };
+    let topic = || Source::topic(H::EXCHANGE, lane.address.as_str());
     let usual = |source| Subscription::new(source, Purpose::Events).acknowledged(can.redelivery);
     if !can.topics {
         refuses(seat, "topics", usual(topic())).await;
