@@ -4,9 +4,13 @@
 
 use std::time::Duration;
 
+mod events;
 mod version;
 
-pub use self::version::{NotAVersion, Version};
+pub use self::{
+    events::{Carried, EventContract, EventField, EventKind},
+    version::{NotAVersion, Version},
+};
 
 /// A service's contract: everything that its trait says.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct Contract {
     pub sequential: bool,
     /// The methods, in the order of their declaration.
     pub methods: &'static [Method],
+    /// The events that it publishes, if it says so.
+    pub events: Option<&'static EventContract>,
 }
 
 /// One method of a contract.
@@ -90,7 +96,12 @@ impl Contract {
 #[doc(hidden)]
 impl Contract {
     pub const fn new(name: &'static str, version: Version, methods: &'static [Method]) -> Self {
-        Contract { name, version, path: "", docs: "", sequential: false, methods }
+        Contract { name, version, path: "", docs: "", sequential: false, methods, events: None }
+    }
+
+    pub const fn events(mut self, events: &'static EventContract) -> Self {
+        self.events = Some(events);
+        self
     }
 
     pub const fn sequential(mut self) -> Self {

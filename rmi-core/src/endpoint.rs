@@ -8,10 +8,13 @@ mod classes;
 mod client;
 mod counters;
 pub(crate) mod dispatch;
+mod events;
 mod inbound;
+mod layers;
 pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
+mod place;
 mod replies;
 mod sequence;
 mod sessions;
@@ -30,6 +33,7 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
     offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    context::Job,
+    context::{Context, ContextArgument, Job},
     contract::{Contract, Method},
     error::RemoteError,
     json::Json,
@@ -70,6 +70,12 @@ impl Invocation {
     #[must_use]
     pub fn constructor(&self) -> Option<&Constructor> {
         self.cntr.as_ref()
+    }
+
+    /// What the handler will know about the request.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        Context::of(self)
     }
 
     /// Reads the arguments.

@@ -10,7 +10,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Item, Meta, parse_quote};
 
-use crate::{remote::do_remote, remote_error::do_remote_error};
+use crate::{remote::do_remote, remote_error::do_remote_error, remote_event::do_remote_event};
 
 fn inputs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expand");
@@ -48,9 +48,14 @@ fn expand_item(mut item: Item, change: &impl Fn(&mut Vec<Attribute>)) -> TokenSt
             do_remote(attr, item.to_token_stream())
         }
         Item::Enum(syn::ItemEnum { attrs, .. }) | Item::Struct(syn::ItemStruct { attrs, .. }) => {
-            assert!(attrs.remove(0).path().is_ident("derive"));
+            let derive = attrs.remove(0);
+            assert!(derive.path().is_ident("derive"));
             change(attrs);
-            do_remote_error(item.to_token_stream())
+            match derive.meta.require_list().expect("a list").tokens.to_string().as_str() {
+                "RemoteError" => do_remote_error(item.to_token_stream()),
+                "RemoteEvent" => do_remote_event(item.to_token_stream()),
+                other => panic!("{other}"),
+            }
         }
         _ => panic!("a trait, an implementation, an enum or a struct"),
     }
@@ -81,7 +86,11 @@ fn the_default_crate_is_not_mentioned_when_another_is_given() {
         })
     }
     for input in inputs() {
-        assert!(input.ends_with("client_only.rs") || mentions(expand(&input, |_| {})), "{}", input.display());
+        assert!(
+            ["client_only.rs", "event_struct.rs"].iter().any(|file| input.ends_with(file)) || mentions(expand(&input, |_| {})),
+            "{}",
+            input.display()
+        );
         let renamed = expand(&input, |attrs| match attrs.iter_mut().find(|a| a.path().is_ident("remote")).map(|a| &mut a.meta) {
             Some(Meta::List(list)) if list.tokens.to_string().contains("crate") => {}
             Some(Meta::List(list)) => {

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::by_us;
+use super::{by_us, projected};
 use crate::{
     attributes,
     model::{Kind, Method, Style, Trait},
@@ -22,6 +22,10 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
     let docs = described(&attributes::docs(&model.written.attrs));
     let path = format!("::{}", model.written.ident);
     let sequential = model.sequential.then(|| generated!(.sequential()));
+    let events = model.events.as_ref().map(|ty| {
+        let events = projected(ty, "RemoteEvent", "EVENTS");
+        generated!(.events(#events))
+    });
     // The compiler counts, because only it knows which methods exist.
     generated! {
         #[allow(non_camel_case_types)]
@@ -31,7 +35,7 @@ pub(super) fn expand(model: &Trait) -> TokenStream {
             #name,
             __rmi::Version { major: #major, minor: #minor },
             &[#(#methods),*],
-        ).path(__rmi::concat!(__rmi::module_path!(), #path)) #docs #sequential;
+        ).path(__rmi::concat!(__rmi::module_path!(), #path)) #docs #sequential #events;
     }
 }
 

@@ -60,7 +60,8 @@ const _: () = {
                     .context(),
             ],
         )
-        .path(__rmi::concat!(__rmi::module_path!(), "::Scan"));
+        .path(__rmi::concat!(__rmi::module_path!(), "::Scan"))
+        .events(<ScanEvent as __rmi::RemoteEvent>::EVENTS);
     #[allow(dead_code, clippy::type_complexity)]
     impl ScanClient {
         /// Probes every address of a pool.
