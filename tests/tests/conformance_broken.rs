@@ -386,7 +386,9 @@ impl Transport for Broken {
 }
 
 /// Publishes again what somebody has stopped waiting for.
-struct OnDrop(Option<tokio::task::JoinHandle<(Result<Receipt, TransportError>, Arc<Memory>, Frame)>>);
+struct OnDrop(Option<tokio::task::JoinHandle<Published>>);
+
+type Published = (Result<Receipt, TransportError>, Arc<Memory>, Frame);
 
 impl Drop for OnDrop {
     fn drop(&mut self) {
