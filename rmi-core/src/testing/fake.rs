@@ -206,8 +206,7 @@ impl Asked {
             panic!("`{method}` has no parameter `{name}`; it has {params:?}")
         });
         let positional: Vec<Json> = self.args.positional.decode().expect("positional arguments are an array");
-        let mut named: std::collections::HashMap<String, Json> =
-            self.args.named.decode().expect("named arguments are an object");
+        let mut named: std::collections::HashMap<String, Json> = self.args.named.decode().expect("named arguments are an object");
         let value = named.remove(name).or_else(|| positional.get(at).cloned()).unwrap_or_default();
         value.decode().unwrap_or_else(|error| panic!("`{name}` of `{method}` is {value}: {error}"))
     }

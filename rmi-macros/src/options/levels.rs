@@ -145,6 +145,12 @@ pub(crate) static EVENT_FIELD: Level = Level {
 };
 
 impl Level {
+    /// Every option, by its key.
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.options.iter().map(|option| option.key)
+    }
+
     /// How an option is written.
     pub(super) fn written(&self, key: &str) -> &'static str {
         self.options.iter().rfind(|o| o.key == key).map_or("", |o| o.written)
