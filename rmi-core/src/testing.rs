@@ -43,6 +43,7 @@ pub mod conformance;
 mod fake;
 pub mod faults;
 mod pair;
+mod passing;
 mod recorder;
 
 pub use self::{

@@ -121,10 +121,10 @@ struct Ended {
 
 /// One call, to its one outcome.
 async fn call(ledger: &LedgerClient, id: u64) -> Ended {
-    let (once, millis, time) = (id % 3 != 0, id % 7 * 3, MILLI * 400);
+    let (once, millis, time) = (!id.is_multiple_of(3), id % 7 * 3, MILLI * 400);
     let call = if once { ledger.once(id, millis) } else { ledger.again(id, millis) }.timeout(time);
     let ending = async {
-        if id % 2 == 0 {
+        if id.is_multiple_of(2) {
             return call.await;
         }
         let mut pending = call.send().await?;

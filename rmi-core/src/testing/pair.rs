@@ -1,3 +1,4 @@
+use super::passing::Passing;
 use crate::{
     Client, Endpoint, Memory, Native, Trust,
     endpoint::{BuildError, Builder},
@@ -17,7 +18,7 @@ pub struct Pair {
 
 /// Serves a service, and gives a client that reaches it: `let (dog, _pair) = pair::<DogClient>(DogServer::new(Rex)).await;`
 ///
-/// Everything is encoded, carried and decoded as on any bus. Nobody signs.
+/// Everything is encoded, carried and decoded as on any bus. Nobody signs, and an agent that has been shut down is not there any more.
 ///
 /// # Panics
 ///
@@ -47,7 +48,7 @@ pub async fn pair<C: Client>(service: impl Service) -> (C, Pair) {
 /// What was built does not fit together; or there is no Tokio runtime.
 pub async fn pair_with<C: Client>(service: impl Service, special: impl FnOnce(Builder) -> Builder) -> (C, Pair) {
     let bus = Memory::new();
-    let bound = |name: &'static str| Endpoint::builder(name).bind(Native::default(), bus.clone(), Trust::insecure());
+    let bound = |name: &'static str| Endpoint::builder(name).bind(Native::default(), Passing(bus.clone()), Trust::insecure());
     let started = |endpoint: Result<Endpoint, BuildError>| endpoint.unwrap_or_else(|error| panic!("no pair: {error}"));
     let agent = started(special(bound("agent").serve(service)).start().await);
     let caller = started(bound("caller").start().await);
