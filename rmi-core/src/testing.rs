@@ -4,7 +4,8 @@
 //! * A service without a broker: [`pair`] puts it behind a client, on an in-memory bus.
 //! * [`Recorder`] remembers what was invoked, and how it ended; [`ManualClock`] shows the date that a test tells it to.
 //! * [`faults`] lose, double, delay and swap what goes over any transport, and cut its link: from a seed, so that a run can be repeated.
-//! * [`conformance`] is what every [`Transport`](crate::transport::Transport) has to hold, check by check.
+//! * [`conformance`] is what every [`Transport`](crate::transport::Transport) has to hold, check by check; [`semantics`] is what a call means
+//!   on any pair of a protocol and a transport, sentence by sentence.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -45,6 +46,7 @@ pub mod faults;
 mod pair;
 mod passing;
 mod recorder;
+pub mod semantics;
 
 pub use self::{
     clock::ManualClock,

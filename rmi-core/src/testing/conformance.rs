@@ -43,6 +43,8 @@ mod sharing;
 mod topics;
 mod truth;
 
+pub(crate) use self::lane::soon;
+
 use std::{
     io,
     sync::{

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::IntoFuture, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{task::JoinHandle, time::timeout};
@@ -15,8 +15,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const ENDLESS: usize = 100_000;
 
 /// Waits for what has to happen, and fails when it does not.
-pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-    match timeout(PATIENCE, future).await {
+pub(crate) async fn soon<F: IntoFuture>(what: &str, future: F) -> F::Output {
+    match timeout(PATIENCE, future.into_future()).await {
         Ok(output) => output,
         Err(_) => panic!("it did not happen in {PATIENCE:?}: {what}"),
     }
