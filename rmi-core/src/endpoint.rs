@@ -28,6 +28,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "policy")]
+pub(crate) use self::admin::is_admin;
 pub use self::{
     admission::WindowSize,
     builder::{BuildError, Builder},

@@ -38,11 +38,22 @@
 //! }
 //! ```
 
+#[cfg(feature = "policy")]
+mod authorize;
+#[cfg(feature = "policy")]
+mod policy;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 /// What an implementation of [`Layer`] is marked with.
 pub use async_trait::async_trait;
 
+#[cfg(feature = "policy")]
+#[cfg_attr(docsrs, doc(cfg(feature = "policy")))]
+pub use self::{
+    authorize::Authorize,
+    policy::{Explanation, Policy, PolicyError},
+};
 use crate::{
     address::Address,
     context::Job,

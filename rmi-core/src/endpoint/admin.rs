@@ -51,6 +51,11 @@ const fn class() -> Param {
     Param::new("class", "Option<String>").with_default("None")
 }
 
+/// Whether a contract is the `Admin` that every endpoint serves, and not one of the program's own by that name.
+pub(crate) fn is_admin(contract: &'static Contract) -> bool {
+    std::ptr::eq(contract, &CONTRACT)
+}
+
 /// Serves `Admin`.
 #[derive(Debug, Default)]
 pub(crate) struct Admin {
