@@ -204,6 +204,7 @@ impl Inbox {
             deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
             data: head.data,
             trace: head.trace,
+            group: request.group,
             attempt: 1,
             redelivered: origin.redelivered,
             cancel: Cancellation::default(),
