@@ -7,7 +7,9 @@ mod builder;
 mod classes;
 mod client;
 mod counters;
+mod describe;
 pub(crate) mod dispatch;
+mod events;
 mod inbound;
 mod layers;
 pub(crate) mod links;
@@ -32,6 +34,8 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    describe::EndpointDescription,
+    events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
     offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,

@@ -89,8 +89,19 @@ impl Builder {
     /// Serves a contract. Several majors of one class are served side by side.
     #[track_caller]
     pub fn serve(mut self, service: impl Service) -> Self {
+        let contract = service.contract();
+        let origin = Origin::by_hand(contract, Location::caller());
+        self.services.push(Offer { service: Arc::new(service), origin, sequential: contract.sequential });
+        self
+    }
+
+    /// Serves a contract, and runs its requests one after the other, in the order in which they were admitted, as if the contract
+    /// were marked `sequential`: for an implementation that has one device or one file below it. Requests that wait for their turn
+    /// take no place from others, as they would if they waited for a lock in the handler.
+    #[track_caller]
+    pub fn serve_sequential(mut self, service: impl Service) -> Self {
         let origin = Origin::by_hand(service.contract(), Location::caller());
-        self.services.push(Offer { service: Arc::new(service), origin });
+        self.services.push(Offer { service: Arc::new(service), origin, sequential: true });
         self
     }
 
@@ -192,8 +203,8 @@ impl Builder {
             offer::discover(&self.name, &mut self.services)?;
         }
         let mut classes = Classes::default();
-        for Offer { service, .. } in self.services {
-            classes.add(service, None);
+        for Offer { service, sequential, .. } in self.services {
+            classes.add(service, None, sequential);
         }
         for (class, major) in &self.majors {
             classes.set_default(class, *major)?;
@@ -203,7 +214,7 @@ impl Builder {
         if !classes.contains("Admin") {
             let (admin, core) = Admin::new();
             for_admin = Some(core);
-            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))));
+            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))), false);
         }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
