@@ -15,6 +15,7 @@ use crate::{
         binding::{Binding, KnownLink},
         dispatch::{Core, Inbox},
         inbound::receive,
+        shutdown::Guard,
     },
     lock::lock,
     protocol::{Replies, Role},
@@ -34,7 +35,7 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
         let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
         let core = Arc::clone(core);
         let binding = Arc::clone(binding);
-        let receiving = (!until_closed).then(|| core.receiving.enter());
+        let receiving = (!until_closed).then(|| Guard::enter(&core, |core| &core.receiving));
         tokio::spawn(async move {
             let stop = async { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
             let deliveries = receive(binding, deliveries, at, inbox, stop).await;
