@@ -28,7 +28,6 @@ use std::{
     time::Duration,
 };
 
-#[cfg(feature = "policy")]
 pub(crate) use self::admin::is_admin;
 pub use self::{
     admission::WindowSize,

@@ -42,12 +42,14 @@
 mod authorize;
 #[cfg(feature = "policy")]
 mod policy;
+mod rate;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 /// What an implementation of [`Layer`] is marked with.
 pub use async_trait::async_trait;
 
+pub use self::rate::{Rate, RateFigures, RateLimit};
 #[cfg(feature = "policy")]
 #[cfg_attr(docsrs, doc(cfg(feature = "policy")))]
 pub use self::{

@@ -107,10 +107,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn groups(
-        text: &'a str,
-        written: &'a BTreeMap<String, Names>,
-    ) -> Result<BTreeMap<&'a str, Vec<Who>>, PolicyError> {
+    fn groups(text: &'a str, written: &'a BTreeMap<String, Names>) -> Result<BTreeMap<&'a str, Vec<Who>>, PolicyError> {
         let mut groups = BTreeMap::new();
         for (name, members) in written {
             let mut read = Vec::new();
@@ -187,9 +184,7 @@ impl<'a> Reader<'a> {
             let why = format!("`{key}` is empty, so this never holds: put something into it, or remove the whole table");
             return Err(wrong(self.text, written.span().start, why));
         }
-        let read = |item: &Spanned<String>| {
-            read(item.as_ref().as_str()).map_err(|why| wrong(self.text, item.span().start, why))
-        };
+        let read = |item: &Spanned<String>| read(item.as_ref().as_str()).map_err(|why| wrong(self.text, item.span().start, why));
         written.as_ref().0.iter().map(read).collect()
     }
 }

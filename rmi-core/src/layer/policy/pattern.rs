@@ -110,7 +110,9 @@ impl What {
             Some((class, method)) if !class.is_empty() && !method.is_empty() => (class, method),
             None if text == "*" => ("*", "*"),
             None if !text.is_empty() => {
-                return Err(format!("{text:?} is a class without a method: write `{text}.*` for all of them, or `{text}.method`"));
+                return Err(format!(
+                    "{text:?} is a class without a method: write `{text}.*` for all of them, or `{text}.method`"
+                ));
             }
             _ => return Err(format!("{text:?} is no method: write `Class.method`, `Class.*`, or `*` for everything")),
         };
