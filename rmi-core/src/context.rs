@@ -150,6 +150,9 @@ impl<P> ContextArgument for Context<P> {
 /// A request that is being served, as its handler and its endpoint share it.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// Which of the endpoint's bindings it came by.
+    #[expect(dead_code, reason = "asked by resume, which comes next")]
+    pub(crate) binding: usize,
     pub(crate) sn: Option<Sn>,
     pub(crate) principal: Principal,
     pub(crate) deadline: Option<Instant>,
@@ -170,9 +173,11 @@ pub(crate) struct Cancellation {
 }
 
 impl Cancellation {
-    pub(crate) fn set(&self) {
-        self.set.store(true, Ordering::SeqCst);
+    /// Sets it. False when it was set before.
+    pub(crate) fn set(&self) -> bool {
+        let first = !self.set.swap(true, Ordering::SeqCst);
         self.waiting.notify_waiters();
+        first
     }
 
     pub(crate) fn is_set(&self) -> bool {

@@ -25,6 +25,7 @@ use std::{
 };
 
 pub use self::{
+    admin::{AdminAction, AdminClient, AdminPolicy, Criteria, Operators},
     admission::WindowSize,
     builder::{BuildError, Builder},
     classes::Identity,

@@ -65,7 +65,7 @@ impl Plan {
             sn: Some(Sn::from(id)),
             sent: Some(binding.clock.now()),
             from: Some(binding.own.clone()),
-            to: stub.0.address.clone(),
+            to: stub.0.lane.as_ref().unwrap_or(&stub.0.address).clone(),
             reply,
             ttl: ttl.or(contract.and_then(|m| m.ttl)),
             data,

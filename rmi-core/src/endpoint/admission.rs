@@ -271,12 +271,24 @@ impl Window {
         }
     }
 
-    /// The request of a principal that runs under a serial number.
-    pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Option<Arc<Job>> {
-        match &self.lanes.get(principal)?.entries.get(key)?.state {
-            State::Running { job, .. } => Some(Arc::clone(job)),
-            State::Done(_) | State::Forgotten => None,
+    /// Everybody whose requests are remembered.
+    pub(crate) fn principals(&self) -> Vec<Principal> {
+        self.lanes.keys().cloned().collect()
+    }
+
+    /// The requests of a principal that run under a serial number: on an unsealed binding there may be several.
+    pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Vec<Arc<Job>> {
+        let Some(lane) = self.lanes.get(principal) else { return Vec::new() };
+        if self.fresh.is_some() {
+            return lane.entries.get(key).and_then(Entry::job).into_iter().collect();
         }
+        let alike = |(other, _): &(&Key, _)| other.serial == key.serial && other.link == key.link;
+        lane.entries.iter().filter(alike).filter_map(|(_, entry)| entry.job()).collect()
+    }
+
+    /// All requests of a principal that run.
+    pub(crate) fn all_running(&self, principal: &Principal) -> Vec<Arc<Job>> {
+        self.lanes.get(principal).map(|lane| lane.entries.values().filter_map(Entry::job).collect()).unwrap_or_default()
     }
 
     /// How many requests are remembered.
@@ -306,6 +318,13 @@ impl Window {
 }
 
 impl Entry {
+    fn job(&self) -> Option<Arc<Job>> {
+        match &self.state {
+            State::Running { job, .. } => Some(Arc::clone(job)),
+            State::Done(_) | State::Forgotten => None,
+        }
+    }
+
     fn weight(&self) -> usize {
         match &self.state {
             State::Done(kept) => kept.weight(),

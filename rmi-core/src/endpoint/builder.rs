@@ -10,7 +10,7 @@ use crate::{
     contract::Contract,
     endpoint::{
         Endpoint, Handle, WeakEndpoint,
-        admin::{self, Admin},
+        admin::{self, Admin, AdminPolicy},
         admission::WindowSize,
         binding::{Binding, Opening},
         classes::{Classes, Identity},
@@ -40,6 +40,8 @@ pub struct Builder {
     window: Option<WindowSize>,
     reply_exchanges: Vec<String>,
     clock: Arc<dyn Clock>,
+    admin: Option<Arc<dyn AdminPolicy>>,
+    own_queue: bool,
 }
 
 impl Builder {
@@ -56,6 +58,8 @@ impl Builder {
             window: None,
             reply_exchanges: Vec::new(),
             clock: Arc::new(SystemClock),
+            admin: None,
+            own_queue: false,
         }
     }
 
@@ -130,6 +134,26 @@ impl Builder {
         self
     }
 
+    /// Who may cancel or resume requests that somebody else has sent, through the class `Admin`. Nobody unless it is set.
+    ///
+    /// ```
+    /// use rmi_core::{Endpoint, Principal, endpoint::Operators};
+    ///
+    /// let builder = Endpoint::builder("dog").admin(Operators::new([Principal::Key("ops".into())]));
+    /// ```
+    pub fn admin(mut self, policy: impl AdminPolicy) -> Self {
+        self.admin = Some(Arc::new(policy));
+        self
+    }
+
+    /// Says that no other endpoint takes requests from this one's address. Only then can it be sure that a request which it does
+    /// not know never came, and tell so a caller that lost its link: that call is then safe to make again. Otherwise, as unless
+    /// this is said, another endpoint may have run it, and the call ends [`ReplyLost`](crate::CallError::ReplyLost).
+    pub fn queue_of_its_own(mut self) -> Self {
+        self.own_queue = true;
+        self
+    }
+
     /// Starts to receive.
     ///
     /// # Errors
@@ -156,7 +180,7 @@ impl Builder {
         let contracts = classes.contracts();
         let mut for_admin = None;
         if !classes.contains("Admin") {
-            let (admin, core) = Admin::new();
+            let (admin, core) = Admin::new(self.admin, self.own_queue, self.clock.now());
             for_admin = Some(core);
             classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))))?;
         }
@@ -209,6 +233,10 @@ impl Builder {
             }
             // An endpoint that serves nothing is nobody's agent: requests to it are unroutable rather than unanswered.
             if !contracts.is_empty() || binding.features.replies == Replies::SameLink {
+                links::listen(core, binding, &role).await?;
+            }
+            if !contracts.is_empty() && binding.admin_lane {
+                let role = Role::Admin { address: &binding.own_admin, prefetch: admin::PREFETCH };
                 links::listen(core, binding, &role).await?;
             }
             links::connect(core, binding, contracts.clone()).await?;

@@ -12,7 +12,7 @@ use crate::{
     address::Address,
     context::{Cancellation, Job, Steps},
     endpoint::{
-        WeakEndpoint,
+        WeakEndpoint, admin,
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
         binding::{Answered, Binding},
         classes::{Classes, Served},
@@ -50,6 +50,8 @@ pub(crate) struct Core {
 pub(crate) struct Inbox {
     pub(crate) core: Arc<Core>,
     pub(crate) binding: Arc<Binding>,
+    /// It receives at the address for `Admin` alone.
+    pub(crate) admin_only: bool,
 }
 
 impl Receiver for Inbox {
@@ -180,6 +182,10 @@ impl Inbox {
         if core.stage.is_stopping() {
             return self.reject(Rejection::new(RejectionCode::Closing, ""), answered, acker);
         }
+        if self.admin_only && &*request.class != admin::CLASS {
+            let details = format!("only `{}` is called at `{}`; call others at `{}`", admin::CLASS, head.to, core.name);
+            return self.reject(Rejection::new(RejectionCode::UnknownClass, details), answered, acker);
+        }
         let (served, index) = match core.find(binding, &request) {
             Ok(found) => found,
             Err(rejection) => return self.reject(rejection, answered, acker),
@@ -195,6 +201,7 @@ impl Inbox {
             .filter(|_| binding.features.serials != Serials::None)
             .map(|sn| Key::new(sn, (binding.features.serials == Serials::PerLink).then_some(origin.link)));
         let job = Arc::new(Job {
+            binding: binding.index,
             sn: head.sn,
             principal,
             deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),

@@ -28,10 +28,11 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
             Source::Address(address) => Some(address.clone()),
             Source::Topic { .. } | Source::Links => None,
         };
+        let admin_only = matches!(role, Role::Admin { .. });
         // Where replies come the same way as requests, they are still wanted while handlers finish.
         let until_closed = subscription.purpose == Purpose::Everything;
         let deliveries = binding.transport.subscribe(subscription).await?;
-        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
+        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding), admin_only };
         let core = Arc::clone(core);
         let binding = Arc::clone(binding);
         let receiving = (!until_closed).then(|| core.receiving.enter());
@@ -180,7 +181,7 @@ pub(crate) async fn replies_at(
     let stop = Arc::new(Cancellation::default());
     for subscription in binding.protocol.listen(role) {
         let deliveries = binding.transport.subscribe(subscription).await?;
-        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
+        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding), admin_only: false };
         let (core, stopped) = (Arc::clone(core), Arc::clone(&stop));
         let until = async move {
             let mut closed = std::pin::pin!(core.stage.closed());

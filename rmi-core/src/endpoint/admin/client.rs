@@ -1,0 +1,132 @@
+//! What every endpoint can be asked, as a client.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    address::Address,
+    call::Stub,
+    endpoint::{
+        admin::{CLASS, Criteria},
+        dispatch::Core,
+    },
+    error::CallError,
+    json::{Json, JsonError},
+    message::{Arguments, Exception, Sn},
+    text::Text,
+};
+
+/// The class `Admin` of an agent. Made by [`Peer::admin`](crate::endpoint::Peer::admin).
+///
+/// Its requests go to the address that agents of ours have for them alone, so that they reach an agent which holds as many
+/// others as it takes; and to the agent's own address where nobody is there.
+///
+/// # Cancel safety
+///
+/// Dropping one of its futures leaves open whether the agent did what it was asked.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    core: Arc<Core>,
+    binding: usize,
+    address: Address,
+    timeout: Option<Duration>,
+}
+
+impl AdminClient {
+    pub(crate) fn new(core: Arc<Core>, binding: usize, address: Address) -> Self {
+        AdminClient { core, binding, address, timeout: None }
+    }
+
+    /// How long an answer may take. The endpoint's own time unless it is set.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Says hello: the agent is there, and answers.
+    ///
+    /// # Errors
+    ///
+    /// The agent could not be asked.
+    pub async fn hello(&self) -> Result<String, CallError<Exception>> {
+        self.ask("hello", Arguments::NONE).await
+    }
+
+    /// Returns what it is given.
+    ///
+    /// # Errors
+    ///
+    /// The agent could not be asked.
+    pub async fn echo(&self, something: &Json) -> Result<Json, CallError<Exception>> {
+        self.ask("echo", written(positional(&[something]))?).await
+    }
+
+    /// Cancels the requests of one's own that have this serial number: one, but for peers that use a number twice. Returns the
+    /// serial numbers that this call cancelled: none when it had been cancelled before.
+    ///
+    /// # Errors
+    ///
+    /// No such request waits or runs there, or the agent could not be asked.
+    pub async fn cancel(&self, sn: &Sn) -> Result<Vec<Sn>, CallError<Exception>> {
+        self.cancelled(written(positional(&[sn.as_str()]))?).await
+    }
+
+    /// Cancels all requests of one's own that wait or run there and whose data meets these criteria. Returns the serial numbers
+    /// of those that this call cancelled.
+    ///
+    /// # Errors
+    ///
+    /// The criteria have too many levels or operators, or the agent could not be asked.
+    pub async fn cancel_where(&self, criteria: &Criteria) -> Result<Vec<Sn>, CallError<Exception>> {
+        // By position, as every gofer reads it.
+        self.cancelled(written(positional(&(Json::NULL, criteria)))?).await
+    }
+
+    async fn cancelled(&self, arguments: Arguments) -> Result<Vec<Sn>, CallError<Exception>> {
+        let cancelled: Vec<String> = self.ask("cancel", arguments).await?;
+        Ok(cancelled.into_iter().filter_map(Sn::new).collect())
+    }
+
+    /// Asks at the address for `Admin`, and where nobody is there at the agent's own.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        arguments: Arguments,
+    ) -> Result<T, CallError<Exception>> {
+        if self.core.bindings[self.binding].admin_lane {
+            match self.ask_at(Some(self.address.admin()), method, arguments.clone()).await {
+                Err(CallError::NoAgent(_)) => {}
+                answer => return answer,
+            }
+        }
+        self.ask_at(None, method, arguments).await
+    }
+
+    async fn ask_at<T: DeserializeOwned>(
+        &self,
+        lane: Option<Address>,
+        method: &'static str,
+        arguments: Arguments,
+    ) -> Result<T, CallError<Exception>> {
+        let mut stub = Stub::of_class(&self.core, self.binding, self.address.clone(), Text::from_static(CLASS));
+        if let Some(lane) = lane {
+            stub = stub.by_lane(lane);
+        }
+        let mut call = stub.dynamic::<Json>(Text::from_static(method), Ok(arguments));
+        if let Some(timeout) = self.timeout {
+            call = call.timeout(timeout);
+        }
+        let answer = call.await?;
+        answer.decode().map_err(CallError::Decode)
+    }
+}
+
+fn positional<A: serde::Serialize + ?Sized>(arguments: &A) -> Result<Arguments, JsonError> {
+    Ok(Arguments { positional: Json::encode(arguments)?, ..Arguments::NONE })
+}
+
+fn written(arguments: Result<Arguments, JsonError>) -> Result<Arguments, CallError<Exception>> {
+    arguments.map_err(|e| CallError::Encode(e.to_string()))
+}
