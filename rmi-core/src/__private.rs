@@ -24,12 +24,14 @@ pub use crate::{
     endpoint::Client,
     error::RemoteError,
     message::{ArgumentsReader, ArgumentsWriter, Exception, Outcome},
-    service::{BoxFuture, Instances, Invocation, MethodResult, Service},
+    service::{BoxFuture, Instances, Invocation, MethodResult, Server, Service},
 };
 pub use serde::de::DeserializeOwned;
 
 mod exception;
+mod registration;
 pub use exception::{ExceptionReader, ExceptionWriter};
+pub use registration::*;
 
 /// A call of a method that returns `R`.
 pub fn call<R, P>(stub: &Stub, method: &'static Method, args: ArgumentsWriter) -> Call<R::Ok, R::Err, P>

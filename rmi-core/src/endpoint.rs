@@ -10,6 +10,7 @@ mod counters;
 pub(crate) mod dispatch;
 mod inbound;
 pub(crate) mod links;
+mod offer;
 pub(crate) mod pending;
 mod replies;
 mod sequence;
@@ -28,9 +29,9 @@ pub use self::{
     admin::{AdminAction, AdminClient, AdminPolicy, Criteria, Operators},
     admission::WindowSize,
     builder::{BuildError, Builder},
-    classes::Identity,
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };

@@ -13,6 +13,9 @@ mod lock;
 pub mod message;
 pub mod prelude;
 pub mod protocol;
+#[cfg(feature = "discovery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "discovery")))]
+pub mod registry;
 mod scan;
 pub mod seal;
 pub mod service;

@@ -24,6 +24,18 @@ pub trait Service: Send + Sync + 'static {
     fn dispatch(&self, call: Invocation) -> BoxFuture<'_, Outcome>;
 }
 
+/// A server that `#[remote]` writes: what is known of it before there is one.
+pub trait Server: Service + Sized {
+    /// What implements the contract.
+    type Instance;
+
+    /// The contract.
+    const CONTRACT: &'static Contract;
+
+    /// Serves these instances.
+    fn of(instances: Instances<Self::Instance>) -> Self;
+}
+
 /// One invocation of a method.
 #[derive(Debug)]
 pub struct Invocation {

@@ -15,7 +15,10 @@ pub(crate) use generated;
 mod client;
 mod contract;
 mod interface;
+mod register;
 mod server;
+
+pub(crate) use register::{registration, server_of};
 
 /// Everything that a valid trait becomes.
 pub(crate) fn complete(model: &Trait) -> TokenStream {

@@ -6,6 +6,7 @@ mod attributes;
 mod duration;
 mod errors;
 mod expand;
+mod implementation;
 mod model;
 mod names;
 mod options;
@@ -16,7 +17,7 @@ mod spell;
 #[cfg(test)]
 mod tests;
 
-/// Makes a trait a remote contract: the trait itself, `<Trait>Client` and `<Trait>Server<S>`.
+/// Makes a trait a remote contract: the trait itself, `<Trait>Client` and `<Trait>Server<S>`. Lets an implementation be discovered.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -36,6 +37,35 @@ mod tests;
 /// | the trait | `name`, `version`, `rename_all`, `params`, `sequential`, `crate`, `client = false`, `server = false` |
 /// | a method | `name`, `alias`, `timeout`, `ttl`, `idempotent`, `oneway`, `inline`, `params`, `since` |
 /// | an argument | `name`, `default`, `default = expr`, `context` |
+/// | an implementation of such a trait | `new = path`, `per_call`, `server = path`, `crate` |
+///
+/// On an implementation it is optional, and means that the implementation can be discovered: `rmi_core::registry` says how, and when
+/// it silently cannot.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use rmi_core::{registry, remote};
+/// # #[remote(name = "dog")]
+/// # pub trait Dog {
+/// #     async fn bark(&self, words: &str) -> Result<String, Infallible>;
+/// # }
+/// struct Kennel;
+///
+/// impl Kennel {
+///     fn open() -> Result<Self, std::io::Error> {
+///         Ok(Kennel)
+///     }
+/// }
+///
+/// #[remote(new = Kennel::open)]
+/// impl Dog for Kennel {
+///     async fn bark(&self, words: &str) -> Result<String, Infallible> {
+///         Ok(words.to_owned())
+///     }
+/// }
+///
+/// registry::require(["dog"]).unwrap();
+/// ```
 ///
 /// The repository's `docs/macro.md` explains every option and shows what is generated.
 #[proc_macro_attribute]

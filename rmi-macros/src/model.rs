@@ -1,7 +1,7 @@
 //! What a valid trait says, as plain data. Whatever is here needs no further check.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use syn::{Attribute, Block, Expr, ItemTrait, Signature, Type};
+use syn::{Attribute, Block, Expr, ExprPath, ItemTrait, Signature, Type};
 
 /// A remote trait.
 pub(crate) struct Trait {
@@ -73,6 +73,28 @@ pub(crate) enum Fallback {
     Default,
     /// An expression of the argument's type.
     Expression(Box<Expr>),
+}
+
+/// An implementation that can be discovered.
+pub(crate) struct Implementation {
+    /// Its attributes, without ours.
+    pub(crate) attrs: Vec<Attribute>,
+    /// `::rmi_core::__private`
+    pub(crate) private: TokenStream,
+    /// The path of the server, without its argument.
+    pub(crate) server: TokenStream,
+    pub(crate) ty: Type,
+    pub(crate) instances: Instances,
+}
+
+/// Where the instances of an implementation come from.
+pub(crate) enum Instances {
+    /// One, which is the default of its type.
+    Default,
+    /// One, which a function makes.
+    New(ExprPath),
+    /// One for each request, which a function makes of its constructor arguments.
+    PerCall(ExprPath),
 }
 
 impl Method {

@@ -15,8 +15,11 @@ use crate::{
 };
 
 mod argument;
+mod implementation;
 mod method;
 mod types;
+
+pub(crate) use implementation::{implementation, without_implementation_options};
 
 /// The two forms in which arguments are written.
 const STYLES: [(&str, Style); 2] = [("named", Style::Named), ("positional", Style::Positional)];
@@ -38,16 +41,12 @@ pub(crate) fn item(item: &TokenStream, errors: &mut Errors) -> Option<ItemTrait>
         Err(error) => error,
     };
     match syn::parse2::<Item>(item.clone()) {
-        Ok(Item::Impl(other)) => errors.at(
-            other.impl_token,
-            "`#[remote]` goes on the trait; an implementation of it is a plain `impl` without an attribute",
-        ),
         // A trait that cannot be read.
         Ok(Item::Trait(_)) => errors.push(error),
         _ if error.to_string().contains("expected `trait`") => errors.at(
             item.clone().into_iter().next(),
-            "`#[remote]` goes on a trait: its methods are what can be called from elsewhere; `#[remote(..)]` with options goes on \
-             methods and arguments of such a trait",
+            "`#[remote]` goes on a trait: its methods are what can be called from elsewhere; or on an implementation of such a trait, \
+             to have it discovered. `#[remote(..)]` with options goes on methods and arguments of the trait",
         ),
         _ => errors.push(error),
     }

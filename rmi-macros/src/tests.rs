@@ -38,12 +38,21 @@ fn expand_item(mut item: Item, change: &impl Fn(&mut Vec<Attribute>)) -> TokenSt
             };
             do_remote(attr, item.to_token_stream())
         }
+        Item::Impl(item) => {
+            let at = item.attrs.iter().position(|a| a.path().is_ident("remote")).expect("#[remote]");
+            change(&mut item.attrs);
+            let attr = match item.attrs.remove(at).meta {
+                Meta::List(list) => list.tokens,
+                _ => TokenStream::new(),
+            };
+            do_remote(attr, item.to_token_stream())
+        }
         Item::Enum(syn::ItemEnum { attrs, .. }) | Item::Struct(syn::ItemStruct { attrs, .. }) => {
             assert!(attrs.remove(0).path().is_ident("derive"));
             change(attrs);
             do_remote_error(item.to_token_stream())
         }
-        _ => panic!("a trait, an enum or a struct"),
+        _ => panic!("a trait, an implementation, an enum or a struct"),
     }
 }
 

@@ -272,6 +272,45 @@ async fn an_instance_of_its_own_is_made_when_its_turn_has_come() {
     assert_eq!(*made.lock().unwrap(), ["a", "b"]);
 }
 
+/// The next major of a press.
+mod v2 {
+    #[rmi_core::remote(name = "press", version = "2.0", sequential)]
+    pub(crate) trait Press {
+        async fn hold(&self, name: &str) -> Result<String, std::convert::Infallible>;
+    }
+
+    impl Press for super::Pressing {
+        async fn hold(&self, name: &str) -> Result<String, std::convert::Infallible> {
+            super::Press::hold(self, name).await
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_major_of_a_sequential_contract_has_a_queue_of_its_own() {
+    let world = World::unsealed();
+    let ((old, mut old_watch), (probing, mut new_watch)) = (press(), Watch::new());
+    let new = v2::PressServer::new(Pressing(probing));
+    let (_agent, caller) = (world.agent_with("agent", |b| b.serve(old).serve(new)).await, world.caller("caller").await);
+    let held = caller.endpoint.client::<PressClient>("agent").hold("old").send().await.unwrap();
+    assert_eq!(old_watch.began().await, "old");
+    let press: v2::PressClient = caller.endpoint.client("agent");
+    let mut calls = Vec::new();
+    for name in ["a", "b"] {
+        calls.push((name, press.hold(name).send().await.unwrap()));
+    }
+    for (name, call) in calls {
+        assert_eq!(new_watch.began().await, name);
+        world.settle().await;
+        assert_eq!(new_watch.seen(), []);
+        new_watch.open(1);
+        assert_eq!(call.await.unwrap(), name);
+        assert_eq!(new_watch.next().await, ended(name));
+    }
+    old_watch.open(1);
+    assert_eq!(held.await.unwrap(), "old");
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_sequential_contract_has_a_queue_of_its_own() {
     let world = World::unsealed();

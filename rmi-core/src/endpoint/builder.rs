@@ -1,4 +1,5 @@
 use std::{
+    panic::Location,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -13,9 +14,10 @@ use crate::{
         admin::{self, Admin, AdminPolicy},
         admission::WindowSize,
         binding::{Binding, Opening},
-        classes::{Classes, Identity},
+        classes::Classes,
         dispatch::Core,
         links,
+        offer::{self, Offer, Origin},
         sessions::Sessions,
         shutdown::{Running, Stage},
     },
@@ -31,7 +33,9 @@ use crate::{
 pub struct Builder {
     name: Address,
     bindings: Vec<Opening>,
-    services: Vec<Arc<dyn Service>>,
+    services: Vec<Offer>,
+    #[cfg(feature = "discovery")]
+    discover: bool,
     majors: Vec<(String, u16)>,
     concurrency: usize,
     timeout: Duration,
@@ -50,6 +54,8 @@ impl Builder {
             name,
             bindings: Vec::new(),
             services: Vec::new(),
+            #[cfg(feature = "discovery")]
+            discover: false,
             majors: Vec::new(),
             concurrency: 64,
             timeout: Duration::from_secs(90),
@@ -79,8 +85,20 @@ impl Builder {
     }
 
     /// Serves a contract. Several majors of one class are served side by side.
+    #[track_caller]
     pub fn serve(mut self, service: impl Service) -> Self {
-        self.services.push(Arc::new(service));
+        let origin = Origin::by_hand(service.contract(), Location::caller());
+        self.services.push(Offer { service: Arc::new(service), origin });
+        self
+    }
+
+    /// Serves everything that was [discovered](crate::registry), and logs what that is. Instances are made when the endpoint
+    /// starts. What is discovered cannot be served by hand as well; [`registry::require`](crate::registry::require) says when
+    /// something has not been found.
+    #[cfg(feature = "discovery")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "discovery")))]
+    pub fn serve_discovered(mut self) -> Self {
+        self.discover = true;
         self
     }
 
@@ -163,16 +181,22 @@ impl Builder {
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing running.
-    pub async fn start(self) -> Result<Endpoint, BuildError> {
+    #[cfg_attr(not(feature = "discovery"), expect(unused_mut, reason = "only what is discovered is added"))]
+    pub async fn start(mut self) -> Result<Endpoint, BuildError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
         }
         if self.bindings.is_empty() {
             return Err(BuildError::NoBinding(self.name));
         }
+        offer::distinct(self.services.iter().map(|offer| offer.origin))?;
+        #[cfg(feature = "discovery")]
+        if self.discover {
+            offer::discover(&self.name, &mut self.services)?;
+        }
         let mut classes = Classes::default();
-        for service in self.services {
-            classes.add(service, None)?;
+        for Offer { service, .. } in self.services {
+            classes.add(service, None);
         }
         for (class, major) in &self.majors {
             classes.set_default(class, *major)?;
@@ -182,7 +206,7 @@ impl Builder {
         if !classes.contains("Admin") {
             let (admin, core) = Admin::new(self.admin, self.own_queue, self.clock.now());
             for_admin = Some(core);
-            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))))?;
+            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))));
         }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let mut bindings = Vec::with_capacity(self.bindings.len());
@@ -263,7 +287,7 @@ fn announce(name: &Address, opening: &Opening, contracts: &[&'static Contract]) 
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let services: Vec<_> = self.services.iter().map(|s| s.contract().name).collect();
+        let services: Vec<_> = self.services.iter().map(|offer| offer.service.contract().name).collect();
         f.debug_struct("Builder").field("name", &self.name).field("services", &services).finish_non_exhaustive()
     }
 }
@@ -278,13 +302,22 @@ pub enum BuildError {
     /// The endpoint has no binding.
     #[error("endpoint `{0}` has no binding: add `.bind(protocol, transport, trust)`; trust is `Trust::insecure()` if it must be")]
     NoBinding(Address),
-    /// Two services have one class and one major.
+    /// One major of a class is served twice.
     #[error("{first} and {second} are served at once: raise the major of one, give one another `name`, or serve only one")]
     Duplicate {
-        /// The contract that was added first.
-        first: Identity,
-        /// The one that was added after it.
-        second: Identity,
+        /// What was added first.
+        first: Origin,
+        /// What was added after it.
+        second: Origin,
+    },
+    /// An implementation was discovered, and its instance could not be made.
+    #[error("{origin} cannot be served: its `new` failed")]
+    Instance {
+        /// The implementation.
+        origin: Origin,
+        /// What `new` said.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The major for requests that name no version is not served.
     #[error(

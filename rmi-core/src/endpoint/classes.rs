@@ -1,6 +1,6 @@
 //! The contracts that an endpoint serves: by class, major version, method.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
@@ -73,21 +73,17 @@ impl Class {
 pub(crate) struct Classes(Table<&'static str, Class>);
 
 impl Classes {
-    /// Adds a contract. Among the majors of a class the lowest is for requests that name no version.
-    pub(crate) fn add(&mut self, service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>) -> Result<(), BuildError> {
+    /// Adds a contract, no major of a class twice. Among the majors of a class the lowest is for requests that name no version.
+    pub(crate) fn add(&mut self, service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>) {
         let mut new = Served::new(service, lane);
         let Some(class) = self.0.get_mut(new.contract().name) else {
             let _ = self.0.insert(new.contract().name, Class { usual: new, others: Vec::new() });
-            return Ok(());
+            return;
         };
-        if let Some(old) = class.major(new.version().major) {
-            return Err(BuildError::Duplicate { first: Identity(old.contract()), second: Identity(new.contract()) });
-        }
         if new.version() < class.usual.version() {
             std::mem::swap(&mut class.usual, &mut new);
         }
         class.others.push(new);
-        Ok(())
     }
 
     /// Lets requests that name no version go to another major than the lowest.
@@ -161,21 +157,4 @@ fn no_method(class: &Class, served: &Served, request: &Request, asked: Option<Ve
         details += &format!("; it is in {}, which the request would have to name", other.version());
     }
     Rejection::new(RejectionCode::UnknownMethod, details)
-}
-
-/// A contract as an error names it: class, version, and the trait that it was written as.
-#[derive(Clone, Copy)]
-pub struct Identity(&'static Contract);
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.0.name, self.0.version)?;
-        if self.0.path.is_empty() { Ok(()) } else { write!(f, " (`{}`)", self.0.path) }
-    }
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }

@@ -34,6 +34,17 @@ pub(crate) static TRAIT: Level = Level {
     ],
 };
 
+/// `#[remote(..)]` on an implementation.
+pub(crate) static IMPLEMENTATION: Level = Level {
+    on: "an implementation",
+    options: &[
+        form("new", "new = path"),
+        form("per_call", "per_call"),
+        form("server", "server = path"),
+        form("crate", "crate = \"path\""),
+    ],
+};
+
 /// `#[remote(..)]` on a method.
 pub(crate) static METHOD: Level = Level {
     on: "a method",
@@ -118,7 +129,8 @@ impl Level {
 
     /// Where else the same macro has such an option.
     pub(super) fn elsewhere(&self, key: &Ident) -> Option<&'static Level> {
-        let families: [&[&'static Level]; 2] = [&[&TRAIT, &METHOD, &ARGUMENT], &[&VARIANT, &FIELD, &STRUCT, &ENUM]];
+        let families: [&[&'static Level]; 2] =
+            [&[&TRAIT, &METHOD, &ARGUMENT, &IMPLEMENTATION], &[&VARIANT, &FIELD, &STRUCT, &ENUM]];
         let family = families.into_iter().find(|levels| levels.iter().any(|level| std::ptr::eq(*level, self)))?;
         family.iter().find(|level| level.has(key)).copied()
     }

@@ -175,6 +175,13 @@ const _: () = {
             __rmi::debug(__f, "DogServer", &self.__instances)
         }
     }
+    impl<__S: Dog> __rmi::Server for DogServer<__S> {
+        type Instance = __S;
+        const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+        fn of(__instances: __rmi::Instances<__S>) -> Self {
+            Self { __instances }
+        }
+    }
     impl<__S: Dog> __rmi::Service for DogServer<__S> {
         fn contract(&self) -> &'static __rmi::Contract {
             &__CONTRACT

@@ -137,6 +137,13 @@ const _: () = {
             __rmi::debug(__f, "ScanServer", &self.__instances)
         }
     }
+    impl<__S: Scan> __rmi::Server for ScanServer<__S> {
+        type Instance = __S;
+        const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+        fn of(__instances: __rmi::Instances<__S>) -> Self {
+            Self { __instances }
+        }
+    }
     impl<__S: Scan> __rmi::Service for ScanServer<__S> {
         fn contract(&self) -> &'static __rmi::Contract {
             &__CONTRACT

@@ -55,6 +55,13 @@ const _: () = {
             __rmi::debug(__f, "ClockServer", &self.__instances)
         }
     }
+    impl<__S: Clock> __rmi::Server for ClockServer<__S> {
+        type Instance = __S;
+        const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+        fn of(__instances: __rmi::Instances<__S>) -> Self {
+            Self { __instances }
+        }
+    }
     impl<__S: Clock> __rmi::Service for ClockServer<__S> {
         fn contract(&self) -> &'static __rmi::Contract {
             &__CONTRACT
