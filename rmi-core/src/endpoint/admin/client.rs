@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     address::Address,
@@ -12,7 +12,7 @@ use crate::{
         dispatch::Core,
     },
     error::CallError,
-    json::{Json, JsonError},
+    json::Json,
     message::{Arguments, Exception, Sn},
     text::Text,
 };
@@ -51,7 +51,7 @@ impl AdminClient {
     ///
     /// The agent could not be asked.
     pub async fn hello(&self) -> Result<String, CallError<Exception>> {
-        self.ask("hello", Arguments::NONE).await
+        self.ask("hello", &[(); 0]).await
     }
 
     /// Returns what it is given.
@@ -60,7 +60,7 @@ impl AdminClient {
     ///
     /// The agent could not be asked.
     pub async fn echo(&self, something: &Json) -> Result<Json, CallError<Exception>> {
-        self.ask("echo", written(positional(&[something]))?).await
+        self.ask("echo", &[something]).await
     }
 
     /// Cancels the requests of one's own that have this serial number: one, but for peers that use a number twice. Returns the
@@ -70,7 +70,7 @@ impl AdminClient {
     ///
     /// No such request waits or runs there, or the agent could not be asked.
     pub async fn cancel(&self, sn: &Sn) -> Result<Vec<Sn>, CallError<Exception>> {
-        self.cancelled(written(positional(&[sn.as_str()]))?).await
+        self.cancelled(&[sn.as_str()]).await
     }
 
     /// Cancels all requests of one's own that wait or run there and whose data meets these criteria. Returns the serial numbers
@@ -81,22 +81,22 @@ impl AdminClient {
     /// The criteria have too many levels or operators, or the agent could not be asked.
     pub async fn cancel_where(&self, criteria: &Criteria) -> Result<Vec<Sn>, CallError<Exception>> {
         // By position, as every gofer reads it.
-        self.cancelled(written(positional(&(Json::NULL, criteria)))?).await
+        self.cancelled(&(Json::NULL, criteria)).await
     }
 
-    async fn cancelled(&self, arguments: Arguments) -> Result<Vec<Sn>, CallError<Exception>> {
+    async fn cancelled<A: Serialize + Sync>(&self, arguments: &A) -> Result<Vec<Sn>, CallError<Exception>> {
         let cancelled: Vec<String> = self.ask("cancel", arguments).await?;
         Ok(cancelled.into_iter().filter_map(Sn::new).collect())
     }
 
     /// Asks at the address for `Admin`, and where nobody is there at the agent's own.
-    pub(crate) async fn ask<T: DeserializeOwned>(
+    pub(crate) async fn ask<T: DeserializeOwned, A: Serialize + Sync>(
         &self,
         method: &'static str,
-        arguments: Arguments,
+        arguments: &A,
     ) -> Result<T, CallError<Exception>> {
         if self.core.bindings[self.binding].admin_lane {
-            match self.ask_at(Some(self.address.admin()), method, arguments.clone()).await {
+            match self.ask_at(Some(self.address.admin()), method, arguments).await {
                 Err(CallError::NoAgent(_)) => {}
                 answer => return answer,
             }
@@ -104,29 +104,23 @@ impl AdminClient {
         self.ask_at(None, method, arguments).await
     }
 
-    async fn ask_at<T: DeserializeOwned>(
+    /// Asks at another address than the agent's own, or at that, behind everything that was sent there before.
+    pub(crate) async fn ask_at<T: DeserializeOwned, A: Serialize + Sync>(
         &self,
         lane: Option<Address>,
         method: &'static str,
-        arguments: Arguments,
+        arguments: &A,
     ) -> Result<T, CallError<Exception>> {
+        let arguments = Json::encode(arguments).map(|positional| Arguments { positional, ..Arguments::NONE });
         let mut stub = Stub::of_class(&self.core, self.binding, self.address.clone(), Text::from_static(CLASS));
         if let Some(lane) = lane {
             stub = stub.by_lane(lane);
         }
-        let mut call = stub.dynamic::<Json>(Text::from_static(method), Ok(arguments));
+        let mut call = stub.dynamic::<Json>(Text::from_static(method), arguments);
         if let Some(timeout) = self.timeout {
             call = call.timeout(timeout);
         }
         let answer = call.await?;
         answer.decode().map_err(CallError::Decode)
     }
-}
-
-fn positional<A: serde::Serialize + ?Sized>(arguments: &A) -> Result<Arguments, JsonError> {
-    Ok(Arguments { positional: Json::encode(arguments)?, ..Arguments::NONE })
-}
-
-fn written(arguments: Result<Arguments, JsonError>) -> Result<Arguments, CallError<Exception>> {
-    arguments.map_err(|e| CallError::Encode(e.to_string()))
 }
