@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    address::Address,
     endpoint::{Endpoint, WeakEndpoint},
     json::Json,
     lock::lock,
@@ -151,7 +152,6 @@ impl<P> ContextArgument for Context<P> {
 #[derive(Debug)]
 pub(crate) struct Job {
     /// Which of the endpoint's bindings it came by.
-    #[expect(dead_code, reason = "asked by resume, which comes next")]
     pub(crate) binding: usize,
     pub(crate) sn: Option<Sn>,
     pub(crate) principal: Principal,
@@ -161,8 +161,32 @@ pub(crate) struct Job {
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
     pub(crate) cancel: Cancellation,
+    /// Where its replies go, when its caller has said so since.
+    pub(crate) moved: Moved,
     pub(crate) progress: Steps,
     pub(crate) endpoint: WeakEndpoint,
+}
+
+/// The address that replies to a request go to, once its caller has lost the one that the request names.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// Looked at before the lock: nearly no request is moved.
+    moved: AtomicBool,
+    to: Mutex<Option<Box<Address>>>,
+}
+
+impl Moved {
+    pub(crate) fn set(&self, to: Address) {
+        *lock(&self.to) = Some(Box::new(to));
+        self.moved.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Option<Address> {
+        if !self.moved.load(Ordering::Acquire) {
+            return None;
+        }
+        lock(&self.to).as_deref().cloned()
+    }
 }
 
 /// A flag that is set once and can be waited for.

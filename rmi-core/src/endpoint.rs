@@ -1,6 +1,6 @@
 //! A process's seat on the bus: its address, its pending calls, the contracts that it serves.
 
-mod admin;
+pub(crate) mod admin;
 mod admission;
 pub(crate) mod binding;
 mod builder;
@@ -13,6 +13,7 @@ pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
 mod replies;
+mod resume;
 mod sequence;
 mod sessions;
 mod shutdown;
@@ -26,7 +27,7 @@ use std::{
 };
 
 pub use self::{
-    admin::{AdminAction, AdminClient, AdminPolicy, Criteria, Operators},
+    admin::{AdminAction, AdminClient, AdminPolicy, Criteria, Known, Operators},
     admission::WindowSize,
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},

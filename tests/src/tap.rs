@@ -43,13 +43,15 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Tap(Arc<Inner>);
 
-type Which = Box<dyn Fn(&Value) -> bool + Send>;
+/// Tells messages apart.
+pub type Which = Box<dyn Fn(&Value) -> bool + Send>;
 
 struct Inner {
     seat: Memory,
     events: Mutex<Vec<Event>>,
     changed: Notify,
     held: Mutex<Option<Which>>,
+    swallowed: Mutex<Option<Which>>,
     open: watch::Sender<bool>,
     broken: Mutex<Option<TransportErrorKind>>,
 }
@@ -69,6 +71,7 @@ impl Tap {
             events: Mutex::default(),
             changed: Notify::new(),
             held: Mutex::default(),
+            swallowed: Mutex::default(),
             open: watch::Sender::new(true),
             broken: Mutex::default(),
         }))
@@ -122,6 +125,11 @@ impl Tap {
         self.0.open.send_replace(true);
     }
 
+    /// Loses what is published from now on and is like this, and says that the bus has it; `None` ends that.
+    pub fn swallow(&self, which: Option<Which>) {
+        *lock(&self.0.swallowed) = which;
+    }
+
     /// Refuses what is published from now on with an error of this kind; `None` ends that.
     pub fn break_with(&self, kind: Option<TransportErrorKind>) {
         *lock(&self.0.broken) = kind;
@@ -158,6 +166,9 @@ impl Transport for Tap {
         if held {
             self.0.saw(Event::Held(message.clone()));
             let _ = self.0.open.subscribe().wait_for(|open| *open).await;
+        }
+        if lock(&self.0.swallowed).as_ref().is_some_and(|which| which(&message)) {
+            return Ok(Receipt::Stored);
         }
         let broken = *lock(&self.0.broken);
         let receipt = match broken {

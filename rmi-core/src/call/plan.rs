@@ -13,6 +13,7 @@ use crate::{
     call::Stub,
     contract::Method,
     endpoint::{
+        admin,
         binding::{Binding, Route},
         dispatch::Core,
         links::{Stop, replies_at},
@@ -134,8 +135,11 @@ impl Plan {
             }
         };
         let times = self.times;
+        // Who asks for outcomes is not asked for: it asks again.
+        let resumable = binding.resumes && &*self.stub.0.class != admin::CLASS;
         let message = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
-        let waiting = binding.pending.begin(key, agent, answering, times, watched);
+        let resumes = message.head.sent.filter(|_| resumable);
+        let waiting = binding.pending.begin(key, agent, answering, times, watched, resumes);
         let sent = Sent { core, binding, waiting, replies: None };
         if message.head.reply.is_none() || sent.binding.features.replies == Replies::PerCall {
             return Ok((sent, Some(Box::new(Unsent { message, frame: None }))));

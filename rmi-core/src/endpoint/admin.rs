@@ -4,16 +4,20 @@ mod client;
 mod criteria;
 mod number;
 mod policy;
+mod resume;
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, OnceLock, Weak},
 };
 
+use self::resume::Resumption;
+pub(crate) use self::resume::{Asked, MOST};
 pub use self::{
     client::AdminClient,
     criteria::Criteria,
     policy::{AdminAction, AdminPolicy, Operators},
+    resume::Known,
 };
 
 use crate::{
@@ -48,6 +52,13 @@ static CONTRACT: Contract = Contract::new(
             .docs("Cancels requests of the caller's own, by serial number or by criteria on their data. Returns the serial numbers of those that this call cancelled.")
             .idempotent()
             .inline(),
+        Method::new(
+            "resume",
+            &[Param::new("calls", "Vec<(String, String)>"), Param::new("replyto", "String"), Param::new("in_line", "bool").with_default()],
+        )
+        .docs("Sends the statuses and outcomes of the caller's own requests to another address. Returns what is known of each.")
+        .idempotent()
+        .inline(),
     ],
 )
 .docs("What every endpoint can be asked.");
@@ -57,7 +68,6 @@ pub(crate) struct Admin {
     core: Arc<OnceLock<Weak<Core>>>,
     policy: Option<Arc<dyn AdminPolicy>>,
     /// No other endpoint takes requests from this one's address.
-    #[expect(dead_code, reason = "asked by resume, which comes next")]
     own_queue: bool,
     /// When the endpoint was started: what came before may have come to an earlier one.
     started: Timestamp,
@@ -86,6 +96,13 @@ impl Admin {
                 let something: Json = args.required("something")?;
                 args.end()?;
                 Ok(Outcome::Result(something))
+            }
+            "resume" => {
+                let calls = args.required("calls")?;
+                let to: String = args.required("replyto")?;
+                let in_line = args.optional("in_line", || false)?;
+                args.end()?;
+                self.resume(&Resumption { calls, to: to.into(), in_line }, call)
             }
             _ => {
                 let sn: Option<String> = args.optional("sn", || None)?;

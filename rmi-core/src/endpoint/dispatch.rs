@@ -10,7 +10,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     address::Address,
-    context::{Cancellation, Job, Steps},
+    context::{Cancellation, Job, Moved, Steps},
     endpoint::{
         WeakEndpoint, admin,
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
@@ -210,6 +210,7 @@ impl Inbox {
             attempt: 1,
             redelivered: origin.redelivered,
             cancel: Cancellation::default(),
+            moved: Moved::default(),
             progress: Steps::new(wants.progress),
             endpoint: core.weak.clone(),
         });

@@ -15,6 +15,7 @@ use crate::{
         binding::{Binding, KnownLink},
         dispatch::{Core, Inbox},
         inbound::receive,
+        resume,
     },
     lock::lock,
     protocol::{Replies, Role},
@@ -75,6 +76,9 @@ pub(crate) async fn connect(
         }
     }
     let (core, binding) = (Arc::clone(core), Arc::clone(binding));
+    if binding.resumes {
+        tokio::spawn(resume::drive(Arc::clone(&core), Arc::clone(&binding)));
+    }
     tokio::spawn(async move {
         loop {
             let first = held.take();
@@ -137,9 +141,15 @@ fn departed(binding: &Binding, link: LinkId, why: &str) {
     if many {
         lock(&binding.links).retain(|known| known.id != link);
     } else {
+        if binding.resumes {
+            // First: a call that still finds the old address notices that when it has been sent.
+            binding.pending.lose_address();
+        }
         *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
-    binding.pending.lose(many.then_some(link));
+    if !binding.resumes {
+        binding.pending.lose(many.then_some(link));
+    }
 }
 
 /// Ends the receiving of replies when it is dropped.
@@ -168,6 +178,7 @@ async fn await_replies(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<Stop,
     let stop = replies_at(core, binding, &Role::Caller { address: &address }, &address).await?;
     *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
     binding.reply_to_made.notify_waiters();
+    binding.pending.has_address();
     Ok(stop)
 }
 

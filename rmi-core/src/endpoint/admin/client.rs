@@ -8,7 +8,7 @@ use crate::{
     address::Address,
     call::Stub,
     endpoint::{
-        admin::{CLASS, Criteria},
+        admin::{Asked, CLASS, Criteria, Known},
         dispatch::Core,
     },
     error::CallError,
@@ -82,6 +82,20 @@ impl AdminClient {
     pub async fn cancel_where(&self, criteria: &Criteria) -> Result<Vec<Sn>, CallError<Exception>> {
         // By position, as every gofer reads it.
         self.cancelled(&(Json::NULL, criteria)).await
+    }
+
+    /// Sends the statuses and outcomes of requests of one's own to another address from now on: to
+    /// [`Endpoint::replies`](crate::Endpoint::replies) of whoever listens there. Says what the agent knows of each, in their order.
+    ///
+    /// An endpoint asks for its own calls by itself when it has lost its link.
+    ///
+    /// # Errors
+    ///
+    /// More than 256 are asked for, replies may not go to the address, or the agent could not be asked, or not for this.
+    pub async fn resume(&self, sns: &[Sn], reply_to: impl Into<Address>) -> Result<Vec<Known>, CallError<Exception>> {
+        let calls: Vec<_> = sns.iter().map(|sn| Asked(sn.to_string(), None)).collect();
+        let reply_to: Address = reply_to.into();
+        self.ask("resume", &(calls, reply_to.as_str())).await
     }
 
     async fn cancelled<A: Serialize + Sync>(&self, arguments: &A) -> Result<Vec<Sn>, CallError<Exception>> {
