@@ -16,6 +16,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     address::Address,
+    contract::Type,
     endpoint::{Endpoint, WeakEndpoint},
     json::Json,
     lock::lock,
@@ -137,11 +138,16 @@ pub trait ContextArgument {
     type Progress;
 
     #[doc(hidden)]
+    const DETAILS: Type;
+
+    #[doc(hidden)]
     fn of(call: &Invocation) -> Self;
 }
 
 impl<P> ContextArgument for Context<P> {
     type Progress = P;
+
+    const DETAILS: Type = Type::of::<P>();
 
     fn of(call: &Invocation) -> Self {
         Context { job: Arc::clone(&call.job), details: PhantomData }
@@ -197,8 +203,12 @@ pub(crate) struct Cancellation {
 }
 
 impl Cancellation {
+    pub(crate) fn set(&self) {
+        self.newly_set();
+    }
+
     /// Sets it. False when it was set before.
-    pub(crate) fn set(&self) -> bool {
+    pub(crate) fn newly_set(&self) -> bool {
         let first = !self.set.swap(true, Ordering::SeqCst);
         self.waiting.notify_waiters();
         first

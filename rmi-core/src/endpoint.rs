@@ -7,11 +7,15 @@ mod builder;
 mod classes;
 mod client;
 mod counters;
+mod describe;
 pub(crate) mod dispatch;
+mod events;
 mod inbound;
+mod layers;
 pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
+mod place;
 mod replies;
 mod resume;
 mod sequence;
@@ -32,6 +36,8 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    describe::EndpointDescription,
+    events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
     offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,

@@ -8,7 +8,9 @@ pub mod context;
 pub mod contract;
 pub mod endpoint;
 pub mod error;
+pub mod event;
 pub mod json;
+pub mod layer;
 mod lock;
 pub mod message;
 pub mod prelude;
@@ -30,7 +32,7 @@ pub mod __private;
 
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
-pub use rmi_macros::{RemoteError, remote};
+pub use rmi_macros::{RemoteError, RemoteEvent, remote};
 
 pub use crate::{
     address::Address,
@@ -38,6 +40,7 @@ pub use crate::{
     context::Context,
     endpoint::{Client, Endpoint},
     error::{CallError, RemoteError},
+    event::RemoteEvent,
     json::Json,
     protocol::{Limits, Native},
     seal::{Ed25519, Keyring, Principal, Trust},

@@ -90,6 +90,22 @@ fn projected(ty: &Type, bound: &str, item: &str) -> TokenStream {
     generated!(#open #ty #rest)
 }
 
+/// What types can be asked with, in a scope of generated code.
+pub(crate) fn probe(private: &TokenStream) -> TokenStream {
+    generated! {
+        #[allow(unused_imports)]
+        use #private::Fallback as _;
+    }
+}
+
+/// `<Probe<inside>>::ITEM`, what is known of a type without a bound on it; `inside` is the type, or is made of it.
+pub(crate) fn probed(ty: &Type, inside: &TokenStream, item: &str) -> TokenStream {
+    let (first, last) = ends(ty);
+    let item = Ident::new(item, last);
+    let open = quote_spanned!(first=> <__rmi::Probe<);
+    quote_spanned!(last=> #open #inside>>::#item)
+}
+
 /// The places of the first and the last token of a type: what is put at them, around the type, is reported as the type. They are
 /// the user's own places, so that what is wrong with a type in several uses is the same error, and is printed once. Only items
 /// may be named there; names of variables would be taken for the user's.

@@ -13,6 +13,7 @@ mod options;
 mod parse;
 mod remote;
 mod remote_error;
+mod remote_event;
 mod spell;
 #[cfg(test)]
 mod tests;
@@ -99,4 +100,34 @@ pub fn remote(attr: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(RemoteError, attributes(remote))]
 pub fn remote_error(item: TokenStream) -> TokenStream {
     remote_error::do_remote_error(item.into()).into()
+}
+
+/// Makes a type an event: each variant has a key, whose template names the fields that travel in it, and a body with the rest.
+///
+/// ```
+/// use rmi_core::RemoteEvent;
+///
+/// #[derive(Debug, PartialEq, RemoteEvent)]
+/// pub enum DogEvent {
+///     /// A dog has barked.
+///     #[remote(key = "dog.barked.{name}")]
+///     Barked { name: String, words: String },
+/// }
+///
+/// let barked = DogEvent::Barked { name: "rex".to_owned(), words: "woof".to_owned() };
+/// let event = barked.to_event()?;
+/// assert_eq!((&*event.key, event.body.as_str()), ("dog.barked.rex", r#"{"words":"woof"}"#));
+/// assert_eq!(DogEvent::from_event(&event).transpose()?, Some(barked));
+/// # Ok::<(), rmi_core::event::EventError>(())
+/// ```
+///
+/// | on | options |
+/// |---|---|
+/// | an enum | `name`, `rename_all`, `crate` |
+/// | a struct | `key`, `name`, `rename_all`, `crate` |
+/// | a variant | `key`, `rename_all` |
+/// | a field | `name`, `body`, `default` |
+#[proc_macro_derive(RemoteEvent, attributes(remote))]
+pub fn remote_event(item: TokenStream) -> TokenStream {
+    remote_event::do_remote_event(item.into()).into()
 }

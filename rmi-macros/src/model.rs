@@ -12,6 +12,8 @@ pub(crate) struct Trait {
     pub(crate) name: String,
     pub(crate) version: (u16, u16),
     pub(crate) sequential: bool,
+    /// The type of the events that it publishes.
+    pub(crate) events: Option<Type>,
     pub(crate) client: bool,
     pub(crate) server: bool,
     pub(crate) methods: Vec<Method>,

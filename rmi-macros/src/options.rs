@@ -14,7 +14,10 @@ use crate::errors::Errors;
 
 mod levels;
 
-pub(crate) use levels::{ARGUMENT, ENUM, FIELD, IMPLEMENTATION, Level, METHOD, STRUCT, TRAIT, VARIANT};
+pub(crate) use levels::{
+    ARGUMENT, ENUM, EVENT_ENUM, EVENT_FIELD, EVENT_STRUCT, EVENT_VARIANT, FIELD, IMPLEMENTATION, Level, METHOD, STRUCT, TRAIT,
+    VARIANT,
+};
 
 /// The options that somebody wrote in one place.
 pub(crate) struct Options {

@@ -20,6 +20,7 @@ mod method;
 mod types;
 
 pub(crate) use implementation::{implementation, without_implementation_options};
+pub(crate) use types::peel;
 
 /// The two forms in which arguments are written.
 const STYLES: [(&str, Style); 2] = [("named", Style::Named), ("positional", Style::Positional)];
@@ -87,6 +88,7 @@ pub(crate) fn remote_trait(attr: TokenStream, item: ItemTrait, errors: &mut Erro
     let style = options.word("params", &STYLES, errors).unwrap_or(Style::Positional);
     let private = private(&mut options, errors);
     let sequential = options.flag("sequential", errors);
+    let events = options.path("events", errors).map(|path| syn::parse_quote!(#path));
     let client = options.boolean("client", errors);
     let server = options.boolean("server", errors);
     if let (Some((_, false)), Some((second, false))) = (&client, &server) {
@@ -124,7 +126,7 @@ pub(crate) fn remote_trait(attr: TokenStream, item: ItemTrait, errors: &mut Erro
     let written = without_options(item);
     let private = private.filter(|_| fine)?;
     let version = version.unwrap_or((1, 0));
-    let model = Trait { written, private, name, version, sequential, client, server, methods };
+    let model = Trait { written, private, name, version, sequential, events, client, server, methods };
     Some(model)
 }
 

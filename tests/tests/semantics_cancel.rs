@@ -189,6 +189,34 @@ async fn admin_falls_back_to_the_agents_own_address() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_on_the_bus_is_cancelled_as_it_comes() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent_with("agent", |b| b.concurrency(1)).await, world.caller("caller").await);
+        let holding = futures(|| caller.probe().hold("held").send(), 64).await;
+        agent.watch.began().await;
+        let behind = caller.probe().listen("behind").send().await.unwrap();
+        let before = agent.tap.count(|event| matches!(event, Event::Delivered(_)));
+        let asked = |event: &Event| matches!(event, Event::Published(m) if m["request"]["method"] == "cancel");
+        let cancelling = async {
+            let (cancelled, ()) = tokio::join!(behind.cancel(), async {
+                caller.tap.until(2, "it asks in the lane, and behind it", asked).await;
+                assert!(before <= 64);
+                agent.watch.open(64);
+            });
+            cancelled
+        };
+        assert!(cancelling.await.unwrap());
+        for held in holding {
+            held.await.unwrap();
+        }
+        match behind.await {
+            Ok(said) => assert_eq!(said, "behind was cancelled"),
+            Err(error) => assert!(matches!(error, CallError::Cancelled), "{error:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn criteria_choose_by_the_data() {
     for world in World::both() {
         let (mut agent, caller) = (world.agent_with("agent", |b| b.concurrency(3)).await, world.caller("caller").await);

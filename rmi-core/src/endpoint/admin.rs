@@ -23,13 +23,13 @@ pub use self::{
 use crate::{
     context::Job,
     contract::{Contract, Method, Param, Version},
-    endpoint::{admission::Key, binding::Binding, dispatch::Core},
+    endpoint::{EndpointDescription, admission::Key, binding::Binding, dispatch::Core},
     json::Json,
     lock::lock,
     message::{Exception, Outcome, Rejection, RejectionCode, Sn},
     protocol::Serials,
     seal::Principal,
-    service::{BoxFuture, Invocation, Service},
+    service::{BoxFuture, Invocation, MethodResult, Service},
     time::Timestamp,
 };
 
@@ -46,22 +46,51 @@ static CONTRACT: Contract = Contract::new(
     CLASS,
     Version { major: 1, minor: 0 },
     &[
-        Method::new("hello", &[]).docs("Says hello.").idempotent().inline(),
-        Method::new("echo", &[Param::new("something", "Json")]).docs("Returns its argument.").idempotent().inline(),
-        Method::new("cancel", &[Param::new("sn", "String").with_default(), Param::new("criteria", "Criteria").with_default()])
-            .docs("Cancels requests of the caller's own, by serial number or by criteria on their data. Returns the serial numbers of those that this call cancelled.")
+        Method::new("hello", &[])
+            .docs("Says hello.")
+            .returns(<Result<String, Exception>>::RETURNED, "String", "Exception", None)
+            .idempotent()
+            .inline(),
+        Method::new("echo", &[Param::new("something", "Json")])
+            .docs("Returns its argument.")
+            .returns(<Result<Json, Exception>>::RETURNED, "Json", "Exception", None)
+            .idempotent()
+            .inline(),
+        Method::new("help", &[optional("class", "Option<String>")])
+            .docs("Says what is served, with its documentation, as text: all of it, or one class.")
+            .returns(<Result<String, Exception>>::RETURNED, "String", "Exception", None)
+            .idempotent(),
+        Method::new("describe", &[optional("class", "Option<String>")])
+            .docs("Says what is served, as data: all of it, or one class.")
+            .returns(<Result<EndpointDescription, Exception>>::RETURNED, "EndpointDescription", "Exception", None)
+            .idempotent(),
+        Method::new("cancel", &[optional("sn", "Option<String>"), optional("criteria", "Option<Criteria>")])
+            .docs(
+                "Cancels requests of the caller's own, by serial number or by criteria on their data. Returns the serial numbers \
+                 of those that this call cancelled.",
+            )
+            .returns(<Result<Vec<String>, Exception>>::RETURNED, "Vec<String>", "Exception", None)
             .idempotent()
             .inline(),
         Method::new(
             "resume",
-            &[Param::new("calls", "Vec<(String, String)>"), Param::new("replyto", "String"), Param::new("in_line", "bool").with_default()],
+            &[
+                Param::new("calls", "Vec<(String, Option<String>)>"),
+                Param::new("replyto", "String"),
+                Param::new("in_line", "bool").with_default("false"),
+            ],
         )
         .docs("Sends the statuses and outcomes of the caller's own requests to another address. Returns what is known of each.")
+        .returns(<Result<Vec<String>, Exception>>::RETURNED, "Vec<Known>", "Exception", None)
         .idempotent()
         .inline(),
     ],
 )
 .docs("What every endpoint can be asked.");
+
+const fn optional(name: &'static str, ty: &'static str) -> Param {
+    Param::new(name, ty).with_default("None")
+}
 
 /// Serves `Admin`.
 pub(crate) struct Admin {
@@ -96,6 +125,13 @@ impl Admin {
                 let something: Json = args.required("something")?;
                 args.end()?;
                 Ok(Outcome::Result(something))
+            }
+            method @ ("help" | "describe") => {
+                let class: Option<String> = args.optional("class", || None)?;
+                args.end()?;
+                let Some(core) = self.core() else { return Err(Rejection::new(RejectionCode::Closing, "").into()) };
+                let described = core.describe_class(class.as_deref()).map_err(Outcome::Exception)?;
+                Ok(if method == "help" { result(&described.to_string()) } else { result(&described) })
             }
             "resume" => {
                 let calls = args.required("calls")?;
@@ -193,7 +229,7 @@ fn with_global_serials(core: &Core) -> impl Iterator<Item = &Arc<Binding>> {
 fn cancel(jobs: Vec<Arc<Job>>) -> Vec<String> {
     let mut cancelled = BTreeSet::new();
     for job in jobs {
-        if job.cancel.set()
+        if job.cancel.newly_set()
             && let Some(sn) = &job.sn
         {
             cancelled.insert(sn.to_string());

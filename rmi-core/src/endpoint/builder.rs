@@ -16,11 +16,13 @@ use crate::{
         binding::{Binding, Opening},
         classes::Classes,
         dispatch::Core,
+        layers::Layers,
         links,
         offer::{self, Offer, Origin},
         sessions::Sessions,
         shutdown::{Running, Stage},
     },
+    layer::Layer,
     protocol::{Limits, Protocol, Replies, Role},
     seal::Trust,
     service::Service,
@@ -37,6 +39,8 @@ pub struct Builder {
     #[cfg(feature = "discovery")]
     discover: bool,
     majors: Vec<(String, u16)>,
+    layers: Vec<Arc<dyn Layer>>,
+    admission: Option<(usize, Duration)>,
     concurrency: usize,
     timeout: Duration,
     grace: Duration,
@@ -57,6 +61,8 @@ impl Builder {
             #[cfg(feature = "discovery")]
             discover: false,
             majors: Vec::new(),
+            layers: Vec::new(),
+            admission: None,
             concurrency: 64,
             timeout: Duration::from_secs(90),
             grace: Duration::from_secs(30),
@@ -87,8 +93,19 @@ impl Builder {
     /// Serves a contract. Several majors of one class are served side by side.
     #[track_caller]
     pub fn serve(mut self, service: impl Service) -> Self {
+        let contract = service.contract();
+        let origin = Origin::by_hand(contract, Location::caller());
+        self.services.push(Offer { service: Arc::new(service), origin, sequential: contract.sequential });
+        self
+    }
+
+    /// Serves a contract, and runs its requests one after the other, in the order in which they were admitted, as if the contract
+    /// were marked `sequential`: for an implementation that has one device or one file below it. Requests that wait for their turn
+    /// take no place from others, as they would if they waited for a lock in the handler.
+    #[track_caller]
+    pub fn serve_sequential(mut self, service: impl Service) -> Self {
         let origin = Origin::by_hand(service.contract(), Location::caller());
-        self.services.push(Offer { service: Arc::new(service), origin });
+        self.services.push(Offer { service: Arc::new(service), origin, sequential: true });
         self
     }
 
@@ -106,6 +123,21 @@ impl Builder {
     /// `#[remote]` writes always name theirs; peers in other languages do not.
     pub fn default_major(mut self, class: impl Into<String>, major: u16) -> Self {
         self.majors.push((class.into(), major));
+        self
+    }
+
+    /// Puts a layer before and around every method that the endpoint serves. Each asks and stands in the order in which they are
+    /// added: the first is asked first, and is the outermost.
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// How many requests may wait at a time for layers that do not decide at once, and how long each may. More are rejected
+    /// `agent.busy`, and what is not decided about in time `agent.undecided`. As many as an agent takes from the bus (twice its
+    /// `concurrency`, at least 64), and 5 seconds, unless it is set.
+    pub fn admission(mut self, waiting: usize, time: Duration) -> Self {
+        self.admission = Some((waiting, time));
         self
     }
 
@@ -195,8 +227,8 @@ impl Builder {
             offer::discover(&self.name, &mut self.services)?;
         }
         let mut classes = Classes::default();
-        for Offer { service, .. } in self.services {
-            classes.add(service, None);
+        for Offer { service, sequential, .. } in self.services {
+            classes.add(service, None, sequential);
         }
         for (class, major) in &self.majors {
             classes.set_default(class, *major)?;
@@ -206,9 +238,10 @@ impl Builder {
         if !classes.contains("Admin") {
             let (admin, core) = Admin::new(self.admin, self.own_queue, self.clock.now());
             for_admin = Some(core);
-            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))));
+            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))), false);
         }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
+        let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
             opening.limits = self.limits;
@@ -229,6 +262,7 @@ impl Builder {
                 name: self.name,
                 bindings,
                 classes,
+                layers: Layers::new(self.layers, waiting, patience),
                 permits: Arc::new(Semaphore::new(self.concurrency)),
                 asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
@@ -271,6 +305,9 @@ impl Builder {
 
 /// How many answers to what never ran (rejections, stored outcomes) may wait at a time before their receiver waits with them.
 const ASIDES: usize = 64;
+
+/// How long a layer may take to decide about a request.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Says what an unsealed binding lets anybody call.
 fn announce(name: &Address, opening: &Opening, contracts: &[&'static Contract]) {

@@ -24,14 +24,14 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn new(service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>) -> Self {
+    fn new(service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>, sequential: bool) -> Self {
         let mut methods = Table::default();
         for (index, method) in service.contract().methods.iter().enumerate() {
             for name in std::iter::once(&method.name).chain(method.aliases) {
                 methods.entry(*name).or_insert(index);
             }
         }
-        let sequence = service.contract().sequential.then(Sequence::new);
+        let sequence = sequential.then(Sequence::new);
         Served { service, methods, lane, sequence }
     }
 
@@ -74,8 +74,8 @@ pub(crate) struct Classes(Table<&'static str, Class>);
 
 impl Classes {
     /// Adds a contract, no major of a class twice. Among the majors of a class the lowest is for requests that name no version.
-    pub(crate) fn add(&mut self, service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>) {
-        let mut new = Served::new(service, lane);
+    pub(crate) fn add(&mut self, service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>, sequential: bool) {
+        let mut new = Served::new(service, lane, sequential);
         let Some(class) = self.0.get_mut(new.contract().name) else {
             let _ = self.0.insert(new.contract().name, Class { usual: new, others: Vec::new() });
             return;

@@ -1,7 +1,6 @@
 //! What becomes of a message that has been read: a reply finds its call, a request its method.
 
 use std::{
-    future::Future,
     sync::Arc,
     task::{self},
 };
@@ -17,10 +16,13 @@ use crate::{
         binding::{Answered, Binding},
         classes::{Classes, Served},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
+        layers::Layers,
         pending,
+        place::Place,
         shutdown::{Running, Stage},
         work::Work,
     },
+    layer::Incoming,
     lock::lock,
     message::{Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
     protocol::{Refused, Replies, Serials},
@@ -34,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) name: Address,
     pub(crate) bindings: Vec<Arc<Binding>>,
     pub(crate) classes: Classes,
+    /// What decides about requests and stands around methods; none where nothing does.
+    pub(crate) layers: Option<Arc<Layers>>,
     /// How many handlers run at a time.
     pub(crate) permits: Arc<Semaphore>,
     /// How many answers to what never ran may wait at a time.
@@ -256,6 +260,21 @@ impl Inbox {
             job: Arc::clone(&job),
             method,
         });
+        let asking = core.layers.as_ref().map(|layers| {
+            let args = &request.args;
+            let incoming = Incoming {
+                contract: served.contract(),
+                index,
+                job: Arc::clone(&job),
+                binding: binding.index,
+                sealed: binding.authenticator().is_some(),
+                from: head.from,
+                sent: head.sent,
+                ttl: head.ttl,
+                size: args.positional.as_str().len() + args.named.as_str().len(),
+            };
+            (layers, incoming)
+        });
         let call = Invocation {
             contract: served.contract(),
             index,
@@ -264,26 +283,17 @@ impl Inbox {
             max_args: binding.limits.arguments,
             job,
         };
-        let lane = served.lane.as_ref().unwrap_or(&core.permits);
-        // Its turn comes first: who waits for that takes no place from others.
-        let turn = served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
-        let permit = match &turn {
-            Some(turn) if !turn.has_come() => Err(Arc::clone(lane)),
-            _ => Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane)),
-        };
-        let permitted = permit.is_ok();
-        // Boxed here, because spawning moves what it is given several times.
-        let mut run = Box::pin(work.run(call, permit, turn));
-        if method.inline && permitted {
-            let mut cx = task::Context::from_waker(task::Waker::noop());
-            // Polled once where it was received; if it is not ready at once it moves to a task of its own.
-            if run.as_mut().poll(&mut cx).is_pending() {
-                tokio::spawn(run);
+        let place = Place { lane: served.lane.as_ref().unwrap_or(&core.permits), sequence: served.sequence.as_ref() };
+        match asking {
+            None => {
+                place.begin(work, call);
+                None
             }
-        } else {
-            tokio::spawn(run);
+            Some((layers, incoming)) => {
+                let rejecting = layers.admit(incoming, work, call, place)?;
+                self.aside(rejecting)
+            }
         }
-        None
     }
 
     fn reject(&self, rejection: Rejection, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {

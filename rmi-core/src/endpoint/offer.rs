@@ -8,6 +8,8 @@ use crate::{contract::Contract, endpoint::BuildError, service::Service};
 pub(crate) struct Offer {
     pub(crate) service: Arc<dyn Service>,
     pub(crate) origin: Origin,
+    /// Its requests run one after the other, whether or not the contract demands it.
+    pub(crate) sequential: bool,
 }
 
 /// A contract that is to be served, as an error names it: the class, the version, the trait that it was written as, and who serves
@@ -108,7 +110,7 @@ mod discovery {
             let at = format_args!("{}:{}", origin.location.file(), origin.location.line());
             tracing::info!(%endpoint, class = contract.name, version = %contract.version, r#type = found.type_name(), %at, "discovered");
             let service = found.make().map_err(|cause| BuildError::Instance { origin, cause })?;
-            offers.push(Offer { service, origin });
+            offers.push(Offer { service, origin, sequential: contract.sequential });
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// The queue of a contract whose requests run one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sequence(Arc<Semaphore>);
 
 /// A place in such a queue. Whoever is behind it comes up when it is dropped, wherever it stood.

@@ -25,6 +25,7 @@ use crate::{
         sequence::Turn,
         shutdown::Guard,
     },
+    layer::Next,
     lock::lock,
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode, ReplyPath, Status, Statuses},
     service::{BoxFuture, Invocation, Service},
@@ -171,9 +172,14 @@ impl Work {
         }
     }
 
+    /// The method, inside the layers.
+    fn inside(&self) -> Next<'_> {
+        Next { layers: self.core.layers.as_ref().map_or(&[], |layers| &layers.stack), service: &*self.service }
+    }
+
     /// Runs the handler; a panic is its outcome.
     async fn guarded(&self, call: Invocation) -> Outcome {
-        let mut running = match catch_unwind(AssertUnwindSafe(|| self.service.dispatch(call))) {
+        let mut running = match catch_unwind(AssertUnwindSafe(|| self.inside().run(call))) {
             Ok(running) => running,
             Err(panic) => return self.panicked(&*panic),
         };
@@ -218,6 +224,15 @@ impl Work {
         tracing::error!(method = self.method.name, panic = said, "a handler panicked");
         // What a panic says is for the log: it may hold what no caller should read.
         Abort::new(AbortReason::Panicked, format!("`{}` panicked; the agent's log says where", self.method.name)).into()
+    }
+
+    /// It never runs: its outcome is kept and sent like any other.
+    pub(crate) async fn refuse(self: Box<Self>, outcome: Outcome) {
+        if let Outcome::Rejected(rejection) = &outcome {
+            self.binding.counters.rejected.add();
+            tracing::debug!(%rejection, method = self.method.name, principal = %self.job.principal, "a request was not admitted");
+        }
+        self.conclude(outcome).await;
     }
 
     /// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with.

@@ -63,25 +63,41 @@ impl AdminClient {
         self.ask("echo", &[something]).await
     }
 
+    /// What the agent serves, with its documentation, as text: all of it, or one class.
+    ///
+    /// # Errors
+    ///
+    /// The class is not served there, or the agent could not be asked.
+    pub async fn help(&self, class: Option<&str>) -> Result<String, CallError<Exception>> {
+        self.ask("help", &[class]).await
+    }
+
     /// Cancels the requests of one's own that have this serial number: one, but for peers that use a number twice. Returns the
     /// serial numbers that this call cancelled: none when it had been cancelled before.
+    ///
+    /// One that the agent does not know may still wait on the bus. So the agent is asked again, behind it.
     ///
     /// # Errors
     ///
     /// No such request waits or runs there, or the agent could not be asked.
     pub async fn cancel(&self, sn: &Sn) -> Result<Vec<Sn>, CallError<Exception>> {
-        self.cancelled(&[sn.as_str()]).await
+        let known = match self.in_lane("cancel", &[sn.as_str()]).await {
+            Some(Ok(known)) => known,
+            Some(Err(CallError::Remote(_))) | None => self.ask_at(None, "cancel", &[sn.as_str()]).await?,
+            Some(Err(error)) => return Err(error),
+        };
+        Ok(serials(known))
     }
 
-    /// Cancels all requests of one's own that wait or run there and whose data meets these criteria. Returns the serial numbers
-    /// of those that this call cancelled.
+    /// Cancels all requests of one's own that the agent holds, waiting or running, and whose data meets these criteria. Returns
+    /// the serial numbers of those that this call cancelled. What still waits on the bus is not reached.
     ///
     /// # Errors
     ///
     /// The criteria have too many levels or operators, or the agent could not be asked.
     pub async fn cancel_where(&self, criteria: &Criteria) -> Result<Vec<Sn>, CallError<Exception>> {
         // By position, as every gofer reads it.
-        self.cancelled(&(Json::NULL, criteria)).await
+        Ok(serials(self.ask("cancel", &(Json::NULL, criteria)).await?))
     }
 
     /// Sends the statuses and outcomes of requests of one's own to another address from now on: to
@@ -98,24 +114,31 @@ impl AdminClient {
         self.ask("resume", &(calls, reply_to.as_str())).await
     }
 
-    async fn cancelled<A: Serialize + Sync>(&self, arguments: &A) -> Result<Vec<Sn>, CallError<Exception>> {
-        let cancelled: Vec<String> = self.ask("cancel", arguments).await?;
-        Ok(cancelled.into_iter().filter_map(Sn::new).collect())
-    }
-
     /// Asks at the address for `Admin`, and where nobody is there at the agent's own.
     pub(crate) async fn ask<T: DeserializeOwned, A: Serialize + Sync>(
         &self,
         method: &'static str,
         arguments: &A,
     ) -> Result<T, CallError<Exception>> {
-        if self.core.bindings[self.binding].admin_lane {
-            match self.ask_at(Some(self.address.admin()), method, arguments).await {
-                Err(CallError::NoAgent(_)) => {}
-                answer => return answer,
-            }
+        match self.in_lane(method, arguments).await {
+            Some(answer) => answer,
+            None => self.ask_at(None, method, arguments).await,
         }
-        self.ask_at(None, method, arguments).await
+    }
+
+    /// Asks at the address for `Admin`; `None` when nobody is there.
+    async fn in_lane<T: DeserializeOwned, A: Serialize + Sync>(
+        &self,
+        method: &'static str,
+        arguments: &A,
+    ) -> Option<Result<T, CallError<Exception>>> {
+        if !self.core.bindings[self.binding].admin_lane {
+            return None;
+        }
+        match self.ask_at(Some(self.address.admin()), method, arguments).await {
+            Err(CallError::NoAgent(_)) => None,
+            answer => Some(answer),
+        }
     }
 
     /// Asks at another address than the agent's own, or at that, behind everything that was sent there before.
@@ -137,4 +160,8 @@ impl AdminClient {
         let answer = call.await?;
         answer.decode().map_err(CallError::Decode)
     }
+}
+
+fn serials(cancelled: Vec<String>) -> Vec<Sn> {
+    cancelled.into_iter().filter_map(Sn::new).collect()
 }
