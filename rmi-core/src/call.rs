@@ -136,27 +136,21 @@ where
     ///
     /// Dropping the future leaves open whether the request was sent.
     pub async fn send(self) -> Result<Pending<T, E, P>, CallError<E>> {
-        let stub = self.plan.stub.clone();
         let sn = Sn::from(self.plan.id);
         let (mut sent, unsent) = self.plan.begin(Statuses::ALL, true)?;
         if let Some(unsent) = unsent {
             Box::pin(sent.publish(unsent)).await?;
         }
-        Ok(Pending::new(stub, sn, sent))
+        Ok(Pending::new(sent.stub().clone(), sn, sent))
     }
 
     async fn perform(self) -> Result<T, CallError<E>> {
-        let stub = self.plan.stub.clone();
-        let span = self.plan.span();
-        let call = async move {
-            let (mut sent, unsent) = self.plan.begin(Statuses::NONE, false)?;
-            if let Some(unsent) = unsent {
-                // Boxed: what waiting takes is not in the future of every call.
-                Box::pin(sent.publish(unsent)).await?;
-            }
-            answer(sent.outcome().await?, &stub.0.class)
-        };
-        if span.is_disabled() { call.await } else { Box::pin(call.instrument(span)).await }
+        let (mut sent, unsent) = self.plan.begin(Statuses::NONE, false)?;
+        if let Some(unsent) = unsent {
+            // Boxed: what waiting takes is not in the future of every call.
+            Box::pin(sent.publish(unsent)).await?;
+        }
+        answer(sent.outcome().await?, &sent.stub().0.class)
     }
 }
 
@@ -170,7 +164,8 @@ where
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.perform())
+        let span = self.plan.span();
+        if span.is_disabled() { Box::pin(self.perform()) } else { Box::pin(self.perform().instrument(span)) }
     }
 }
 

@@ -15,7 +15,6 @@ mod layers;
 pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
-mod place;
 mod replies;
 mod resume;
 mod sequence;
@@ -174,6 +173,11 @@ impl Drop for Handle {
 pub struct WeakEndpoint(pub(crate) Weak<Handle>);
 
 impl WeakEndpoint {
+    /// One that is gone.
+    pub(crate) fn none() -> Self {
+        WeakEndpoint(Weak::new())
+    }
+
     /// The endpoint, if it is still there.
     #[must_use]
     pub fn upgrade(&self) -> Option<Endpoint> {

@@ -13,7 +13,6 @@ use crate::{
     call::Stub,
     contract::Method,
     endpoint::{
-        admin,
         binding::{Binding, Route},
         dispatch::Core,
         links::{Stop, replies_at},
@@ -55,12 +54,12 @@ impl Plan {
         )
     }
 
-    /// The request as a message.
-    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<Message, String> {
+    /// The request as a message, and the stub that it was made with.
+    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<(Stub, Message), String> {
         let Plan { stub, method, contract, args, ttl, data, statuses, id, .. } = self;
         let args = args.map_err(|e| e.to_string())?;
         let data = data.map_err(|e| format!("the user data: {e}"))?;
-        let binding = Arc::clone(stub.binding());
+        let binding = stub.binding();
         let head = Head {
             id: binding.features.ids.then(|| Text::from(binding.clock.id().to_string())),
             sn: Some(Sn::from(id)),
@@ -82,21 +81,23 @@ impl Plan {
             wants,
             contract,
         };
-        Ok(Message { head, body: Body::Request(request) })
+        Ok((stub, Message { head, body: Body::Request(request) }))
     }
 
     /// Sends the request; nobody here waits for its replies.
     pub(crate) async fn deliver<E>(self, reply: Option<Address>) -> Result<Sn, CallError<E>> {
-        let (sn, limit, core) = (Sn::from(self.id), self.times.total, Arc::clone(&self.stub.0.core));
-        let (binding, address) = (Arc::clone(self.stub.binding()), self.stub.0.address.clone());
-        open(&core)?;
-        let message = Box::new(self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?);
+        let (sn, limit) = (Sn::from(self.id), self.times.total);
+        open(&self.stub.0.core)?;
+        let (stub, message) = self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?;
+        let (binding, address) = (stub.binding(), stub.address().clone());
         let link = match binding.link_to(&address) {
             Route::Any => None,
             Route::By(link) => Some(link),
             Route::Nowhere => return Err(CallError::NoAgent(address)),
         };
-        let Some(publishing) = binding.send(&message, link)? else { return Err(unsayable()) };
+        let sending = binding.send(&message, link)?;
+        drop(message);
+        let Some(publishing) = sending else { return Err(unsayable()) };
         match tokio::time::timeout(limit, publishing).await {
             Err(_) => Err(CallError::Timeout { phase: Phase::Send, after: limit }),
             Ok(Err(error)) => Err(CallError::Transport(error)),
@@ -108,9 +109,8 @@ impl Plan {
     /// Enters the call among those that wait, and publishes the request if that takes no waiting. If it does, the request comes
     /// back to be [published](Sent::publish).
     pub(crate) fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
-        let core = Arc::clone(&self.stub.0.core);
-        open(&core)?;
-        let binding = Arc::clone(self.stub.binding());
+        open(&self.stub.0.core)?;
+        let binding = self.stub.binding();
         let agent = self.stub.0.address.clone();
         let mut wants = self.statuses.unwrap_or(wants);
         // What a time is set for has to be heard of.
@@ -135,16 +135,13 @@ impl Plan {
             }
         };
         let times = self.times;
-        // Who asks for outcomes is not asked for: it asks again.
-        let resumable = binding.resumes && &*self.stub.0.class != admin::CLASS;
-        let message = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
-        let resumes = message.head.sent.filter(|_| resumable);
-        let waiting = binding.pending.begin(key, agent, answering, times, watched, resumes);
-        let sent = Sent { core, binding, waiting, replies: None };
-        if message.head.reply.is_none() || sent.binding.features.replies == Replies::PerCall {
+        let (stub, message) = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
+        let waiting = Waiting::begin(stub, key, agent, answering, times, watched, message.head.sent);
+        let sent = Sent { waiting, replies: None };
+        if message.head.reply.is_none() || sent.binding().features.replies == Replies::PerCall {
             return Ok((sent, Some(Box::new(Unsent { message, frame: None }))));
         }
-        match sent.binding.try_publish(sent.write(&message)?) {
+        match sent.binding().try_publish(sent.write(&message)?) {
             Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
             Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame) })))),
         }
@@ -175,8 +172,6 @@ async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) 
 /// A call that waits. Made before the request is sent, so that no reply comes too early.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    core: Arc<Core>,
-    binding: Arc<Binding>,
     waiting: Waiting,
     /// Receives the replies to this call alone, where the protocol has an address for each call.
     replies: Option<Stop>,
@@ -191,6 +186,14 @@ pub(crate) struct Unsent {
 }
 
 impl Sent {
+    pub(crate) fn stub(&self) -> &Stub {
+        self.waiting.stub()
+    }
+
+    fn binding(&self) -> &Arc<Binding> {
+        self.stub().binding()
+    }
+
     /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
     pub(crate) async fn publish<E>(&mut self, unsent: Box<Unsent>) -> Result<(), CallError<E>> {
         let Unsent { mut message, frame } = *unsent;
@@ -199,7 +202,7 @@ impl Sent {
             None if self.await_address(&mut message).await? => self.write(&message)?,
             None => return Ok(()),
         };
-        let mut publishing = self.binding.publish(frame);
+        let mut publishing = self.binding().publish(frame);
         match or_ended(&self.waiting, publishing.as_mut()).await {
             Some(receipt) => self.published(&message, receipt),
             None => Ok(()),
@@ -211,7 +214,8 @@ impl Sent {
         if message.head.reply.is_none() && !self.connected(message).await {
             return Ok(false);
         }
-        let Sent { core, binding, waiting, replies } = self;
+        let Sent { waiting, replies } = self;
+        let (core, binding) = (&waiting.stub().0.core, waiting.stub().binding());
         if binding.features.replies == Replies::PerCall
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
         {
@@ -226,7 +230,7 @@ impl Sent {
 
     /// Writes the request, for the link that it takes.
     fn write<E>(&self, message: &Message) -> Result<Frame, CallError<E>> {
-        let link = match self.binding.link_to(&message.head.to) {
+        let link = match self.binding().link_to(&message.head.to) {
             Route::Any => None,
             Route::By(link) => Some(link),
             Route::Nowhere => return Err(CallError::NoAgent(message.head.to.clone())),
@@ -234,7 +238,7 @@ impl Sent {
         if let Some(link) = link {
             self.waiting.takes(link);
         }
-        self.binding.write(message, link)?.ok_or_else(unsayable)
+        self.binding().write(message, link)?.ok_or_else(unsayable)
     }
 
     /// The bus has said what it does with the request.
@@ -245,8 +249,8 @@ impl Sent {
             Ok(Receipt::Stored | Receipt::Handed) => {
                 self.waiting.sent();
                 // The link may have been lost while the request waited to be sent, and its reply address with it.
-                let lost = |path: &ReplyPath| !self.binding.awaits_replies_at(&path.to);
-                if self.binding.features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
+                let lost = |path: &ReplyPath| !self.binding().awaits_replies_at(&path.to);
+                if self.binding().features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
                     self.waiting.lose();
                 }
                 Ok(())
@@ -257,9 +261,9 @@ impl Sent {
     /// Waits until there is a reply address: while the link is down there is none. False when the call has ended before.
     async fn connected(&self, message: &mut Message) -> bool {
         loop {
-            let mut made = pin!(self.binding.reply_to_made.notified());
+            let mut made = pin!(self.binding().reply_to_made.notified());
             made.as_mut().enable();
-            message.head.reply = self.binding.reply_to().map(ReplyPath::to);
+            message.head.reply = self.binding().reply_to().map(ReplyPath::to);
             if message.head.reply.is_some() {
                 return true;
             }

@@ -127,7 +127,7 @@ impl Future for Sending<'_> {
 }
 
 /// An outcome that was not sent at once.
-enum Unsent<'a> {
+pub(crate) enum Unsent<'a> {
     Waits(Box<Message>, BoxFuture<'a, Result<Receipt, TransportError>>),
     Failed(Box<Message>, SendError),
 }
@@ -337,7 +337,7 @@ impl Binding {
     /// Sends an outcome, several times if need be; if it can never be sent, another one that says so. False when that may be done
     /// later: the bus still has the request then.
     pub(crate) async fn outcome(&self, request: &Answered, outcome: Outcome) -> bool {
-        match self.outcome_now(request, outcome) {
+        match self.try_outcome(request, outcome) {
             Ok(done) => done,
             // Boxed: what waiting takes is not in every request's task.
             Err(unsent) => Box::pin(self.outcome_later(request, unsent)).await,
@@ -345,7 +345,7 @@ impl Binding {
     }
 
     /// Sends an outcome if that takes no waiting.
-    fn outcome_now(&self, request: &Answered, outcome: Outcome) -> Result<bool, Unsent<'_>> {
+    pub(crate) fn try_outcome(&self, request: &Answered, outcome: Outcome) -> Result<bool, Unsent<'_>> {
         let message = self.about(request, Body::Outcome(outcome));
         match self.send(&message, request.link) {
             Ok(None) => Ok(true),
@@ -358,7 +358,8 @@ impl Binding {
         }
     }
 
-    async fn outcome_later(&self, request: &Answered, unsent: Unsent<'_>) -> bool {
+    /// Sends an outcome that was not sent at once; otherwise as [`Binding::outcome`].
+    pub(crate) async fn outcome_later(&self, request: &Answered, unsent: Unsent<'_>) -> bool {
         let (message, error) = match unsent {
             Unsent::Failed(message, error) => (message, error),
             Unsent::Waits(message, publishing) => match publishing.await {

@@ -238,7 +238,7 @@ impl Builder {
         if !classes.contains("Admin") {
             let (admin, core) = Admin::new(self.admin, self.own_queue, self.clock.now());
             for_admin = Some(core);
-            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))), false);
+            classes.add(Arc::new(admin), Some(Semaphore::new(admin::LANE)), false);
         }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
@@ -263,7 +263,7 @@ impl Builder {
                 bindings,
                 classes,
                 layers: Layers::new(self.layers, waiting, patience),
-                permits: Arc::new(Semaphore::new(self.concurrency)),
+                permits: Semaphore::new(self.concurrency),
                 asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
                 receiving: Running::default(),

@@ -18,8 +18,7 @@ use crate::{
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
-        place::Place,
-        shutdown::{Running, Stage},
+        shutdown::{Guard, Running, Stage},
         work::Work,
     },
     layer::Incoming,
@@ -39,7 +38,7 @@ pub(crate) struct Core {
     /// What decides about requests and stands around methods; none where nothing does.
     pub(crate) layers: Option<Arc<Layers>>,
     /// How many handlers run at a time.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) permits: Semaphore,
     /// How many answers to what never ran may wait at a time.
     pub(crate) asides: Arc<Semaphore>,
     pub(crate) running: Running,
@@ -166,7 +165,7 @@ impl Inbox {
         let Message { head, body: Body::Request(request) } = message else { return None };
         let (core, binding) = (&self.core, &self.binding);
         // Counted before the stage is looked at: a drain that does not see this request has been seen by it.
-        let running = core.running.enter();
+        let running = Guard::enter(core, |core| &core.running);
         if core.stage.is_stopping() && binding.transport.capabilities().redelivery {
             acker.settle(Disposition::Release);
             return None;
@@ -216,7 +215,8 @@ impl Inbox {
             cancel: Cancellation::default(),
             moved: Moved::default(),
             progress: Steps::new(wants.progress),
-            endpoint: core.weak.clone(),
+            // Only a context lends it, and only a layer can make one for a method that takes none.
+            endpoint: if method.context || core.layers.is_some() { core.weak.clone() } else { WeakEndpoint::none() },
         });
         let mut asked = Some(Attached { reply: answered.as_ref().map(|a| a.reply.clone()), acker });
         let verdict = match &mut key {
@@ -249,16 +249,16 @@ impl Inbox {
             }
         }
         let work = Box::new(Work {
-            core: Arc::clone(core),
-            binding: Arc::clone(binding),
-            service: Arc::clone(&served.service),
+            core: running,
+            binding: binding.index,
+            served: Arc::clone(served),
             answered,
             wants,
             key,
             acker,
-            _running: running,
             job: Arc::clone(&job),
             method,
+            permitted: false,
         });
         let asking = core.layers.as_ref().map(|layers| {
             let args = &request.args;
@@ -283,14 +283,13 @@ impl Inbox {
             max_args: binding.limits.arguments,
             job,
         };
-        let place = Place { lane: served.lane.as_ref().unwrap_or(&core.permits), sequence: served.sequence.as_ref() };
         match asking {
             None => {
-                place.begin(work, call);
+                work.begin(call);
                 None
             }
             Some((layers, incoming)) => {
-                let rejecting = layers.admit(incoming, work, call, place)?;
+                let rejecting = layers.admit(incoming, work, call)?;
                 self.aside(rejecting)
             }
         }
@@ -307,7 +306,7 @@ impl Inbox {
             acker.settle(Disposition::Ack);
             return None;
         };
-        let (binding, running) = (Arc::clone(&self.binding), self.core.running.enter());
+        let (binding, running) = (Arc::clone(&self.binding), Guard::enter(&self.core, |core| &core.running));
         self.aside(Box::pin(async move {
             if binding.outcome(&answered, outcome).await {
                 acker.settle(Disposition::Ack);
@@ -334,7 +333,7 @@ impl Inbox {
 
 impl Core {
     /// The method that a request is for, if it may be called by this binding.
-    fn find(&self, binding: &Binding, request: &Request) -> Result<(&Served, usize), Rejection> {
+    fn find(&self, binding: &Binding, request: &Request) -> Result<(&Arc<Served>, usize), Rejection> {
         let (served, index) = self.classes.find(request, self.name.as_str())?;
         let contract = served.contract();
         if !binding.lets_in(contract.name, contract.methods[index].name) {

@@ -16,6 +16,7 @@ use crate::{
         dispatch::{Core, Inbox},
         inbound::receive,
         resume,
+        shutdown::Guard,
     },
     lock::lock,
     protocol::{Replies, Role},
@@ -36,7 +37,7 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
         let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding), admin_only };
         let core = Arc::clone(core);
         let binding = Arc::clone(binding);
-        let receiving = (!until_closed).then(|| core.receiving.enter());
+        let receiving = (!until_closed).then(|| Guard::enter(&core, |core| &core.receiving));
         tokio::spawn(async move {
             let stop = async { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
             let deliveries = receive(binding, deliveries, at, inbox, stop).await;

@@ -17,6 +17,8 @@ use tokio::{
 
 use crate::{
     address::Address,
+    call::Stub,
+    endpoint::admin,
     error::Phase,
     lock::lock,
     message::{Outcome, Status},
@@ -143,49 +145,6 @@ fn after(from: Instant, time: Duration) -> Instant {
 }
 
 impl PendingTable {
-    /// Enters a call. The guard takes it out again, whatever happens.
-    pub(crate) fn begin(
-        self: &Arc<Self>,
-        key: Key,
-        agent: Address,
-        answering: Option<Answering>,
-        times: Times,
-        watched: bool,
-        resumes: Option<Timestamp>,
-    ) -> Waiting {
-        let waiter = Arc::new(Waiter::new(watched));
-        let now = Instant::now();
-        let mut slot = Slot {
-            waiter: Arc::clone(&waiter),
-            agent,
-            answering: answering.map(Box::new),
-            began: now,
-            times,
-            heard: now,
-            link: None,
-            resumes,
-            knows: None,
-        };
-        let deadline = slot.deadline().0;
-        let mut state = lock(&self.state);
-        if state.closed {
-            drop(state);
-            waiter.end(Err(Lost::Closed));
-        } else {
-            slot.knows = Some(state.losses);
-            state.slots.insert(key.clone(), slot);
-            let earlier = state.wake.is_none_or(|wake| deadline < wake);
-            if earlier {
-                state.wake = Some(deadline);
-            }
-            drop(state);
-            if earlier {
-                self.earlier.notify_one();
-            }
-        }
-        Waiting { table: Arc::clone(self), key, waiter }
-    }
-
     /// The call that an address was made for.
     pub(crate) fn answering(&self, address: &Address) -> Option<Answering> {
         lock(&self.state).slots.get(&Key::Address(address.clone())).and_then(|slot| slot.answering.as_deref().cloned())
@@ -357,15 +316,70 @@ impl PendingTable {
 /// A call that waits. Dropped, it waits no longer; the call itself goes on.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    table: Arc<PendingTable>,
+    /// What the call was made with. Keeps the table as well.
+    stub: Stub,
     key: Key,
     waiter: Arc<Waiter>,
 }
 
 impl Waiting {
+    /// Enters a call in the table of its stub's binding.
+    pub(crate) fn begin(
+        stub: Stub,
+        key: Key,
+        agent: Address,
+        answering: Option<Answering>,
+        times: Times,
+        watched: bool,
+        sent: Option<Timestamp>,
+    ) -> Self {
+        // Who asks for outcomes is not asked for: it asks again.
+        let resumes = sent.filter(|_| stub.binding().resumes && &*stub.0.class != admin::CLASS);
+        let waiter = Arc::new(Waiter::new(watched));
+        let now = Instant::now();
+        let mut slot = Slot {
+            waiter: Arc::clone(&waiter),
+            agent,
+            answering: answering.map(Box::new),
+            began: now,
+            times,
+            heard: now,
+            link: None,
+            resumes,
+            knows: None,
+        };
+        let deadline = slot.deadline().0;
+        let table = &stub.binding().pending;
+        let mut state = lock(&table.state);
+        if state.closed {
+            drop(state);
+            waiter.end(Err(Lost::Closed));
+        } else {
+            slot.knows = Some(state.losses);
+            state.slots.insert(key.clone(), slot);
+            let earlier = state.wake.is_none_or(|wake| deadline < wake);
+            if earlier {
+                state.wake = Some(deadline);
+            }
+            drop(state);
+            if earlier {
+                table.earlier.notify_one();
+            }
+        }
+        Waiting { stub, key, waiter }
+    }
+
+    pub(crate) fn stub(&self) -> &Stub {
+        &self.stub
+    }
+
+    fn table(&self) -> &PendingTable {
+        &self.stub.binding().pending
+    }
+
     /// The request is about to take this link: it is lost with it, and its replies come by it.
     pub(crate) fn takes(&self, link: LinkId) {
-        if let Some(slot) = lock(&self.table.state).slots.get_mut(&self.key) {
+        if let Some(slot) = lock(&self.table().state).slots.get_mut(&self.key) {
             slot.link = Some(link);
         }
     }
@@ -377,13 +391,13 @@ impl Waiting {
 
     /// The replies will come to an address that is no more.
     pub(crate) fn lose(&self) {
-        let mut state = lock(&self.table.state);
+        let mut state = lock(&self.table().state);
         if let Some(slot) = state.slots.get_mut(&self.key)
             && slot.resumes.is_some()
         {
             slot.knows = None;
             drop(state);
-            self.table.astray.notify_one();
+            self.table().astray.notify_one();
             return;
         }
         let lost = state.slots.remove(&self.key);
@@ -434,7 +448,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         // Whoever ends a call has taken it out of the table before.
         if !self.waiter.ended.load(Ordering::Acquire) {
-            lock(&self.table.state).slots.remove(&self.key);
+            lock(&self.table().state).slots.remove(&self.key);
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         admission::{Key, Resumed},
         binding::{Answered, Binding},
         dispatch::Core,
+        shutdown::Guard,
     },
     json::Json,
     lock::lock,
@@ -130,7 +131,7 @@ fn send(core: &Arc<Core>, binding: &Arc<Binding>, to: &Address, outcomes: Vec<(S
     let Ok(permit) = Arc::clone(&core.asides).try_acquire_owned() else {
         return Err(Rejection::new(RejectionCode::Busy, "too many outcomes wait to be sent again").into());
     };
-    let (binding, to, running) = (Arc::clone(binding), to.clone(), core.running.enter());
+    let (binding, to, running) = (Arc::clone(binding), to.clone(), Guard::enter(core, |core| &core.running));
     tokio::spawn(async move {
         for (sn, outcome) in outcomes {
             let answered = Answered { sn: Some(sn), reply: ReplyPath::to(to.clone()), data: None::<Json>, link: None };
