@@ -54,6 +54,8 @@ struct Inner {
     swallowed: Mutex<Option<Which>>,
     open: watch::Sender<bool>,
     broken: Mutex<Option<TransportErrorKind>>,
+    ended: watch::Sender<()>,
+    unsubscribable: Mutex<Option<TransportErrorKind>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -74,6 +76,8 @@ impl Tap {
             swallowed: Mutex::default(),
             open: watch::Sender::new(true),
             broken: Mutex::default(),
+            ended: watch::Sender::new(()),
+            unsubscribable: Mutex::default(),
         }))
     }
 
@@ -135,6 +139,12 @@ impl Tap {
         *lock(&self.0.broken) = kind;
     }
 
+    /// Ends every subscription with an error; new ones fail with an error of this kind, if there is one.
+    pub fn end_subscriptions(&self, then: Option<TransportErrorKind>) {
+        *lock(&self.0.unsubscribable) = then;
+        self.0.ended.send_replace(());
+    }
+
     /// The seat's link.
     #[must_use]
     pub fn link(&self) -> LinkId {
@@ -180,9 +190,14 @@ impl Transport for Tap {
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
+        let unsubscribable = *lock(&self.0.unsubscribable);
+        if let Some(kind) = unsubscribable {
+            return Err(TransportError::new(kind, "broken by the test"));
+        }
+        let ended = self.0.ended.subscribe();
         let deliveries = self.0.seat.subscribe(subscription).await?;
         let settling = Arc::new(Settling { tap: Arc::clone(&self.0), ackers: Mutex::default(), next: AtomicU64::new(0) });
-        Ok(Box::new(Tapped { deliveries, settling }))
+        Ok(Box::new(Tapped { deliveries, settling, ended }))
     }
 
     fn links(&self) -> Links {
@@ -202,12 +217,17 @@ impl Transport for Tap {
 struct Tapped {
     deliveries: Box<dyn Deliveries>,
     settling: Arc<Settling>,
+    ended: watch::Receiver<()>,
 }
 
 #[async_trait]
 impl Deliveries for Tapped {
     async fn recv(&mut self, into: &mut Vec<Delivery>, max: usize) -> Result<usize, TransportError> {
-        let taken = self.deliveries.recv(into, max).await?;
+        let taken = tokio::select! {
+            biased;
+            _ = self.ended.changed() => return Err(TransportError::new(TransportErrorKind::Refused, "ended by the test")),
+            taken = self.deliveries.recv(into, max) => taken?,
+        };
         let from = into.len() - taken;
         for delivery in &mut into[from..] {
             self.settling.tap.saw(Event::Delivered(text(&delivery.payload)));

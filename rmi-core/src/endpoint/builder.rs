@@ -19,6 +19,7 @@ use crate::{
         layers::Layers,
         links,
         offer::{self, Offer, Origin},
+        resubscribe::Broken,
         sessions::Sessions,
         shutdown::{Running, Stage},
     },
@@ -268,6 +269,7 @@ impl Builder {
                 running: Running::default(),
                 receiving: Running::default(),
                 stage: Stage::default(),
+                broken: Broken::default(),
                 weak: WeakEndpoint(weak.clone()),
                 default_timeout: self.timeout,
             });

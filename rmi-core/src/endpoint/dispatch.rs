@@ -18,6 +18,7 @@ use crate::{
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
+        resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
         work::Work,
     },
@@ -45,6 +46,7 @@ pub(crate) struct Core {
     /// The receivers that end when no more requests are taken.
     pub(crate) receiving: Running,
     pub(crate) stage: Stage,
+    pub(crate) broken: Broken,
     pub(crate) weak: WeakEndpoint,
     pub(crate) default_timeout: std::time::Duration,
 }

@@ -15,7 +15,7 @@ use crate::{
         binding::{Binding, KnownLink},
         dispatch::{Core, Inbox},
         inbound::receive,
-        resume,
+        resubscribe, resume,
         shutdown::Guard,
     },
     lock::lock,
@@ -33,14 +33,25 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
         let admin_only = matches!(role, Role::Admin { .. });
         // Where replies come the same way as requests, they are still wanted while handlers finish.
         let until_closed = subscription.purpose == Purpose::Everything;
-        let deliveries = binding.transport.subscribe(subscription).await?;
-        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding), admin_only };
+        let mut deliveries = binding.transport.subscribe(subscription.clone()).await?;
         let core = Arc::clone(core);
         let binding = Arc::clone(binding);
         let receiving = (!until_closed).then(|| Guard::enter(&core, |core| &core.receiving));
         tokio::spawn(async move {
-            let stop = async { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
-            let deliveries = receive(binding, deliveries, at, inbox, stop).await;
+            let stop = || async { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
+            loop {
+                let inbox = Inbox { core: Arc::clone(&core), binding: Arc::clone(&binding), admin_only };
+                let (received, lost) = receive(Arc::clone(&binding), deliveries, at.clone(), inbox, stop()).await;
+                if !lost {
+                    deliveries = received;
+                    break;
+                }
+                drop(received);
+                match resubscribe::again(&binding, &subscription, &core.broken, stop()).await {
+                    Some(again) => deliveries = again,
+                    None => return,
+                }
+            }
             drop(receiving);
             // Without its subscription the bus would give to others what handlers are still busy with.
             core.stage.closed().await;
