@@ -72,6 +72,13 @@ impl<P> Context<P> {
         self.job.trace.as_deref()
     }
 
+    /// The group that the request belongs to, when the same call was made to many agents at once. Opaque text: what a caller of
+    /// ours writes is a UUID, what another writes can be anything.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.job.group.as_deref()
+    }
+
     /// How often the method has been started for this request: 1 unless it is run again after a crash.
     #[must_use]
     pub fn attempt(&self) -> u32 {
@@ -164,6 +171,7 @@ pub(crate) struct Job {
     pub(crate) deadline: Option<Instant>,
     pub(crate) data: Option<Json>,
     pub(crate) trace: Option<Text>,
+    pub(crate) group: Option<Text>,
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
     pub(crate) cancel: Cancellation,

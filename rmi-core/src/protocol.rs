@@ -173,7 +173,7 @@ pub struct Refused {
     /// What could be read of the head: enough to answer, or not.
     pub head: Option<Box<Head>>,
     /// What is wrong.
-    pub rejection: Rejection,
+    pub rejection: Box<Rejection>,
     /// Whether the dialect answers such a message.
     pub answer: bool,
     /// Whether the dialect closes the link over it.
@@ -184,13 +184,13 @@ impl Refused {
     /// Refuses without an answer.
     #[must_use]
     pub fn silently(rejection: Rejection) -> Self {
-        Refused { head: None, rejection, answer: false, close: false }
+        Refused { head: None, rejection: Box::new(rejection), answer: false, close: false }
     }
 
     /// Refuses with an answer to what could be read.
     #[must_use]
     pub fn answering(head: Head, rejection: Rejection) -> Self {
-        Refused { head: Some(Box::new(head)), rejection, answer: true, close: false }
+        Refused { head: Some(Box::new(head)), rejection: Box::new(rejection), answer: true, close: false }
     }
 
     /// The same refusal, after which the link is closed.

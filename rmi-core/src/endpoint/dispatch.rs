@@ -144,7 +144,7 @@ impl Inbox {
         let binding = &self.binding;
         let mut head = refused.head.filter(|_| refused.answer)?;
         let reply = head.reply.take().filter(|path| binding.may_reply_to(&path.to))?;
-        let mut rejection = refused.rejection;
+        let mut rejection = *refused.rejection;
         if !verified {
             let told = matches!(rejection.code, RejectionCode::Authentication | RejectionCode::ModelVersion);
             if !told || !binding.may_answer_unverified() {
@@ -212,6 +212,7 @@ impl Inbox {
             deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
             data: head.data,
             trace: head.trace,
+            group: request.group,
             attempt: 1,
             redelivered: origin.redelivered,
             cancel: Cancellation::default(),
