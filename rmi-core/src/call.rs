@@ -41,6 +41,7 @@ use crate::{
     json::Json,
     message::{AbortReason, Exception, Outcome, Sn, Statuses},
     service::BoxFuture,
+    transport::{TransportError, TransportErrorKind},
 };
 
 /// A call that has not been made. Does nothing until it is awaited or one of its verbs is used.
@@ -270,6 +271,10 @@ impl<E> From<Lost> for CallError<E> {
         match lost {
             Lost::Timeout(phase, after) => CallError::Timeout { phase, after },
             Lost::Reply => CallError::ReplyLost,
+            Lost::Request => CallError::Transport(TransportError::new(
+                TransportErrorKind::Disconnected,
+                "the request was lost with the link: the agent has not had it, and does not run it",
+            )),
             Lost::Closed => CallError::Closed,
         }
     }

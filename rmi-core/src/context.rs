@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    address::Address,
     contract::Type,
     endpoint::{Endpoint, WeakEndpoint},
     json::Json,
@@ -163,6 +164,8 @@ impl<P> ContextArgument for Context<P> {
 /// A request that is being served, as its handler and its endpoint share it.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// Which of the endpoint's bindings it came by.
+    pub(crate) binding: usize,
     pub(crate) sn: Option<Sn>,
     pub(crate) principal: Principal,
     pub(crate) deadline: Option<Instant>,
@@ -172,8 +175,32 @@ pub(crate) struct Job {
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
     pub(crate) cancel: Cancellation,
+    /// Where its replies go, when its caller has said so since.
+    pub(crate) moved: Moved,
     pub(crate) progress: Steps,
     pub(crate) endpoint: WeakEndpoint,
+}
+
+/// The address that replies to a request go to, once its caller has lost the one that the request names.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// Looked at before the lock: nearly no request is moved.
+    moved: AtomicBool,
+    to: Mutex<Option<Box<Address>>>,
+}
+
+impl Moved {
+    pub(crate) fn set(&self, to: Address) {
+        *lock(&self.to) = Some(Box::new(to));
+        self.moved.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Option<Address> {
+        if !self.moved.load(Ordering::Acquire) {
+            return None;
+        }
+        lock(&self.to).as_deref().cloned()
+    }
 }
 
 /// A flag that is set once and can be waited for.
@@ -185,8 +212,14 @@ pub(crate) struct Cancellation {
 
 impl Cancellation {
     pub(crate) fn set(&self) {
-        self.set.store(true, Ordering::SeqCst);
+        self.newly_set();
+    }
+
+    /// Sets it. False when it was set before.
+    pub(crate) fn newly_set(&self) -> bool {
+        let first = !self.set.swap(true, Ordering::SeqCst);
         self.waiting.notify_waiters();
+        first
     }
 
     pub(crate) fn is_set(&self) -> bool {

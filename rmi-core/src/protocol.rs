@@ -63,6 +63,14 @@ pub enum Role<'a> {
         /// How many requests it may hold unsettled.
         prefetch: u32,
     },
+    /// Requests to the class `Admin` alone, at an address of their own that lives as long as its subscriber: they reach an agent
+    /// that holds as many other requests as it takes. A dialect without such an address returns no subscription.
+    Admin {
+        /// The address: see [`Address::admin`].
+        address: &'a Address,
+        /// How many requests it may hold unsettled.
+        prefetch: u32,
+    },
     /// Replies to calls, at an address that lives as long as the link does.
     Caller {
         /// The reply address.

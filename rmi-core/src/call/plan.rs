@@ -78,7 +78,8 @@ impl Plan {
             return None;
         }
         let key = Key::Serial(self.id.as_u128());
-        let waiting = Waiting::begin(self.stub.clone(), key, self.stub.0.address.clone(), None, self.times, false);
+        let waiting =
+            Waiting::begin(self.stub.clone(), key, self.stub.0.address.clone(), None, self.times, false, message.head.sent);
         Some(Sent { waiting, replies: None })
     }
 
@@ -93,7 +94,7 @@ impl Plan {
             sn: Some(Sn::from(id)),
             sent: Some(binding.clock.now()),
             from: Some(binding.own.clone()),
-            to: stub.0.address.clone(),
+            to: stub.0.lane.as_ref().unwrap_or(&stub.0.address).clone(),
             reply,
             ttl: ttl.or(contract.and_then(|m| m.ttl)),
             data,
@@ -178,7 +179,7 @@ impl Plan {
         };
         let times = self.times;
         let (stub, message) = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
-        let waiting = Waiting::begin(stub, key, agent, answering, times, watched);
+        let waiting = Waiting::begin(stub, key, agent, answering, times, watched, message.head.sent);
         Ok((Sent { waiting, replies: None }, message))
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Target {
     pub(crate) core: Arc<Core>,
     binding: usize,
     pub(crate) address: Address,
+    /// Where requests are sent, if it is not the address.
+    pub(crate) lane: Option<Address>,
     pub(crate) class: Text,
     pub(crate) version: Option<Text>,
     pub(crate) cntr: Option<Constructor>,
@@ -35,7 +37,15 @@ impl Stub {
 
     pub(crate) fn of_class(core: &Arc<Core>, binding: usize, address: Address, class: Text) -> Self {
         let binding = binding.min(core.bindings.len() - 1);
-        Stub(Arc::new(Target { core: Arc::clone(core), binding, address, class, version: None, cntr: None, group: None }))
+        let target =
+            Target { core: Arc::clone(core), binding, address, lane: None, class, version: None, cntr: None, group: None };
+        Stub(Arc::new(target))
+    }
+
+    /// Sends its requests to another address than the agent's own.
+    pub(crate) fn by_lane(mut self, lane: Address) -> Self {
+        Arc::make_mut(&mut self.0).lane = Some(lane);
+        self
     }
 
     pub(crate) fn version(mut self, version: Text) -> Self {
