@@ -161,7 +161,7 @@ impl<E: RemoteEvent> Subscribe<E> {
             let (core, binding, stop, queue) = (Arc::clone(&core), Arc::clone(&binding), Arc::clone(&stop), Arc::clone(&queue));
             let pooled = self.pool.is_some();
             tokio::spawn(async move {
-                let deliveries = receive(binding, deliveries, None, collect, over(&core, &stop)).await;
+                let (deliveries, _) = receive(binding, deliveries, None, collect, over(&core, &stop)).await;
                 let wanted = !core.stage.is_closed() && !stop.is_set();
                 let why = if wanted { End::Lost } else { End::Closed };
                 if pooled {
