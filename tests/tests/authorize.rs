@@ -208,3 +208,16 @@ async fn a_policy_grants_requests_of_others() {
         assert_eq!(says(asker, action, &owner), granted, "{asker} {action:?} {owner}");
     }
 }
+
+/// The policy of the guide is one, and decides what the guide says.
+#[test]
+fn the_policy_of_the_guide_says_what_the_guide_says() {
+    let guide = include_str!("../../rmi-core/guide/operations.md");
+    let blocks: Vec<_> = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let policy = Policy::parse(blocks.iter().find(|block| block.contains("[[allow]]")).unwrap()).unwrap();
+    for name in ["ops-1", "ops-7", "rack-3"] {
+        let said = format!("\nkey:{name} power.off: {}\n", policy.explain(&key(name), "power", "off"));
+        assert!(guide.contains(&said), "{said}");
+    }
+    assert!(policy.permits(&key("alice"), AdminAction::Cancel, &key("rack-3")));
+}
