@@ -111,6 +111,7 @@ impl Plan {
     pub(crate) fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
         open(&self.stub.0.core)?;
         let binding = self.stub.binding();
+        let changes = binding.reply_to_changes();
         let agent = self.stub.0.address.clone();
         let mut wants = self.statuses.unwrap_or(wants);
         // What a time is set for has to be heard of.
@@ -136,7 +137,7 @@ impl Plan {
         };
         let times = self.times;
         let (stub, message) = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
-        let sent = Sent { waiting: Waiting::begin(stub, key, agent, answering, times, watched), replies: None };
+        let sent = Sent { waiting: Waiting::begin(stub, key, agent, answering, times, watched), changes, replies: None };
         if message.head.reply.is_none() || sent.binding().features.replies == Replies::PerCall {
             return Ok((sent, Some(Box::new(Unsent { message, frame: None }))));
         }
@@ -172,6 +173,8 @@ async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) 
 #[derive(Debug)]
 pub(crate) struct Sent {
     waiting: Waiting,
+    /// How often the reply address had changed before it was taken.
+    changes: u64,
     /// Receives the replies to this call alone, where the protocol has an address for each call.
     replies: Option<Stop>,
 }
@@ -213,7 +216,7 @@ impl Sent {
         if message.head.reply.is_none() && !self.connected(message).await {
             return Ok(false);
         }
-        let Sent { waiting, replies } = self;
+        let Sent { waiting, replies, .. } = self;
         let (core, binding) = (&waiting.stub().0.core, waiting.stub().binding());
         if binding.features.replies == Replies::PerCall
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
@@ -248,8 +251,10 @@ impl Sent {
             Ok(Receipt::Stored | Receipt::Handed) => {
                 self.waiting.sent();
                 // The link may have been lost while the request waited to be sent, and its reply address with it.
+                let changed = self.binding().reply_to_changes() != self.changes;
                 let lost = |path: &ReplyPath| !self.binding().awaits_replies_at(&path.to);
-                if self.binding().features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
+                if changed && self.binding().features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost)
+                {
                     self.waiting.lose();
                 }
                 Ok(())

@@ -1,6 +1,10 @@
 //! Duplicates and replays are one look-up: what a principal has asked for before, and how it ended.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{VecDeque, hash_map::Entry as TableEntry},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     context::Job,
@@ -119,6 +123,8 @@ pub(crate) struct Attached {
 #[derive(Debug)]
 pub(crate) struct Window {
     lanes: Table<Principal, Lane>,
+    /// That of all who are nobody in particular: on an unsealed binding, everybody.
+    anonymous: Lane,
     size: WindowSize,
     /// Set on sealed bindings: dates are demanded and checked.
     fresh: Option<Limits>,
@@ -202,7 +208,7 @@ const ATTACHED: usize = 16;
 
 impl Window {
     pub(crate) fn new(size: WindowSize, fresh: Option<Limits>) -> Self {
-        Window { lanes: Table::default(), size, fresh, floor: Timestamp::MIN, turn: 0 }
+        Window { lanes: Table::default(), anonymous: Lane::default(), size, fresh, floor: Timestamp::MIN, turn: 0 }
     }
 
     /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request; what
@@ -210,7 +216,7 @@ impl Window {
     pub(crate) fn admit(
         &mut self,
         candidate: &mut Candidate<'_>,
-        now: Timestamp,
+        now: impl FnOnce() -> Timestamp,
         job: &Arc<Job>,
         asked: &mut Option<Attached>,
     ) -> Verdict {
@@ -237,7 +243,7 @@ impl Window {
             }
         }
         if let Some(limits) = sealed
-            && let Err(rejection) = lane.fresh(candidate, now, &limits, floor)
+            && let Err(rejection) = lane.fresh(candidate, now(), &limits, floor)
         {
             return Verdict::Rejected(rejection);
         }
@@ -255,7 +261,7 @@ impl Window {
     /// A request has ended: its outcome is kept, and those who asked again are returned.
     pub(crate) fn finish(&mut self, principal: &Principal, key: &Key, outcome: &Outcome) -> Vec<Attached> {
         let size = self.size;
-        let Some(lane) = self.lanes.get_mut(principal) else { return Vec::new() };
+        let Some(lane) = self.known(principal) else { return Vec::new() };
         let Some(entry) = lane.entries.get_mut(key) else { return Vec::new() };
         let kept = Kept::new(outcome);
         let weight = kept.weight();
@@ -273,7 +279,8 @@ impl Window {
 
     /// The request of a principal that runs under a serial number.
     pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Option<Arc<Job>> {
-        match &self.lanes.get(principal)?.entries.get(key)?.state {
+        let lane = if *principal == Principal::Anonymous { &self.anonymous } else { self.lanes.get(principal)? };
+        match &lane.entries.get(key)?.state {
             State::Running { job, .. } => Some(Arc::clone(job)),
             State::Done(_) | State::Forgotten => None,
         }
@@ -281,10 +288,17 @@ impl Window {
 
     /// How many requests are remembered.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.values().map(|lane| lane.entries.len()).sum()
+        self.lanes.values().map(|lane| lane.entries.len()).sum::<usize>() + self.anonymous.entries.len()
+    }
+
+    fn known(&mut self, principal: &Principal) -> Option<&mut Lane> {
+        if *principal == Principal::Anonymous { Some(&mut self.anonymous) } else { self.lanes.get_mut(principal) }
     }
 
     fn lane(&mut self, principal: &Principal) -> &mut Lane {
+        if *principal == Principal::Anonymous {
+            return &mut self.anonymous;
+        }
         if !self.lanes.contains_key(principal) && self.lanes.len() >= PRINCIPALS {
             let idle = self.lanes.iter().filter(|(_, lane)| lane.is_idle()).min_by_key(|(_, lane)| lane.used);
             if let Some(idle) = idle.map(|(principal, _)| principal.clone())
@@ -294,14 +308,20 @@ impl Window {
                 self.floor = self.floor.max(lane.floor).max(newest);
             }
         }
-        self.lanes.entry(principal.clone()).or_insert_with(|| Lane {
+        self.lanes.entry(principal.clone()).or_default()
+    }
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Lane {
             entries: Table::default(),
             order: VecDeque::new(),
             kept: VecDeque::new(),
             bytes: 0,
             floor: Timestamp::MIN,
             used: 0,
-        })
+        }
     }
 }
 
@@ -359,17 +379,14 @@ impl Lane {
         let mut running = 0;
         while self.entries.len() > most && running < self.order.len() {
             let Some(key) = self.order.pop_front() else { return };
-            match self.entries.get(&key).map(|e| &e.state) {
-                Some(State::Running { .. }) => {
-                    self.order.push_back(key);
-                    running += 1;
-                }
-                Some(_) => {
-                    if let Some(entry) = self.remove(&key) {
-                        self.floor = self.floor.max(entry.sent);
-                    }
-                }
-                None => {}
+            let TableEntry::Occupied(entry) = self.entries.entry(key) else { continue };
+            if matches!(entry.get().state, State::Running { .. }) {
+                self.order.push_back(entry.key().clone());
+                running += 1;
+            } else {
+                let entry = entry.remove();
+                self.bytes -= entry.weight();
+                self.floor = self.floor.max(entry.sent);
             }
         }
     }
@@ -388,11 +405,5 @@ impl Lane {
             let entries = &self.entries;
             self.kept.retain(|(key, turn)| entries.get(key).is_some_and(|e| e.turn == *turn));
         }
-    }
-
-    fn remove(&mut self, key: &Key) -> Option<Entry> {
-        let entry = self.entries.remove(key)?;
-        self.bytes -= entry.weight();
-        Some(entry)
     }
 }

@@ -4,7 +4,10 @@ use std::{
     future::{Future, Ready, ready},
     hash::BuildHasher,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -43,7 +46,9 @@ pub(crate) struct Binding {
     pub(crate) own: Address,
     pub(crate) clock: Arc<dyn Clock>,
     /// Where replies to our calls come, while the link lasts.
-    pub(crate) reply_to: RwLock<Option<Address>>,
+    reply_to: RwLock<Option<Address>>,
+    /// How often that has changed: a call that finds it as it was need not look at the address again.
+    reply_to_changed: AtomicU64,
     /// There is a new one.
     pub(crate) reply_to_made: Notify,
     pub(crate) pending: Arc<PendingTable>,
@@ -162,6 +167,7 @@ impl Binding {
             own,
             clock,
             reply_to: RwLock::default(),
+            reply_to_changed: AtomicU64::new(0),
             reply_to_made: Notify::new(),
             pending: Arc::default(),
             window: Mutex::new(Window::new(opening.window, demands_dates.then_some(opening.limits))),
@@ -182,6 +188,17 @@ impl Binding {
     /// Where replies to our calls come now; `None` while the link is down.
     pub(crate) fn reply_to(&self) -> Option<Address> {
         self.reply_to.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says where replies to our calls come from now on.
+    pub(crate) fn set_reply_to(&self, address: Option<Address>) {
+        *self.reply_to.write().unwrap_or_else(PoisonError::into_inner) = address;
+        self.reply_to_changed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often that has changed. Asked before the address itself, it tells later whether the address still counts.
+    pub(crate) fn reply_to_changes(&self) -> u64 {
+        self.reply_to_changed.load(Ordering::SeqCst)
     }
 
     /// Whether an address is where replies to our calls come now.

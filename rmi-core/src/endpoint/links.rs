@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     task::Poll,
 };
 
@@ -137,7 +137,7 @@ fn departed(binding: &Binding, link: LinkId, why: &str) {
     if many {
         lock(&binding.links).retain(|known| known.id != link);
     } else {
-        *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
+        binding.set_reply_to(None);
     }
     binding.pending.lose(many.then_some(link));
 }
@@ -166,7 +166,7 @@ impl std::fmt::Debug for Stop {
 async fn await_replies(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<Stop, TransportError> {
     let address = Address::from(format!("{}.replies.{}", binding.own.key(), binding.clock.id()));
     let stop = replies_at(core, binding, &Role::Caller { address: &address }, &address).await?;
-    *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    binding.set_reply_to(Some(address));
     binding.reply_to_made.notify_waiters();
     Ok(stop)
 }
