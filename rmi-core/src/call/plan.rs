@@ -21,7 +21,7 @@ use crate::{
     error::{CallError, Phase},
     json::{Json, JsonError},
     message::{Arguments, Body, Head, Message, Outcome, ReplyPath, Request, Sn, Statuses},
-    protocol::{Replies, Role},
+    protocol::{Replies, Role, Serials},
     text::Text,
     trace,
     transport::{Answering, Attempt, Frame, Receipt, TransportError, TransportErrorKind},
@@ -54,6 +54,35 @@ impl Plan {
         )
     }
 
+    /// The same call under a serial number of its own. What was encoded is shared.
+    pub(crate) fn copy(&self) -> Plan {
+        let args = self.args.as_ref().map(Clone::clone).map_err(|e| JsonError::custom(e.to_string()));
+        let data = self.data.as_ref().map(Clone::clone).map_err(|e| JsonError::custom(e.to_string()));
+        let (stub, method) = (self.stub.clone(), self.method.clone());
+        Plan { id: self.stub.binding().clock.id(), stub, method, args, data, ..*self }
+    }
+
+    /// Makes the call another request.
+    pub(crate) fn renumber(&mut self) {
+        self.id = self.stub.binding().clock.id();
+    }
+
+    /// Enters a request again that has been sent, to be sent exactly as it was: its agent tells the repetition by its text, and
+    /// gives the outcome that there is, or will be, where it remembers any. `None` where that cannot be: there is no serial
+    /// number to tell it by, or its reply address is no more.
+    pub(crate) fn begin_again(&self, message: &Message) -> Option<Sent> {
+        let binding = self.stub.binding();
+        let reply = message.head.reply.as_ref()?;
+        let same = binding.features.replies == Replies::Shared && binding.features.serials == Serials::Global;
+        if !same || !binding.awaits_replies_at(&reply.to) {
+            return None;
+        }
+        let key = Key::Serial(self.id.as_u128());
+        let waiting =
+            Waiting::begin(self.stub.clone(), key, self.stub.0.address.clone(), None, self.times, false, message.head.sent);
+        Some(Sent { waiting, replies: None })
+    }
+
     /// The request as a message, and the stub that it was made with.
     fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<(Stub, Message), String> {
         let Plan { stub, method, contract, args, ttl, data, statuses, id, .. } = self;
@@ -65,7 +94,7 @@ impl Plan {
             sn: Some(Sn::from(id)),
             sent: Some(binding.clock.now()),
             from: Some(binding.own.clone()),
-            to: stub.0.address.clone(),
+            to: stub.0.lane.as_ref().unwrap_or(&stub.0.address).clone(),
             reply,
             ttl: ttl.or(contract.and_then(|m| m.ttl)),
             data,
@@ -79,6 +108,7 @@ impl Plan {
             cntr: stub.0.cntr.clone(),
             args,
             wants,
+            group: stub.0.group.clone(),
             contract,
         };
         Ok((stub, Message { head, body: Body::Request(request) }))
@@ -108,10 +138,22 @@ impl Plan {
 
     /// Enters the call among those that wait, and publishes the request if that takes no waiting. If it does, the request comes
     /// back to be [published](Sent::publish).
-    pub(crate) fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
+    pub(crate) fn begin<E>(self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
+        let (sent, message) = self.enter(wants, watched)?;
+        if message.head.reply.is_none() || sent.binding().features.replies == Replies::PerCall {
+            return Ok((sent, Some(Box::new(Unsent::new(message)))));
+        }
+        match sent.binding().try_publish(sent.write(&message)?) {
+            Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
+            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame) })))),
+        }
+    }
+
+    /// Enters the call among those that wait.
+    #[inline]
+    pub(crate) fn enter<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Message), CallError<E>> {
         open(&self.stub.0.core)?;
         let binding = self.stub.binding();
-        let changes = binding.reply_to_changes();
         let agent = self.stub.0.address.clone();
         let mut wants = self.statuses.unwrap_or(wants);
         // What a time is set for has to be heard of.
@@ -137,14 +179,8 @@ impl Plan {
         };
         let times = self.times;
         let (stub, message) = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
-        let sent = Sent { waiting: Waiting::begin(stub, key, agent, answering, times, watched), changes, replies: None };
-        if message.head.reply.is_none() || sent.binding().features.replies == Replies::PerCall {
-            return Ok((sent, Some(Box::new(Unsent { message, frame: None }))));
-        }
-        match sent.binding().try_publish(sent.write(&message)?) {
-            Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
-            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame) })))),
-        }
+        let waiting = Waiting::begin(stub, key, agent, answering, times, watched, message.head.sent);
+        Ok((Sent { waiting, replies: None }, message))
     }
 }
 
@@ -173,8 +209,6 @@ async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) 
 #[derive(Debug)]
 pub(crate) struct Sent {
     waiting: Waiting,
-    /// How often the reply address had changed before it was taken.
-    changes: u64,
     /// Receives the replies to this call alone, where the protocol has an address for each call.
     replies: Option<Stop>,
 }
@@ -185,6 +219,12 @@ pub(crate) struct Unsent {
     message: Message,
     /// Not written yet where it has to wait for its reply address.
     frame: Option<Frame>,
+}
+
+impl Unsent {
+    pub(crate) fn new(message: Message) -> Self {
+        Unsent { message, frame: None }
+    }
 }
 
 impl Sent {
@@ -216,7 +256,7 @@ impl Sent {
         if message.head.reply.is_none() && !self.connected(message).await {
             return Ok(false);
         }
-        let Sent { waiting, replies, .. } = self;
+        let Sent { waiting, replies } = self;
         let (core, binding) = (&waiting.stub().0.core, waiting.stub().binding());
         if binding.features.replies == Replies::PerCall
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
@@ -251,10 +291,8 @@ impl Sent {
             Ok(Receipt::Stored | Receipt::Handed) => {
                 self.waiting.sent();
                 // The link may have been lost while the request waited to be sent, and its reply address with it.
-                let changed = self.binding().reply_to_changes() != self.changes;
                 let lost = |path: &ReplyPath| !self.binding().awaits_replies_at(&path.to);
-                if changed && self.binding().features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost)
-                {
+                if self.binding().features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
                     self.waiting.lose();
                 }
                 Ok(())

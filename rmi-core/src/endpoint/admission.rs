@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    address::Address,
     context::Job,
     json::Json,
     message::{Outcome, Rejection, RejectionCode, ReplyPath, Sn},
@@ -112,6 +113,19 @@ pub(crate) enum Verdict {
     Rejected(Rejection),
 }
 
+/// What is known of a request whose caller has lost its reply address.
+#[derive(Debug)]
+pub(crate) enum Resumed {
+    /// It waits or runs, and its replies go to the new address from now on.
+    Running,
+    /// It has ended so.
+    Done(Outcome),
+    /// It has run.
+    Forgotten,
+    /// It has not come, and does not run any more.
+    Barred,
+}
+
 /// Somebody who asked again for what already runs.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -163,6 +177,8 @@ enum State {
     Done(Kept),
     /// It has run, and its outcome had to make room.
     Forgotten,
+    /// Its caller has been told that it had not come: it may not run any more.
+    Barred,
 }
 
 /// An outcome as it is kept: nearly all are results, and the table is as small as they are.
@@ -226,7 +242,7 @@ impl Window {
         let lane = self.lane(candidate.principal);
         lane.used = turn;
         if let Some(entry) = lane.entries.get_mut(candidate.key) {
-            if entry.digest == candidate.digest {
+            if entry.digest == candidate.digest || matches!(entry.state, State::Barred) {
                 return entry.again(asked);
             }
             if sealed.is_some() {
@@ -261,7 +277,7 @@ impl Window {
     /// A request has ended: its outcome is kept, and those who asked again are returned.
     pub(crate) fn finish(&mut self, principal: &Principal, key: &Key, outcome: &Outcome) -> Vec<Attached> {
         let size = self.size;
-        let Some(lane) = self.known(principal) else { return Vec::new() };
+        let Some(lane) = self.lane_of_mut(principal) else { return Vec::new() };
         let Some(entry) = lane.entries.get_mut(key) else { return Vec::new() };
         let kept = Kept::new(outcome);
         let weight = kept.weight();
@@ -273,17 +289,59 @@ impl Window {
         }
         match ended {
             State::Running { attached, .. } => attached,
-            State::Done(_) | State::Forgotten => Vec::new(),
+            State::Done(_) | State::Forgotten | State::Barred => Vec::new(),
         }
     }
 
-    /// The request of a principal that runs under a serial number.
-    pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Option<Arc<Job>> {
-        let lane = if *principal == Principal::Anonymous { &self.anonymous } else { self.lanes.get(principal)? };
-        match &lane.entries.get(key)?.state {
-            State::Running { job, .. } => Some(Arc::clone(job)),
-            State::Done(_) | State::Forgotten => None,
+    /// Moves the replies of a request to another address: to whoever sent it, or may ask for it instead.
+    pub(crate) fn resume(&mut self, owners: &[Principal], key: &Key, to: &Address) -> Option<Resumed> {
+        owners.iter().find_map(|owner| match &self.lane_of(owner)?.entries.get(key)?.state {
+            State::Running { job, .. } => {
+                job.moved.set(to.clone());
+                Some(Resumed::Running)
+            }
+            State::Done(kept) => Some(Resumed::Done(kept.outcome())),
+            State::Forgotten => Some(Resumed::Forgotten),
+            State::Barred => Some(Resumed::Barred),
+        })
+    }
+
+    /// Up to which date requests of a principal may have come and been forgotten.
+    pub(crate) fn floor(&self, principal: &Principal) -> Timestamp {
+        self.lane_of(principal).map_or(self.floor, |lane| lane.floor.max(self.floor))
+    }
+
+    /// Sees to it that a request which has not come is rejected if it does.
+    pub(crate) fn bar(&mut self, principal: &Principal, key: Key, sent: Timestamp) {
+        self.turn += 1;
+        let (turn, most) = (self.turn, self.size.requests);
+        let lane = self.lane(principal);
+        lane.used = turn;
+        if lane.entries.insert(key.clone(), Entry { digest: 0, sent, turn, state: State::Barred }).is_none() {
+            lane.order.push_back(key);
         }
+        lane.shrink(most);
+    }
+
+    /// Everybody whose requests are remembered.
+    pub(crate) fn principals(&self) -> Vec<Principal> {
+        let anonymous = (!self.anonymous.entries.is_empty()).then_some(Principal::Anonymous);
+        self.lanes.keys().cloned().chain(anonymous).collect()
+    }
+
+    /// The requests of a principal that run under a serial number: on an unsealed binding there may be several.
+    pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Vec<Arc<Job>> {
+        let Some(lane) = self.lane_of(principal) else { return Vec::new() };
+        if self.fresh.is_some() {
+            return lane.entries.get(key).and_then(Entry::job).into_iter().collect();
+        }
+        let alike = |(other, _): &(&Key, _)| other.serial == key.serial && other.link == key.link;
+        lane.entries.iter().filter(alike).filter_map(|(_, entry)| entry.job()).collect()
+    }
+
+    /// All requests of a principal that run.
+    pub(crate) fn all_running(&self, principal: &Principal) -> Vec<Arc<Job>> {
+        self.lane_of(principal).map(|lane| lane.entries.values().filter_map(Entry::job).collect()).unwrap_or_default()
     }
 
     /// How many requests are remembered.
@@ -291,7 +349,11 @@ impl Window {
         self.lanes.values().map(|lane| lane.entries.len()).sum::<usize>() + self.anonymous.entries.len()
     }
 
-    fn known(&mut self, principal: &Principal) -> Option<&mut Lane> {
+    fn lane_of(&self, principal: &Principal) -> Option<&Lane> {
+        if *principal == Principal::Anonymous { Some(&self.anonymous) } else { self.lanes.get(principal) }
+    }
+
+    fn lane_of_mut(&mut self, principal: &Principal) -> Option<&mut Lane> {
         if *principal == Principal::Anonymous { Some(&mut self.anonymous) } else { self.lanes.get_mut(principal) }
     }
 
@@ -326,10 +388,17 @@ impl Default for Lane {
 }
 
 impl Entry {
+    fn job(&self) -> Option<Arc<Job>> {
+        match &self.state {
+            State::Running { job, .. } => Some(Arc::clone(job)),
+            State::Done(_) | State::Forgotten | State::Barred => None,
+        }
+    }
+
     fn weight(&self) -> usize {
         match &self.state {
             State::Done(kept) => kept.weight(),
-            State::Running { .. } | State::Forgotten => 0,
+            State::Running { .. } | State::Forgotten | State::Barred => 0,
         }
     }
 
@@ -346,6 +415,10 @@ impl Entry {
             State::Done(kept) => Verdict::Done(kept.outcome()),
             State::Forgotten => {
                 let details = "it has run, and its outcome is no longer kept";
+                Verdict::Rejected(Rejection::new(RejectionCode::Stale, details))
+            }
+            State::Barred => {
+                let details = "its caller has been told that it would not run, because it had not come";
                 Verdict::Rejected(Rejection::new(RejectionCode::Stale, details))
             }
         }

@@ -4,10 +4,7 @@ use std::{
     future::{Future, Ready, ready},
     hash::BuildHasher,
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock},
     task::{Context, Poll},
 };
 
@@ -23,7 +20,7 @@ use crate::{
     },
     lock::lock,
     message::{Abort, Body, Exception, Head, Message, Outcome, Rejection, ReplyPath, Sn, Status},
-    protocol::{Features, Limits, Protocol, ProtocolError},
+    protocol::{Features, Limits, Protocol, ProtocolError, Replies, Role, Serials},
     seal::{AuthError, Authenticator, Principal, Trust, wrap},
     service::BoxFuture,
     table::Seeded,
@@ -44,11 +41,15 @@ pub(crate) struct Binding {
     pub(crate) limits: Limits,
     /// The endpoint's address.
     pub(crate) own: Address,
+    /// Where the endpoint takes requests to `Admin` alone, if the dialect has such an address.
+    pub(crate) own_admin: Address,
+    /// Whether agents of this dialect take requests to `Admin` at an address of its own.
+    pub(crate) admin_lane: bool,
+    /// Whether agents of this dialect can be asked for the outcomes of calls that lost their reply address.
+    pub(crate) resumes: bool,
     pub(crate) clock: Arc<dyn Clock>,
     /// Where replies to our calls come, while the link lasts.
-    reply_to: RwLock<Option<Address>>,
-    /// How often that has changed: a call that finds it as it was need not look at the address again.
-    reply_to_changed: AtomicU64,
+    pub(crate) reply_to: RwLock<Option<Address>>,
     /// There is a new one.
     pub(crate) reply_to_made: Notify,
     pub(crate) pending: Arc<PendingTable>,
@@ -156,18 +157,28 @@ pub(crate) struct Opening {
 
 impl Binding {
     pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>, sessions: Option<Sessions>) -> Self {
+        let features = opening.protocol.features();
+        let own_admin = own.admin();
+        let lane = Role::Admin { address: &own_admin, prefetch: 0 };
+        let admin_lane = features.admin && !opening.transport.capabilities().links && !opening.protocol.listen(&lane).is_empty();
+        let resumes = features.admin
+            && features.serials == Serials::Global
+            && features.replies == Replies::Shared
+            && !opening.transport.capabilities().links;
         let demands_dates = opening.trust.authenticator.as_ref().is_some_and(|a| a.demands().dated);
         Binding {
             index: opening.index,
-            features: opening.protocol.features(),
+            features,
             protocol: opening.protocol,
             transport: opening.transport,
             trust: opening.trust,
             limits: opening.limits,
             own,
+            own_admin,
+            admin_lane,
+            resumes,
             clock,
             reply_to: RwLock::default(),
-            reply_to_changed: AtomicU64::new(0),
             reply_to_made: Notify::new(),
             pending: Arc::default(),
             window: Mutex::new(Window::new(opening.window, demands_dates.then_some(opening.limits))),
@@ -188,17 +199,6 @@ impl Binding {
     /// Where replies to our calls come now; `None` while the link is down.
     pub(crate) fn reply_to(&self) -> Option<Address> {
         self.reply_to.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Says where replies to our calls come from now on.
-    pub(crate) fn set_reply_to(&self, address: Option<Address>) {
-        *self.reply_to.write().unwrap_or_else(PoisonError::into_inner) = address;
-        self.reply_to_changed.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// How often that has changed. Asked before the address itself, it tells later whether the address still counts.
-    pub(crate) fn reply_to_changes(&self) -> u64 {
-        self.reply_to_changed.load(Ordering::SeqCst)
     }
 
     /// Whether an address is where replies to our calls come now.
@@ -423,7 +423,7 @@ impl Binding {
 
     /// Whether replies may go to an address: not to one that we serve, nor through an exchange that is not listed.
     pub(crate) fn may_reply_to(&self, to: &Address) -> bool {
-        if to.key() == self.own.key() {
+        if to.key() == self.own.key() || to.key() == self.own_admin.key() {
             return false;
         }
         to.exchange().is_none_or(|exchange| self.reply_exchanges.iter().any(|listed| listed == exchange))

@@ -9,15 +9,16 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     address::Address,
-    context::{Cancellation, Job, Steps},
+    context::{Cancellation, Job, Moved, Steps},
     endpoint::{
-        WeakEndpoint,
+        WeakEndpoint, admin,
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
         binding::{Answered, Binding},
         classes::{Classes, Served},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
+        resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
         work::Work,
     },
@@ -45,6 +46,7 @@ pub(crate) struct Core {
     /// The receivers that end when no more requests are taken.
     pub(crate) receiving: Running,
     pub(crate) stage: Stage,
+    pub(crate) broken: Broken,
     pub(crate) weak: WeakEndpoint,
     pub(crate) default_timeout: std::time::Duration,
 }
@@ -53,6 +55,8 @@ pub(crate) struct Core {
 pub(crate) struct Inbox {
     pub(crate) core: Arc<Core>,
     pub(crate) binding: Arc<Binding>,
+    /// It receives at the address for `Admin` alone.
+    pub(crate) admin_only: bool,
 }
 
 impl Receiver for Inbox {
@@ -140,7 +144,7 @@ impl Inbox {
         let binding = &self.binding;
         let mut head = refused.head.filter(|_| refused.answer)?;
         let reply = head.reply.take().filter(|path| binding.may_reply_to(&path.to))?;
-        let mut rejection = refused.rejection;
+        let mut rejection = *refused.rejection;
         if !verified {
             let told = matches!(rejection.code, RejectionCode::Authentication | RejectionCode::ModelVersion);
             if !told || !binding.may_answer_unverified() {
@@ -183,6 +187,10 @@ impl Inbox {
         if core.stage.is_stopping() {
             return self.reject(Rejection::new(RejectionCode::Closing, ""), answered, acker);
         }
+        if self.admin_only && &*request.class != admin::CLASS {
+            let details = format!("only `{}` is called at `{}`; call others at `{}`", admin::CLASS, head.to, core.name);
+            return self.reject(Rejection::new(RejectionCode::UnknownClass, details), answered, acker);
+        }
         let (served, index) = match core.find(binding, &request) {
             Ok(found) => found,
             Err(rejection) => return self.reject(rejection, answered, acker),
@@ -198,14 +206,17 @@ impl Inbox {
             .filter(|_| binding.features.serials != Serials::None)
             .map(|sn| Key::new(sn, (binding.features.serials == Serials::PerLink).then_some(origin.link)));
         let job = Arc::new(Job {
+            binding: binding.index,
             sn: head.sn,
             principal,
             deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
             data: head.data,
             trace: head.trace,
+            group: request.group,
             attempt: 1,
             redelivered: origin.redelivered,
             cancel: Cancellation::default(),
+            moved: Moved::default(),
             progress: Steps::new(wants.progress),
             // Only a context lends it, and only a layer can make one for a method that takes none.
             endpoint: if method.context || core.layers.is_some() { core.weak.clone() } else { WeakEndpoint::none() },

@@ -18,10 +18,12 @@ use tokio::{
 use crate::{
     address::Address,
     call::Stub,
+    endpoint::admin,
     error::Phase,
     lock::lock,
     message::{Outcome, Status},
     table::Table,
+    time::Timestamp,
     transport::{Answering, LinkId},
 };
 
@@ -48,6 +50,8 @@ pub(crate) struct Times {
 pub(crate) enum Lost {
     Timeout(Phase, Duration),
     Reply,
+    /// The agent says that the request never came, and will not be run if it does.
+    Request,
     Closed,
 }
 
@@ -56,6 +60,18 @@ pub(crate) enum Lost {
 pub(crate) struct PendingTable {
     state: Mutex<State>,
     earlier: Notify,
+    /// There are calls whose replies go to an address that is no more, and another address.
+    astray: Notify,
+}
+
+/// A call whose replies go to an address that is no more.
+#[derive(Debug)]
+pub(crate) struct Astray {
+    pub(crate) serial: u128,
+    pub(crate) agent: Address,
+    pub(crate) sent: Timestamp,
+    /// How much of the call's time is left.
+    pub(crate) left: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +79,8 @@ struct State {
     slots: Table<Key, Slot>,
     /// When the sweeper looks next.
     wake: Option<Instant>,
+    /// How often the address that replies come to was lost.
+    losses: u32,
     closed: bool,
 }
 
@@ -76,6 +94,10 @@ struct Slot {
     times: Times,
     heard: Instant,
     link: Option<LinkId>,
+    /// When it was sent, if its agent can be asked for its outcome after a loss of the link.
+    resumes: Option<Timestamp>,
+    /// How many losses there had been when its agent was told where its replies go; none when it named an address too late.
+    knows: Option<u32>,
 }
 
 /// How far a call has come, as far as its caller can tell.
@@ -179,6 +201,53 @@ impl PendingTable {
         }
     }
 
+    /// The address that replies come to is lost. Calls whose agents can be asked wait for that; the others have lost their replies.
+    pub(crate) fn lose_address(&self) {
+        let mut state = lock(&self.state);
+        state.losses = state.losses.wrapping_add(1);
+        let lost = |_: &Key, slot: &mut Slot| slot.resumes.is_none() && slot.waiter.has(Reached::Sent);
+        let lost: Vec<_> = state.slots.extract_if(lost).collect();
+        drop(state);
+        for (_, slot) in lost {
+            slot.waiter.end(Err(Lost::Reply));
+        }
+    }
+
+    /// There is an address again.
+    pub(crate) fn has_address(&self) {
+        self.astray.notify_one();
+    }
+
+    /// Waits until there may be calls that have gone astray.
+    pub(crate) async fn gone_astray(&self) {
+        self.astray.notified().await;
+    }
+
+    /// The calls whose replies go to an address that is no more: each once for each loss.
+    pub(crate) fn take_astray(&self) -> Vec<Astray> {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        let losses = state.losses;
+        let astray = state.slots.iter_mut().filter_map(|(key, slot)| {
+            let (Key::Serial(serial), Some(sent)) = (key, slot.resumes) else { return None };
+            if slot.knows == Some(losses) || !slot.waiter.has(Reached::Sent) {
+                return None;
+            }
+            slot.knows = Some(losses);
+            let left = after(slot.began, slot.times.total).saturating_duration_since(now);
+            Some(Astray { serial: *serial, agent: slot.agent.clone(), sent, left })
+        });
+        astray.collect()
+    }
+
+    /// Ends a call whose agent has been asked.
+    pub(crate) fn end(&self, serial: u128, lost: Lost) {
+        let slot = lock(&self.state).slots.remove(&Key::Serial(serial));
+        if let Some(slot) = slot {
+            slot.waiter.end(Err(lost));
+        }
+    }
+
     /// Ends every call, and those that come later at once.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
@@ -255,10 +324,20 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// Enters a call in the table of its stub's binding.
-    pub(crate) fn begin(stub: Stub, key: Key, agent: Address, answering: Option<Answering>, times: Times, watched: bool) -> Self {
+    pub(crate) fn begin(
+        stub: Stub,
+        key: Key,
+        agent: Address,
+        answering: Option<Answering>,
+        times: Times,
+        watched: bool,
+        sent: Option<Timestamp>,
+    ) -> Self {
+        // Who asks for outcomes is not asked for: it asks again.
+        let resumes = sent.filter(|_| stub.binding().resumes && &*stub.0.class != admin::CLASS);
         let waiter = Arc::new(Waiter::new(watched));
         let now = Instant::now();
-        let slot = Slot {
+        let mut slot = Slot {
             waiter: Arc::clone(&waiter),
             agent,
             answering: answering.map(Box::new),
@@ -266,6 +345,8 @@ impl Waiting {
             times,
             heard: now,
             link: None,
+            resumes,
+            knows: None,
         };
         let deadline = slot.deadline().0;
         let table = &stub.binding().pending;
@@ -274,6 +355,7 @@ impl Waiting {
             drop(state);
             waiter.end(Err(Lost::Closed));
         } else {
+            slot.knows = Some(state.losses);
             state.slots.insert(key.clone(), slot);
             let earlier = state.wake.is_none_or(|wake| deadline < wake);
             if earlier {
@@ -309,7 +391,17 @@ impl Waiting {
 
     /// The replies will come to an address that is no more.
     pub(crate) fn lose(&self) {
-        let lost = lock(&self.table().state).slots.remove(&self.key);
+        let mut state = lock(&self.table().state);
+        if let Some(slot) = state.slots.get_mut(&self.key)
+            && slot.resumes.is_some()
+        {
+            slot.knows = None;
+            drop(state);
+            self.table().astray.notify_one();
+            return;
+        }
+        let lost = state.slots.remove(&self.key);
+        drop(state);
         if let Some(slot) = lost {
             slot.waiter.end(Err(Lost::Reply));
         }

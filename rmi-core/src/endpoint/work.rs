@@ -1,6 +1,7 @@
 //! One admitted request: from its place among the running to its outcome.
 
 use std::{
+    borrow::Cow,
     future::{Future, Ready, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
@@ -26,7 +27,7 @@ use crate::{
     },
     layer::Next,
     lock::lock,
-    message::{Abort, AbortReason, Outcome, Rejection, RejectionCode, Status, Statuses},
+    message::{Abort, AbortReason, Outcome, Rejection, RejectionCode, ReplyPath, Status, Statuses},
     service::{BoxFuture, Invocation},
     trace::{self, TraceParent},
     transport::{Acker, Disposition},
@@ -127,9 +128,18 @@ impl Work {
     }
 
     async fn status(&self, status: Status) {
-        if let Some(to) = &self.answered {
-            self.binding().status(to, status).await;
+        if let Some(to) = self.answered() {
+            self.binding().status(&to, status).await;
         }
+    }
+
+    /// Who waits for the replies, where they are awaited now.
+    fn answered(&self) -> Option<Cow<'_, Answered>> {
+        let named = self.answered.as_ref()?;
+        Some(match self.job.moved.get() {
+            None => Cow::Borrowed(named),
+            Some(to) => Cow::Owned(Answered { reply: ReplyPath { to, ..named.reply.clone() }, ..named.clone() }),
+        })
     }
 
     /// Waits for its turn and for a handler to end, for being cancelled, or for the endpoint to stop. True with a permit.
@@ -157,6 +167,21 @@ impl Work {
 
     /// Why the method is not run, if it is not.
     fn obstacle(&self) -> Option<Outcome> {
+        self.hindrance().map(|outcome| self.as_far_as_known(outcome))
+    }
+
+    /// What was delivered before may have run then, here or elsewhere: nobody can say of it that it never did.
+    fn as_far_as_known(&self, outcome: Outcome) -> Outcome {
+        let now = match &outcome {
+            Outcome::Rejected(rejection) if self.job.redelivered => rejection.to_string(),
+            Outcome::Aborted(abort) if self.job.redelivered && abort.reason == AbortReason::Cancelled => abort.to_string(),
+            _ => return outcome,
+        };
+        let message = format!("it was delivered before, and may have run then; it is not run again: {now}");
+        Abort::new(AbortReason::Interrupted, message).into()
+    }
+
+    fn hindrance(&self) -> Option<Outcome> {
         let job = &self.job;
         if job.cancel.is_set() {
             Some(Abort::new(AbortReason::Cancelled, "cancelled before it started").into())
@@ -186,19 +211,14 @@ impl Work {
             trace_id = tracing::field::Empty,
         );
         let trace = self.job.trace.as_ref().and_then(TraceParent::parse);
-        let reporting = self.answered.as_ref().filter(|_| self.wants.progress && self.method.context);
+        let reporting = self.answered.is_some() && self.wants.progress && self.method.context;
         match (trace, reporting) {
-            (None, None) if span.is_disabled() => Handler::Plain(self.guarded(call)),
+            (None, false) if span.is_disabled() => Handler::Plain(self.guarded(call)),
             (trace, reporting) => Handler::Watched(Box::pin(async move {
                 if let Some(trace) = &trace {
                     span.record("trace_id", trace.trace_id());
                 }
-                let handler = async move {
-                    match reporting {
-                        Some(to) => self.reporting(call, to).await,
-                        None => self.guarded(call).await,
-                    }
-                };
+                let handler = async move { if reporting { self.reporting(call).await } else { self.guarded(call).await } };
                 match trace {
                     None => handler.instrument(span).await,
                     Some(trace) => trace::scope(trace, handler.instrument(span)).await,
@@ -221,12 +241,12 @@ impl Work {
     }
 
     /// Runs the handler, and sends the progress that it reports while it runs.
-    async fn reporting(&self, call: Invocation, to: &Answered) -> Outcome {
+    async fn reporting(&self, call: Invocation) -> Outcome {
         let progress = &self.job.progress;
         let mut run = pin!(self.guarded(call));
         let mut send = pin!(async {
             while let Some(step) = progress.next().await {
-                self.binding().status(to, Status::Progress(step)).await;
+                self.status(Status::Progress(step)).await;
             }
         });
         let mut outcome = None;
@@ -262,6 +282,7 @@ impl Work {
             self.binding().counters.rejected.add();
             tracing::debug!(%rejection, method = self.method.name, principal = %self.job.principal, "a request was not admitted");
         }
+        let outcome = self.as_far_as_known(outcome);
         if let Some(unfinished) = self.conclude(outcome) {
             unfinished.await;
         }
@@ -276,6 +297,10 @@ impl Work {
             Some(key) => lock(&binding.window).finish(&self.job.principal, key, &outcome),
             None => Vec::new(),
         };
+        // Looked up after that: whoever moves the replies from now on finds the outcome, and sends it.
+        if let (Some(to), Some(answered)) = (self.job.moved.get(), &mut self.answered) {
+            answered.reply.to = to;
+        }
         let Some(to) = &self.answered else {
             acker.settle(Disposition::Ack);
             attached.into_iter().for_each(|again| again.acker.settle(Disposition::Ack));
