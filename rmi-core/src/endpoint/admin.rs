@@ -92,6 +92,11 @@ const fn optional(name: &'static str, ty: &'static str) -> Param {
     Param::new(name, ty).with_default("None")
 }
 
+/// Whether a contract is the `Admin` that every endpoint serves, and not one of the program's own by that name.
+pub(crate) fn is_admin(contract: &'static Contract) -> bool {
+    std::ptr::eq(contract, &CONTRACT)
+}
+
 /// Serves `Admin`.
 pub(crate) struct Admin {
     core: Arc<OnceLock<Weak<Core>>>,
