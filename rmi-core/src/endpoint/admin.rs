@@ -135,7 +135,7 @@ impl Admin {
                 let class: Option<String> = args.optional("class", || None)?;
                 args.end()?;
                 let Some(core) = self.core() else { return Err(Rejection::new(RejectionCode::Closing, "").into()) };
-                let described = core.describe_class(class.as_deref()).map_err(Outcome::Exception)?;
+                let described = core.describe_to(call.job.binding, class.as_deref()).map_err(Outcome::Exception)?;
                 Ok(if method == "help" { result(&described.to_string()) } else { result(&described) })
             }
             "resume" => {
