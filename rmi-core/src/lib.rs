@@ -8,6 +8,8 @@ pub mod context;
 pub mod contract;
 pub mod endpoint;
 pub mod error;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod json;
 mod lock;
 pub mod message;
