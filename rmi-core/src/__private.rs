@@ -6,28 +6,37 @@ use std::borrow::Borrow;
 pub use std::{
     borrow::ToOwned,
     clone::Clone,
+    concat,
     default::Default,
     fmt::{Debug, Display, Formatter, Result as FmtResult},
     future::Future,
     marker::{Send, Sync},
+    module_path,
     ops::Fn,
     option::Option::{self, None, Some},
-    result::Result::{self, Ok},
+    result::Result::{self, Err, Ok},
 };
 
 pub use crate::{
     call::{Call, OneWay, Stub},
     context::{Context, ContextArgument},
-    contract::{Contract, Method, Param, Version},
+    contract::{Contract, ErrorField, ErrorType, ErrorVariant, EventContract, EventField, EventKind, Method, Param, Version},
     endpoint::Client,
     error::RemoteError,
-    message::{ArgumentsReader, ArgumentsWriter, Exception, Outcome},
-    service::{BoxFuture, Instances, Invocation, MethodResult, Service},
+    event::{EventError, RemoteEvent},
+    message::{ArgumentsReader, ArgumentsWriter, Event, Exception, Outcome},
+    service::{BoxFuture, Instances, Invocation, MethodResult, Server, Service},
 };
 pub use serde::de::DeserializeOwned;
 
+mod event;
 mod exception;
+mod probe;
+mod registration;
+pub use event::{EventReader, EventWriter};
 pub use exception::{ExceptionReader, ExceptionWriter};
+pub use probe::{Fallback, Probe};
+pub use registration::*;
 
 /// A call of a method that returns `R`.
 pub fn call<R, P>(stub: &Stub, method: &'static Method, args: ArgumentsWriter) -> Call<R::Ok, R::Err, P>

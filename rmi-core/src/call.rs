@@ -137,8 +137,10 @@ where
     pub async fn send(self) -> Result<Pending<T, E, P>, CallError<E>> {
         let stub = self.plan.stub.clone();
         let sn = Sn::from(self.plan.id);
-        let (mut sent, message) = self.plan.begin(Statuses::ALL, true)?;
-        sent.publish(message).await?;
+        let (mut sent, unsent) = self.plan.begin(Statuses::ALL, true)?;
+        if let Some(unsent) = unsent {
+            Box::pin(sent.publish(unsent)).await?;
+        }
         Ok(Pending::new(stub, sn, sent))
     }
 
@@ -146,8 +148,11 @@ where
         let stub = self.plan.stub.clone();
         let span = self.plan.span();
         let call = async move {
-            let (mut sent, message) = self.plan.begin(Statuses::NONE, false)?;
-            sent.publish(message).await?;
+            let (mut sent, unsent) = self.plan.begin(Statuses::NONE, false)?;
+            if let Some(unsent) = unsent {
+                // Boxed: what waiting takes is not in the future of every call.
+                Box::pin(sent.publish(unsent)).await?;
+            }
             answer(sent.outcome().await?, &stub.0.class)
         };
         if span.is_disabled() { call.await } else { Box::pin(call.instrument(span)).await }

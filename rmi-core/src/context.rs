@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    contract::Type,
     endpoint::{Endpoint, WeakEndpoint},
     json::Json,
     lock::lock,
@@ -136,11 +137,16 @@ pub trait ContextArgument {
     type Progress;
 
     #[doc(hidden)]
+    const DETAILS: Type;
+
+    #[doc(hidden)]
     fn of(call: &Invocation) -> Self;
 }
 
 impl<P> ContextArgument for Context<P> {
     type Progress = P;
+
+    const DETAILS: Type = Type::of::<P>();
 
     fn of(call: &Invocation) -> Self {
         Context { job: Arc::clone(&call.job), details: PhantomData }

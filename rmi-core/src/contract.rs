@@ -2,7 +2,30 @@
 //!
 //! `#[remote]` writes one [`Contract`] for a trait; everything that needs to know the trait at run time reads it there.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+mod description;
+mod errors;
+mod events;
+mod help;
+#[cfg(feature = "schema")]
+mod schema;
+mod types;
+mod version;
+
+#[cfg(feature = "schema")]
+pub(crate) use self::schema::schema_of;
+pub use self::{
+    description::{
+        Description, ErrorDescription, FieldDescription, MethodDescription, ParamDescription, TypeDescription, VariantDescription,
+    },
+    errors::{ErrorField, ErrorType, ErrorVariant},
+    events::{Carried, EventContract, EventField, EventKind},
+    types::{Direction, SchemaOf, Type},
+    version::{NotAVersion, Version},
+};
 
 /// A service's contract: everything that its trait says.
 #[derive(Debug)]
@@ -12,14 +35,21 @@ pub struct Contract {
     pub name: &'static str,
     /// The contract's version.
     pub version: Version,
+    /// Where the trait is in the code of the program that serves or calls it; empty for a contract that is no trait.
+    pub path: &'static str,
     /// The trait's documentation.
     pub docs: &'static str,
+    /// Its requests run one after the other, in the order in which they were admitted. A handler that calls its own contract and
+    /// waits for that waits for itself.
+    pub sequential: bool,
     /// The methods, in the order of their declaration.
     pub methods: &'static [Method],
+    /// The events that it publishes, if it says so.
+    pub events: Option<&'static EventContract>,
 }
 
 /// One method of a contract.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Method {
     /// The wire name.
@@ -30,6 +60,18 @@ pub struct Method {
     pub docs: &'static str,
     /// The parameters on the wire, in the order of their declaration; the context is not one of them.
     pub params: &'static [Param],
+    /// The version of the contract that it came with; `None` when it has been there from the start of its major.
+    pub since: Option<Version>,
+    /// It should not be used any more; the text, which may be empty, says what to use.
+    pub deprecated: Option<&'static str>,
+    /// The type of the result; `None` when it is one-way.
+    pub result: Option<Type>,
+    /// The type of the error; `None` when it is one-way.
+    pub error: Option<Type>,
+    /// What the error can be.
+    pub errors: ErrorType,
+    /// The type of the details of progress; `None` when it takes no context.
+    pub progress: Option<Type>,
     /// How a client of ours writes the arguments. Both forms are always read.
     pub style: Style,
     /// Running it twice does no harm.
@@ -47,48 +89,30 @@ pub struct Method {
 }
 
 /// One parameter of a method.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Param {
     /// The wire name.
     pub name: &'static str,
     /// The type, as the trait spells it.
     pub ty: &'static str,
-    /// It may be left out.
+    /// It may be left out, because the trait says what it is then.
     pub default: bool,
+    /// What it is then, as the trait spells it.
+    pub default_value: &'static str,
+    omitted: Option<fn() -> bool>,
+    schema: Option<SchemaOf>,
 }
 
 /// How arguments are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Style {
     /// In order: `args`.
+    #[default]
     Positional,
     /// By name: `kws`.
     Named,
-}
-
-/// A contract's version. Within a major, things are only added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Version {
-    /// Changes that break callers.
-    pub major: u16,
-    /// Additions.
-    pub minor: u16,
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl Version {
-    /// Reads `major.minor` or `major`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Version> {
-        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
-        Some(Version { major: major.parse().ok()?, minor: minor.parse().ok()? })
-    }
 }
 
 impl Contract {
@@ -99,11 +123,35 @@ impl Contract {
     }
 }
 
+/// A method is equal to itself: two contracts may describe theirs alike and mean something else.
+impl PartialEq for Method {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Method {}
+
 /// What generated code builds contracts with.
 #[doc(hidden)]
 impl Contract {
     pub const fn new(name: &'static str, version: Version, methods: &'static [Method]) -> Self {
-        Contract { name, version, docs: "", methods }
+        Contract { name, version, path: "", docs: "", sequential: false, methods, events: None }
+    }
+
+    pub const fn events(mut self, events: &'static EventContract) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    pub const fn sequential(mut self) -> Self {
+        self.sequential = true;
+        self
+    }
+
+    pub const fn path(mut self, path: &'static str) -> Self {
+        self.path = path;
+        self
     }
 
     pub const fn docs(mut self, docs: &'static str) -> Self {
@@ -121,6 +169,12 @@ impl Method {
             aliases: &[],
             docs: "",
             params,
+            since: None,
+            deprecated: None,
+            result: None,
+            error: None,
+            errors: ErrorType::UNDESCRIBED,
+            progress: None,
             style: Style::Positional,
             idempotent: false,
             oneway: false,
@@ -141,6 +195,29 @@ impl Method {
         self
     }
 
+    pub const fn since(mut self, since: Version) -> Self {
+        self.since = Some(since);
+        self
+    }
+
+    pub const fn deprecated(mut self, note: &'static str) -> Self {
+        self.deprecated = Some(note);
+        self
+    }
+
+    pub const fn returns(mut self, returned: Returned, ok: &'static str, err: &'static str, schema: Option<SchemaOf>) -> Self {
+        self.result = Some(returned.ok.spelled(ok).with_schema(schema));
+        self.error = Some(returned.err.spelled(err));
+        self.errors = returned.errors;
+        self
+    }
+
+    pub const fn progress(mut self, details: Type, spelled: &'static str, schema: Option<SchemaOf>) -> Self {
+        self.context = true;
+        self.progress = Some(details.spelled(spelled).with_schema(schema));
+        self
+    }
+
     pub const fn named(mut self) -> Self {
         self.style = Style::Named;
         self
@@ -153,11 +230,6 @@ impl Method {
 
     pub const fn oneway(mut self) -> Self {
         self.oneway = true;
-        self
-    }
-
-    pub const fn context(mut self) -> Self {
-        self.context = true;
         self
     }
 
@@ -177,15 +249,46 @@ impl Method {
     }
 }
 
+/// What a method returns, as its type says.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Returned {
+    pub(crate) ok: Type,
+    pub(crate) err: Type,
+    pub(crate) errors: ErrorType,
+}
+
+impl Param {
+    /// Whether a caller may leave it out: the trait says what it is then, or its type has a value for "nothing there", as
+    /// `Option` has.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        self.default || self.omitted.is_some_and(|omitted| omitted())
+    }
+
+    /// Its JSON Schema, as [`Type::schema`].
+    #[must_use]
+    pub fn schema(&self) -> Option<serde_json::Value> {
+        self.schema.map(|make| make(Direction::Read))
+    }
+}
+
 /// What generated code builds parameters with.
 #[doc(hidden)]
 impl Param {
     pub const fn new(name: &'static str, ty: &'static str) -> Self {
-        Param { name, ty, default: false }
+        Param { name, ty, default: false, default_value: "", omitted: None, schema: None }
     }
 
-    pub const fn with_default(mut self) -> Self {
+    pub const fn with_default(mut self, value: &'static str) -> Self {
         self.default = true;
+        self.default_value = value;
+        self
+    }
+
+    pub const fn probed(mut self, omitted: Option<fn() -> bool>, schema: Option<SchemaOf>) -> Self {
+        self.omitted = omitted;
+        self.schema = schema;
         self
     }
 }

@@ -4,13 +4,20 @@ mod admin;
 mod admission;
 pub(crate) mod binding;
 mod builder;
+mod classes;
 mod client;
 mod counters;
+mod describe;
 pub(crate) mod dispatch;
+mod events;
 mod inbound;
+mod layers;
 pub(crate) mod links;
+mod offer;
 pub(crate) mod pending;
+mod place;
 mod replies;
+mod sequence;
 mod sessions;
 mod shutdown;
 mod work;
@@ -27,6 +34,9 @@ pub use self::{
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
     counters::Figures,
+    describe::EndpointDescription,
+    events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
+    offer::Origin,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };

@@ -4,6 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use crate::{
     address::Address,
+    contract::ErrorType,
     json::JsonError,
     message::{Abort, Exception, Rejection, RejectionCode},
     transport::{TransportError, TransportErrorKind},
@@ -19,6 +20,9 @@ use crate::{
     note = "derive it: `#[derive(RemoteError)]`"
 )]
 pub trait RemoteError: Sized + Send + 'static {
+    /// Which exceptions it can be, for descriptions of the contracts that name it.
+    const DESCRIPTION: ErrorType = ErrorType::UNDESCRIBED;
+
     /// Writes the error as an exception of a contract.
     fn to_exception(&self, contract: &str) -> Exception;
 
@@ -27,6 +31,8 @@ pub trait RemoteError: Sized + Send + 'static {
 }
 
 impl RemoteError for Infallible {
+    const DESCRIPTION: ErrorType = ErrorType::NONE;
+
     fn to_exception(&self, _: &str) -> Exception {
         match *self {}
     }

@@ -8,13 +8,18 @@ pub mod context;
 pub mod contract;
 pub mod endpoint;
 pub mod error;
+pub mod event;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod json;
+pub mod layer;
 mod lock;
 pub mod message;
 pub mod prelude;
 pub mod protocol;
+#[cfg(feature = "discovery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "discovery")))]
+pub mod registry;
 mod scan;
 pub mod seal;
 pub mod service;
@@ -29,7 +34,7 @@ pub mod __private;
 
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
-pub use rmi_macros::{RemoteError, remote};
+pub use rmi_macros::{RemoteError, RemoteEvent, remote};
 
 pub use crate::{
     address::Address,
@@ -37,6 +42,7 @@ pub use crate::{
     context::Context,
     endpoint::{Client, Endpoint},
     error::{CallError, RemoteError},
+    event::RemoteEvent,
     json::Json,
     protocol::{Limits, Native},
     seal::{Ed25519, Keyring, Principal, Trust},

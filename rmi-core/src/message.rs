@@ -11,6 +11,7 @@ mod outcome;
 mod request;
 mod status;
 
+pub(crate) use self::arguments::may_be_missing;
 pub use self::{
     arguments::{Arguments, ArgumentsReader, ArgumentsWriter, Constructor, Named},
     event::Event,

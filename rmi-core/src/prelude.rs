@@ -7,6 +7,6 @@ pub use crate::{
     error::CallError,
 };
 
-pub use crate::RemoteError;
 #[cfg(feature = "macros")]
 pub use crate::remote;
+pub use crate::{RemoteError, RemoteEvent};

@@ -17,6 +17,7 @@ use crate::{
     address::Address,
     contract::Contract,
     message::{Head, Message, Rejection, Request},
+    text::Text,
     transport::{Delivery, Frame, Subscription},
 };
 
@@ -73,6 +74,17 @@ pub enum Role<'a> {
         address: &'a Address,
         /// The call.
         request: &'a Request,
+    },
+    /// Events. Asked only of a dialect that has them.
+    Events {
+        /// The patterns of their keys, at least one: `*` stands for one word and `#` for any number of them.
+        patterns: &'a [Text],
+        /// The name of the pool of subscribers that share them; each subscriber gets all of them when there is none.
+        pool: Option<&'a Text>,
+        /// Whether they are settled one by one.
+        acknowledged: bool,
+        /// How many may be unsettled at a time.
+        prefetch: u32,
     },
     /// Replies to anybody's calls, at an address with a name, that outlives its subscriber.
     Replies {

@@ -82,16 +82,15 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
-            self.at += 1;
-        }
-    }
-
     /// The first byte of what comes next.
+    #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        self.space();
-        self.byte()
+        loop {
+            match self.byte() {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                byte => return byte,
+            }
+        }
     }
 
     /// Nothing but white space follows.
@@ -102,30 +101,43 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// An object, member by member: `member` is given the key and has to take the value.
-    pub(crate) fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, Value<'a>) -> Result<(), ScanError>,
-    ) -> Result<(), ScanError> {
+    /// Goes into an object: whether it has a member. Each begins with its [`key`](Self::key), and after its value
+    /// [`another`](Self::another) says whether there is one more.
+    #[inline]
+    pub(crate) fn object(&mut self) -> Result<bool, ScanError> {
         self.expect(b'{', "an object was expected")?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(());
+        let empty = self.peek() == Some(b'}');
+        self.at += usize::from(empty);
+        Ok(!empty)
+    }
+
+    /// Whether a member follows, rather than the end of the object.
+    #[inline]
+    pub(crate) fn another(&mut self) -> Result<bool, ScanError> {
+        self.more(b'}')
+    }
+
+    /// The key of a member, up to its value.
+    pub(crate) fn key(&mut self) -> Result<Value<'a>, ScanError> {
+        if self.peek() != Some(b'"') {
+            return self.fail("a key was expected");
         }
-        loop {
-            if self.peek() != Some(b'"') {
-                return self.fail("a key was expected");
-            }
-            let key = self.string()?;
-            self.expect(b':', "`:` was expected")?;
-            member(self, key)?;
-            if !self.more(b'}')? {
-                return Ok(());
-            }
-        }
+        let key = self.string()?;
+        self.expect(b':', "`:` was expected")?;
+        Ok(key)
+    }
+
+    /// Takes the key of a member if it is this one, written in the shortest way: with its quotes and its colon.
+    #[inline]
+    pub(crate) fn take_key(&mut self, quoted: &'static str) -> bool {
+        self.peek();
+        let taken = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(quoted.as_bytes()));
+        self.at += if taken { quoted.len() } else { 0 };
+        taken
     }
 
     /// An array, element by element: `element` has to take the value.
+    #[inline]
     pub(crate) fn array(&mut self, mut element: impl FnMut(&mut Self, usize) -> Result<(), ScanError>) -> Result<(), ScanError> {
         self.expect(b'[', "an array was expected")?;
         if self.peek() == Some(b']') {
@@ -142,6 +154,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Any value, whole.
+    #[inline]
     pub(crate) fn value(&mut self) -> Result<Value<'a>, ScanError> {
         match self.peek() {
             Some(b'"') => self.string(),
@@ -154,6 +167,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), ScanError> {
         if self.peek() != Some(byte) {
             return self.fail(what);
@@ -163,6 +177,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whether a comma follows, rather than the end.
+    #[inline]
     fn more(&mut self, close: u8) -> Result<bool, ScanError> {
         let more = match self.peek() {
             Some(b',') => true,
@@ -218,14 +233,6 @@ impl<'a> Scanner<'a> {
                 depth -= 1;
             }
         }
-    }
-
-    fn key(&mut self) -> Result<(), ScanError> {
-        if self.peek() != Some(b'"') {
-            return self.fail("a key was expected");
-        }
-        self.string()?;
-        self.expect(b':', "`:` was expected")
     }
 
     /// A string: the byte here is its quote.
@@ -308,24 +315,51 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Where the next quote, backslash or control character is, eight bytes at a time; the end when there is none.
-fn next_special(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let zeroes = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
+/// How far a string is looked through word by word: names, numbers and dates end there. A text goes on in vectors.
+const SHORT: usize = 64;
+
+/// Where the next quote, backslash or control character is; the end when there is none.
+#[inline]
+fn next_special(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*word);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let special = control | zeroes(word ^ (ONES * u64::from(b'"'))) | zeroes(word ^ (ONES * u64::from(b'\\')));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
+        if let Some(place) = special_in(u64::from_le_bytes(*word)) {
+            return at + place;
         }
         at += 8;
+        if at - from == SHORT {
+            at += length_without_special(&bytes[at..]);
+        }
     }
-    while bytes.get(at).is_some_and(|b| *b >= 0x20 && *b != b'"' && *b != b'\\') {
+    while bytes.get(at).is_some_and(|b| !is_special(*b)) {
         at += 1;
     }
     at
+}
+
+/// How much of the beginning has nothing special in it, in whole vectors.
+fn length_without_special(bytes: &[u8]) -> usize {
+    const VECTOR: usize = 32;
+    // Without a branch per byte each of these is a few comparisons of whole vectors.
+    let plain = |vector: &&[u8]| vector.iter().fold(true, |plain, byte| plain & !is_special(*byte));
+    bytes.chunks_exact(VECTOR).take_while(plain).count() * VECTOR
+}
+
+const fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// Where the first special byte of a word is, the lowest byte being the first.
+#[inline]
+const fn special_in(word: u64) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // Each sets the high bit of a byte that it looks for; what stands above the first such bit means nothing.
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let special = (control | quote | backslash) & !word & HIGH;
+    if special == 0 { None } else { Some(special.trailing_zeros() as usize / 8) }
 }
 
 #[cfg(test)]
@@ -374,7 +408,7 @@ mod tests {
 
     #[test]
     fn strings_are_followed_to_their_end() {
-        for length in 0..40 {
+        for length in 0..80 {
             let inner = "é".repeat(length);
             for (text, plain) in [(format!("\"{inner}\""), true), (format!("\"{inner}\\\"x\""), false)] {
                 let mut scanner = Scanner::new(&text);

@@ -5,8 +5,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    context::Job,
-    contract::{Contract, Method},
+    context::{Context, ContextArgument, Job},
+    contract::{Contract, ErrorType, Method, Returned, Type},
     error::RemoteError,
     json::Json,
     message::{Arguments, ArgumentsReader, Constructor, Exception, Outcome, Rejection, RejectionCode},
@@ -22,6 +22,18 @@ pub trait Service: Send + Sync + 'static {
 
     /// Runs one invocation to its end.
     fn dispatch(&self, call: Invocation) -> BoxFuture<'_, Outcome>;
+}
+
+/// A server that `#[remote]` writes: what is known of it before there is one.
+pub trait Server: Service + Sized {
+    /// What implements the contract.
+    type Instance;
+
+    /// The contract.
+    const CONTRACT: &'static Contract;
+
+    /// Serves these instances.
+    fn of(instances: Instances<Self::Instance>) -> Self;
 }
 
 /// One invocation of a method.
@@ -58,6 +70,12 @@ impl Invocation {
     #[must_use]
     pub fn constructor(&self) -> Option<&Constructor> {
         self.cntr.as_ref()
+    }
+
+    /// What the handler will know about the request.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        Context::of(self)
     }
 
     /// Reads the arguments.
@@ -144,6 +162,9 @@ pub trait MethodResult: sealed::Sealed {
     type Err: RemoteError;
 
     #[doc(hidden)]
+    const RETURNED: Returned;
+
+    #[doc(hidden)]
     fn into_outcome(self, contract: &'static Contract) -> Outcome
     where
         Self::Ok: Serialize;
@@ -152,6 +173,8 @@ pub trait MethodResult: sealed::Sealed {
 impl<T, E: RemoteError> MethodResult for Result<T, E> {
     type Ok = T;
     type Err = E;
+
+    const RETURNED: Returned = Returned { ok: Type::of::<T>(), err: Type::of::<E>(), errors: E::DESCRIPTION };
 
     fn into_outcome(self, contract: &'static Contract) -> Outcome
     where
@@ -170,6 +193,9 @@ impl<T, E: RemoteError> MethodResult for Result<T, E> {
 impl MethodResult for () {
     type Ok = ();
     type Err = std::convert::Infallible;
+
+    const RETURNED: Returned =
+        Returned { ok: Type::of::<()>(), err: Type::of::<std::convert::Infallible>(), errors: ErrorType::NONE };
 
     fn into_outcome(self, _: &'static Contract) -> Outcome {
         Outcome::Result(Json::NULL)

@@ -14,7 +14,7 @@ pub use self::{
     deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Settle},
     frame::{Destination, Frame, Properties},
     links::{Link, LinkChange, LinkId, LinkReporter, Links},
-    subscription::{Purpose, Sharing, Source, Subscription},
+    subscription::{Purpose, Sharing, Source, Subscription, WhenFull},
 };
 
 /// A way to send and receive frames.
@@ -36,6 +36,12 @@ pub trait Transport: Send + Sync + Debug + 'static {
     ///
     /// The frame could not be handed over, or it is not known whether it was ([`TransportErrorKind::Ambiguous`]).
     async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError>;
+
+    /// Hands a frame to the bus if that takes no waiting, and so no future; if it does, or the transport cannot tell, the frame
+    /// comes back to be [published](Transport::publish). It must not overtake frames that already wait.
+    fn try_publish(&self, frame: Frame) -> Attempt {
+        Attempt::Waits(frame)
+    }
 
     /// Starts to receive. Declarative: what was subscribed is there again after a reconnect.
     ///
@@ -80,6 +86,10 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
 
     async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
         (**self).publish(frame).await
+    }
+
+    fn try_publish(&self, frame: Frame) -> Attempt {
+        (**self).try_publish(frame)
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
@@ -150,6 +160,15 @@ pub enum Receipt {
     Handed,
     /// Nobody is there to receive it; it was not kept.
     NoRoute,
+}
+
+/// What came of publishing without waiting.
+#[derive(Debug)]
+pub enum Attempt {
+    /// What [`Transport::publish`] would have said.
+    Done(Result<Receipt, TransportError>),
+    /// It takes waiting.
+    Waits(Frame),
 }
 
 /// A transport did not do what it was asked.

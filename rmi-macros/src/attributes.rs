@@ -42,6 +42,27 @@ pub(crate) fn deprecated(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| chosen(&attr.meta, &["deprecated"]).is_some())
 }
 
+/// What `#[deprecated]` says, which may be nothing. On a condition it is not known whether it says it.
+pub(crate) fn deprecation(attrs: &[Attribute]) -> Option<String> {
+    let attr = attrs.iter().find(|attr| attr.path().is_ident("deprecated"))?;
+    let text = |meta: &Meta| match meta {
+        Meta::NameValue(note) if note.path.is_ident("deprecated") || note.path.is_ident("note") => literal(&note.value),
+        _ => None,
+    };
+    let note = match &attr.meta {
+        Meta::List(list) => Metas::parse_terminated.parse2(list.tokens.clone()).ok()?.iter().find_map(text),
+        other => text(other),
+    };
+    Some(note.unwrap_or_default())
+}
+
+fn literal(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    }
+}
+
 /// What is left of an attribute when only some kinds are wanted; `cfg_attr` is looked into.
 fn chosen(meta: &Meta, kinds: &[&str]) -> Option<TokenStream> {
     if kinds.iter().any(|kind| meta.path().is_ident(kind)) {
@@ -63,10 +84,7 @@ fn chosen(meta: &Meta, kinds: &[&str]) -> Option<TokenStream> {
 /// The documentation that is written as text, its lines without the space that follows `///`.
 pub(crate) fn docs(attrs: &[Attribute]) -> String {
     let text = |attr: &Attribute| match &attr.meta {
-        Meta::NameValue(doc) if doc.path.is_ident("doc") => match &doc.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-            _ => None,
-        },
+        Meta::NameValue(doc) if doc.path.is_ident("doc") => literal(&doc.value),
         _ => None,
     };
     let lines = attrs.iter().filter_map(text).map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned());

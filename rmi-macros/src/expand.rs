@@ -15,7 +15,10 @@ pub(crate) use generated;
 mod client;
 mod contract;
 mod interface;
+mod register;
 mod server;
+
+pub(crate) use register::{registration, server_of};
 
 /// Everything that a valid trait becomes.
 pub(crate) fn complete(model: &Trait) -> TokenStream {
@@ -85,6 +88,22 @@ fn projected(ty: &Type, bound: &str, item: &str) -> TokenStream {
     let (bound, item) = (Ident::new(bound, last), Ident::new(item, last));
     let rest = quote_spanned!(last=> as __rmi::#bound>::#item);
     generated!(#open #ty #rest)
+}
+
+/// What types can be asked with, in a scope of generated code.
+pub(crate) fn probe(private: &TokenStream) -> TokenStream {
+    generated! {
+        #[allow(unused_imports)]
+        use #private::Fallback as _;
+    }
+}
+
+/// `<Probe<inside>>::ITEM`, what is known of a type without a bound on it; `inside` is the type, or is made of it.
+pub(crate) fn probed(ty: &Type, inside: &TokenStream, item: &str) -> TokenStream {
+    let (first, last) = ends(ty);
+    let item = Ident::new(item, last);
+    let open = quote_spanned!(first=> <__rmi::Probe<);
+    quote_spanned!(last=> #open #inside>>::#item)
 }
 
 /// The places of the first and the last token of a type: what is put at them, around the type, is reported as the type. They are

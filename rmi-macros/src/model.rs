@@ -1,7 +1,7 @@
 //! What a valid trait says, as plain data. Whatever is here needs no further check.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use syn::{Attribute, Block, Expr, ItemTrait, Signature, Type};
+use syn::{Attribute, Block, Expr, ExprPath, ItemTrait, Signature, Type};
 
 /// A remote trait.
 pub(crate) struct Trait {
@@ -11,6 +11,9 @@ pub(crate) struct Trait {
     pub(crate) private: TokenStream,
     pub(crate) name: String,
     pub(crate) version: (u16, u16),
+    pub(crate) sequential: bool,
+    /// The type of the events that it publishes.
+    pub(crate) events: Option<Type>,
     pub(crate) client: bool,
     pub(crate) server: bool,
     pub(crate) methods: Vec<Method>,
@@ -30,6 +33,8 @@ pub(crate) struct Method {
     /// What comes back; nothing does from a one-way method.
     pub(crate) returns: Option<Type>,
     pub(crate) style: Style,
+    /// The version that it came with.
+    pub(crate) since: Option<(u16, u16)>,
     pub(crate) idempotent: bool,
     pub(crate) inline: bool,
     /// In milliseconds.
@@ -70,6 +75,28 @@ pub(crate) enum Fallback {
     Default,
     /// An expression of the argument's type.
     Expression(Box<Expr>),
+}
+
+/// An implementation that can be discovered.
+pub(crate) struct Implementation {
+    /// Its attributes, without ours.
+    pub(crate) attrs: Vec<Attribute>,
+    /// `::rmi_core::__private`
+    pub(crate) private: TokenStream,
+    /// The path of the server, without its argument.
+    pub(crate) server: TokenStream,
+    pub(crate) ty: Type,
+    pub(crate) instances: Instances,
+}
+
+/// Where the instances of an implementation come from.
+pub(crate) enum Instances {
+    /// One, which is the default of its type.
+    Default,
+    /// One, which a function makes.
+    New(ExprPath),
+    /// One for each request, which a function makes of its constructor arguments.
+    PerCall(ExprPath),
 }
 
 impl Method {

@@ -5,7 +5,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::{
-    Attribute, Expr, ExprLit, Lit, LitStr, Meta, Token,
+    Attribute, Expr, ExprLit, ExprPath, Lit, LitStr, Meta, Token,
     ext::IdentExt,
     parse::{ParseStream, Parser},
 };
@@ -14,7 +14,10 @@ use crate::errors::Errors;
 
 mod levels;
 
-pub(crate) use levels::{ARGUMENT, ENUM, FIELD, Level, METHOD, STRUCT, TRAIT, VARIANT};
+pub(crate) use levels::{
+    ARGUMENT, ENUM, EVENT_ENUM, EVENT_FIELD, EVENT_STRUCT, EVENT_VARIANT, FIELD, IMPLEMENTATION, Level, METHOD, STRUCT, TRAIT,
+    VARIANT,
+};
 
 /// The options that somebody wrote in one place.
 pub(crate) struct Options {
@@ -97,6 +100,11 @@ impl Options {
         let _: syn::Result<()> = read.parse2(tokens);
     }
 
+    /// Adds what was written in another place for the same item.
+    pub(crate) fn append(&mut self, more: &mut Options) {
+        self.given.append(&mut more.given);
+    }
+
     fn take_all(&mut self, key: &str) -> Vec<Given> {
         self.given.extract_if(.., |g| g.key == key).collect()
     }
@@ -164,6 +172,18 @@ impl Options {
         }
         let forms: Vec<_> = words.iter().map(|(word, _)| format!("`{key} = {word}`")).collect();
         errors.at(given, format!("write {}", forms.join(" or ")));
+        None
+    }
+
+    /// `key = path`
+    pub(crate) fn path(&mut self, key: &str, errors: &mut Errors) -> Option<ExprPath> {
+        let given = self.take(key, errors)?;
+        if let Value::Is(expr) = &given.value
+            && let Expr::Path(path) = ungroup(expr)
+        {
+            return Some(path.clone());
+        }
+        errors.at(given, format!("`{key}` is a path: write `{}`, without quotes or parentheses", self.level.written(key)));
         None
     }
 

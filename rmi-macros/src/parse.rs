@@ -15,8 +15,12 @@ use crate::{
 };
 
 mod argument;
+mod implementation;
 mod method;
 mod types;
+
+pub(crate) use implementation::{implementation, without_implementation_options};
+pub(crate) use types::peel;
 
 /// The two forms in which arguments are written.
 const STYLES: [(&str, Style); 2] = [("named", Style::Named), ("positional", Style::Positional)];
@@ -25,6 +29,8 @@ const STYLES: [(&str, Style); 2] = [("named", Style::Named), ("positional", Styl
 struct Defaults {
     case: Option<Case>,
     style: Style,
+    /// The contract's version; `None` after a mistake.
+    version: Option<(u16, u16)>,
     /// The trait's own generics: a mistake that has been reported.
     generics: Generics,
 }
@@ -36,16 +42,12 @@ pub(crate) fn item(item: &TokenStream, errors: &mut Errors) -> Option<ItemTrait>
         Err(error) => error,
     };
     match syn::parse2::<Item>(item.clone()) {
-        Ok(Item::Impl(other)) => errors.at(
-            other.impl_token,
-            "`#[remote]` goes on the trait; an implementation of it is a plain `impl` without an attribute",
-        ),
         // A trait that cannot be read.
         Ok(Item::Trait(_)) => errors.push(error),
         _ if error.to_string().contains("expected `trait`") => errors.at(
             item.clone().into_iter().next(),
-            "`#[remote]` goes on a trait: its methods are what can be called from elsewhere; `#[remote(..)]` with options goes on \
-             methods and arguments of such a trait",
+            "`#[remote]` goes on a trait: its methods are what can be called from elsewhere; or on an implementation of such a trait, \
+             to have it discovered. `#[remote(..)]` with options goes on methods and arguments of the trait",
         ),
         _ => errors.push(error),
     }
@@ -81,10 +83,12 @@ pub(crate) fn without_options(mut item: ItemTrait) -> ItemTrait {
 pub(crate) fn remote_trait(attr: TokenStream, item: ItemTrait, errors: &mut Errors) -> Option<Trait> {
     let mut options = Options::within(&options::TRAIT, attr, errors);
     let name = names::wire(options.text("name", errors), || item.ident.unraw().to_string(), errors);
-    let version = options.text("version", errors).map_or((1, 0), |text| version(&text, errors));
+    let version = options.text("version", errors).map_or(Some((1, 0)), |text| version(&text, errors));
     let case = Case::read(options.text("rename_all", errors), errors);
     let style = options.word("params", &STYLES, errors).unwrap_or(Style::Positional);
     let private = private(&mut options, errors);
+    let sequential = options.flag("sequential", errors);
+    let events = options.path("events", errors).map(|path| syn::parse_quote!(#path));
     let client = options.boolean("client", errors);
     let server = options.boolean("server", errors);
     if let (Some((_, false)), Some((second, false))) = (&client, &server) {
@@ -93,7 +97,7 @@ pub(crate) fn remote_trait(attr: TokenStream, item: ItemTrait, errors: &mut Erro
     options.finish(errors);
 
     let fine = shape(&item, errors);
-    let defaults = Defaults { case, style, generics: item.generics.clone() };
+    let defaults = Defaults { case, style, version, generics: item.generics.clone() };
     let mut methods = Vec::new();
     for item in &item.items {
         match item {
@@ -121,7 +125,8 @@ pub(crate) fn remote_trait(attr: TokenStream, item: ItemTrait, errors: &mut Erro
     let (client, server) = (client.is_none_or(|(_, on)| on), server.is_none_or(|(_, on)| on));
     let written = without_options(item);
     let private = private.filter(|_| fine)?;
-    let model = Trait { written, private, name, version, client, server, methods };
+    let version = version.unwrap_or((1, 0));
+    let model = Trait { written, private, name, version, sequential, events, client, server, methods };
     Some(model)
 }
 
@@ -157,14 +162,40 @@ pub(crate) fn no_generics(generics: &Generics, message: &str, errors: &mut Error
     }
 }
 
-fn version(text: &LitStr, errors: &mut Errors) -> (u16, u16) {
+fn version(text: &LitStr, errors: &mut Errors) -> Option<(u16, u16)> {
     let value = text.value();
-    let (major, minor) = value.split_once('.').unwrap_or((&value, "0"));
-    let number = |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
-    number(major).zip(number(minor)).unwrap_or_else(|| {
+    let version = numbers(value.split_once('.').unwrap_or((&value, "0")));
+    if version.is_none() {
         errors.at(text, "a version is `major` or `major.minor`, each at most 65535: write `version = \"1.0\"`");
-        (1, 0)
-    })
+    }
+    version
+}
+
+fn numbers((major, minor): (&str, &str)) -> Option<(u16, u16)> {
+    let number = |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+    number(major).zip(number(minor))
+}
+
+/// The version that a method came with: one of the contract's major, and not a later one.
+fn since(text: &LitStr, contract: Option<(u16, u16)>, errors: &mut Errors) -> Option<(u16, u16)> {
+    let Some((major, minor)) = text.value().split_once('.').and_then(numbers) else {
+        errors.at(text, "a method came with a version of its contract, `major.minor`: write `since = \"1.1\"`");
+        return None;
+    };
+    let (served, latest) = contract?;
+    if major != served {
+        errors.at(
+            text,
+            format!(
+                "the contract is {served}.{latest}, and a major stands alone: write a version of major {served}, or leave `since` out"
+            ),
+        );
+    } else if minor > latest {
+        let message =
+            format!("the contract is {served}.{latest}: raise its `version` to \"{major}.{minor}\", or write an earlier one");
+        errors.at(text, message);
+    }
+    Some((major, minor))
 }
 
 /// The path of what generated code calls; `None` after a mistake.

@@ -1,15 +1,19 @@
-//! `#[remote]` on a trait.
+//! `#[remote]` on a trait. On an implementation, it is [`implementation`].
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ItemImpl;
 
-use crate::{errors::Errors, expand, parse};
+use crate::{errors::Errors, expand, implementation, parse};
 
 /// Expands `#[remote(attr)] item`.
 ///
 /// With a mistake in it, the trait is there as it was written, and beside it as much of the rest as is valid: what uses them is
 /// not told that they do not exist.
 pub(crate) fn do_remote(attr: TokenStream, item: TokenStream) -> TokenStream {
+    if let Ok(written) = syn::parse2::<ItemImpl>(item.clone()) {
+        return implementation::do_implementation(attr, written);
+    }
     let mut errors = Errors::default();
     let Some(written) = parse::item(&item, &mut errors) else {
         let errors = errors.into_tokens();

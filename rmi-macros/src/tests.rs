@@ -10,7 +10,12 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Item, Meta, parse_quote};
 
-use crate::{remote::do_remote, remote_error::do_remote_error};
+use crate::{
+    options::{self, Level},
+    remote::do_remote,
+    remote_error::do_remote_error,
+    remote_event::do_remote_event,
+};
 
 fn inputs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expand");
@@ -38,12 +43,26 @@ fn expand_item(mut item: Item, change: &impl Fn(&mut Vec<Attribute>)) -> TokenSt
             };
             do_remote(attr, item.to_token_stream())
         }
-        Item::Enum(syn::ItemEnum { attrs, .. }) | Item::Struct(syn::ItemStruct { attrs, .. }) => {
-            assert!(attrs.remove(0).path().is_ident("derive"));
-            change(attrs);
-            do_remote_error(item.to_token_stream())
+        Item::Impl(item) => {
+            let at = item.attrs.iter().position(|a| a.path().is_ident("remote")).expect("#[remote]");
+            change(&mut item.attrs);
+            let attr = match item.attrs.remove(at).meta {
+                Meta::List(list) => list.tokens,
+                _ => TokenStream::new(),
+            };
+            do_remote(attr, item.to_token_stream())
         }
-        _ => panic!("a trait, an enum or a struct"),
+        Item::Enum(syn::ItemEnum { attrs, .. }) | Item::Struct(syn::ItemStruct { attrs, .. }) => {
+            let derive = attrs.remove(0);
+            assert!(derive.path().is_ident("derive"));
+            change(attrs);
+            match derive.meta.require_list().expect("a list").tokens.to_string().as_str() {
+                "RemoteError" => do_remote_error(item.to_token_stream()),
+                "RemoteEvent" => do_remote_event(item.to_token_stream()),
+                other => panic!("{other}"),
+            }
+        }
+        _ => panic!("a trait, an implementation, an enum or a struct"),
     }
 }
 
@@ -72,7 +91,11 @@ fn the_default_crate_is_not_mentioned_when_another_is_given() {
         })
     }
     for input in inputs() {
-        assert!(input.ends_with("client_only.rs") || mentions(expand(&input, |_| {})), "{}", input.display());
+        assert!(
+            ["client_only.rs", "event_struct.rs"].iter().any(|file| input.ends_with(file)) || mentions(expand(&input, |_| {})),
+            "{}",
+            input.display()
+        );
         let renamed = expand(&input, |attrs| match attrs.iter_mut().find(|a| a.path().is_ident("remote")).map(|a| &mut a.meta) {
             Some(Meta::List(list)) if list.tokens.to_string().contains("crate") => {}
             Some(Meta::List(list)) => {
@@ -82,6 +105,41 @@ fn the_default_crate_is_not_mentioned_when_another_is_given() {
             _ => attrs.insert(0, parse_quote!(#[remote(crate = "elsewhere::rmi")])),
         });
         assert!(!mentions(renamed), "{}", input.display());
+    }
+}
+
+#[test]
+fn the_grammar_is_the_documented_one() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/macro.md")).expect("the document");
+    let rows = |heading: &str| -> Vec<String> {
+        let section = text.split("\n### ").find(|section| section.starts_with(heading)).expect(heading);
+        section
+            .split("\n## ")
+            .next()
+            .into_iter()
+            .flat_map(str::lines)
+            .filter(|line| line.contains("| `"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let families: [(&str, &[&Level]); 6] = [
+        ("On the trait", &[&options::TRAIT]),
+        ("On a method", &[&options::METHOD]),
+        ("On an argument", &[&options::ARGUMENT]),
+        ("On an implementation", &[&options::IMPLEMENTATION]),
+        ("Errors", &[&options::ENUM, &options::STRUCT, &options::VARIANT, &options::FIELD]),
+        ("Events", &[&options::EVENT_ENUM, &options::EVENT_STRUCT, &options::EVENT_VARIANT, &options::EVENT_FIELD]),
+    ];
+    for (heading, levels) in families {
+        let rows = rows(heading);
+        let keys: Vec<&str> = levels.iter().flat_map(|level| level.keys()).collect();
+        let documents = |row: &str, key: &str| row.contains(&format!("| `{key}` |")) || row.contains(&format!("| `{key} = "));
+        for key in &keys {
+            assert!(rows.iter().any(|row| documents(row, key)), "docs/macro.md does not have `{key}` under `{heading}`");
+        }
+        for row in &rows {
+            assert!(keys.iter().any(|key| documents(row, key)), "there is no such option: {row}");
+        }
     }
 }
 

@@ -296,7 +296,7 @@ impl Protocol for Routes {
         match role {
             Role::Agent { contracts, .. } => {
                 let served = self.0.iter().filter(|route| contracts.iter().any(|contract| contract.name == route.class));
-                let topic = |route: &Route| Source::Topic { exchange: route.exchange.into(), pattern: route.pattern().into() };
+                let topic = |route: &Route| Source::topic(route.exchange, route.pattern());
                 served.map(|route| Subscription::new(topic(route), Purpose::Requests).acknowledged(false)).collect()
             }
             Role::Call { address, .. } | Role::Replies { address } => reply_queue(address),

@@ -207,7 +207,7 @@ struct Hand {
 
 impl Hand {
     async fn at(bus: &Memory, exchange: &'static str, pattern: &'static str) -> Self {
-        let source = Source::Topic { exchange: exchange.into(), pattern: pattern.into() };
+        let source = Source::topic(exchange, pattern);
         let bus = bus.clone();
         let requests = bus.subscribe(Subscription::new(source, Purpose::Requests).acknowledged(false)).await.unwrap();
         Hand { bus, requests }

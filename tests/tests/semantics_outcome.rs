@@ -73,7 +73,7 @@ async fn each_mistake_of_a_caller_has_its_code() {
                 Err(CallError::Rejected(rejection)) => {
                     assert!(!served, "{version}");
                     assert_eq!(rejection.code, RejectionCode::UnknownVersion);
-                    assert_eq!(rejection.details.as_str(), format!("expected:1.4, found:{version}"));
+                    assert!(rejection.details.contains("1.4") && rejection.details.contains(version), "{rejection}");
                 }
                 Err(other) => panic!("{other:?}"),
             }

@@ -24,7 +24,7 @@ use crate::{
     protocol::{Replies, Role},
     text::Text,
     trace,
-    transport::{Answering, Receipt, TransportError, TransportErrorKind},
+    transport::{Answering, Attempt, Frame, Receipt, TransportError, TransportErrorKind},
 };
 
 /// A call without the types of its answer.
@@ -55,7 +55,7 @@ impl Plan {
     }
 
     /// The request as a message.
-    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<Box<Message>, String> {
+    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<Message, String> {
         let Plan { stub, method, contract, args, ttl, data, statuses, id, .. } = self;
         let args = args.map_err(|e| e.to_string())?;
         let data = data.map_err(|e| format!("the user data: {e}"))?;
@@ -81,7 +81,7 @@ impl Plan {
             wants,
             contract,
         };
-        Ok(Box::new(Message { head, body: Body::Request(request) }))
+        Ok(Message { head, body: Body::Request(request) })
     }
 
     /// Sends the request; nobody here waits for its replies.
@@ -89,7 +89,7 @@ impl Plan {
         let (sn, limit, core) = (Sn::from(self.id), self.times.total, Arc::clone(&self.stub.0.core));
         let (binding, address) = (Arc::clone(self.stub.binding()), self.stub.0.address.clone());
         open(&core)?;
-        let message = self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?;
+        let message = Box::new(self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?);
         let link = match binding.link_to(&address) {
             Route::Any => None,
             Route::By(link) => Some(link),
@@ -104,8 +104,9 @@ impl Plan {
         }
     }
 
-    /// Enters the call among those that wait.
-    pub(crate) fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Box<Message>), CallError<E>> {
+    /// Enters the call among those that wait, and publishes the request if that takes no waiting. If it does, the request comes
+    /// back to be [published](Sent::publish).
+    pub(crate) fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
         let core = Arc::clone(&self.stub.0.core);
         open(&core)?;
         let binding = Arc::clone(self.stub.binding());
@@ -135,7 +136,14 @@ impl Plan {
         let times = self.times;
         let message = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
         let waiting = binding.pending.begin(key, agent, answering, times, watched);
-        Ok((Sent { core, binding, waiting, replies: None }, message))
+        let sent = Sent { core, binding, waiting, replies: None };
+        if message.head.reply.is_none() || sent.binding.features.replies == Replies::PerCall {
+            return Ok((sent, Some(Box::new(Unsent { message, frame: None }))));
+        }
+        match sent.binding.try_publish(sent.write(&message)?) {
+            Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
+            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame) })))),
+        }
     }
 }
 
@@ -170,47 +178,75 @@ pub(crate) struct Sent {
     replies: Option<Stop>,
 }
 
+/// A request that the bus has not taken yet.
+#[derive(Debug)]
+pub(crate) struct Unsent {
+    message: Message,
+    /// Not written yet where it has to wait for its reply address.
+    frame: Option<Frame>,
+}
+
 impl Sent {
     /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
-    pub(crate) async fn publish<E>(&mut self, mut message: Box<Message>) -> Result<(), CallError<E>> {
-        if message.head.reply.is_none() && !Box::pin(self.connected(&mut message)).await {
-            return Ok(());
+    pub(crate) async fn publish<E>(&mut self, unsent: Box<Unsent>) -> Result<(), CallError<E>> {
+        let Unsent { mut message, frame } = *unsent;
+        let frame = match frame {
+            Some(frame) => frame,
+            None if self.await_address(&mut message).await? => self.write(&message)?,
+            None => return Ok(()),
+        };
+        let mut publishing = self.binding.publish(frame);
+        match or_ended(&self.waiting, publishing.as_mut()).await {
+            Some(receipt) => self.published(&message, receipt),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes sure that there is an address that the replies come to. False when the call has ended before.
+    async fn await_address<E>(&mut self, message: &mut Message) -> Result<bool, CallError<E>> {
+        if message.head.reply.is_none() && !self.connected(message).await {
+            return Ok(false);
         }
         let Sent { core, binding, waiting, replies } = self;
         if binding.features.replies == Replies::PerCall
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
         {
             let role = Role::Call { address: &path.to, request };
-            // Boxed: what it takes is not in the future of every call.
-            let mut subscribing = Box::pin(replies_at(core, binding, &role, &path.to));
-            match or_ended(waiting, subscribing.as_mut()).await {
+            match or_ended(waiting, pin!(replies_at(core, binding, &role, &path.to))).await {
                 Some(stop) => *replies = Some(stop.map_err(CallError::Transport)?),
-                None => return Ok(()),
+                None => return Ok(false),
             }
         }
-        let link = match binding.link_to(&message.head.to) {
+        Ok(true)
+    }
+
+    /// Writes the request, for the link that it takes.
+    fn write<E>(&self, message: &Message) -> Result<Frame, CallError<E>> {
+        let link = match self.binding.link_to(&message.head.to) {
             Route::Any => None,
             Route::By(link) => Some(link),
-            Route::Nowhere => return Err(CallError::NoAgent(message.head.to)),
+            Route::Nowhere => return Err(CallError::NoAgent(message.head.to.clone())),
         };
         if let Some(link) = link {
-            waiting.takes(link);
+            self.waiting.takes(link);
         }
-        let Some(mut publishing) = binding.send(&message, link)? else { return Err(unsayable()) };
-        let receipt = or_ended(waiting, publishing.as_mut()).await;
+        self.binding.write(message, link)?.ok_or_else(unsayable)
+    }
+
+    /// The bus has said what it does with the request.
+    fn published<E>(&self, message: &Message, receipt: Result<Receipt, TransportError>) -> Result<(), CallError<E>> {
         match receipt {
-            Some(Err(error)) => Err(CallError::Transport(error)),
-            Some(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(message.head.to)),
-            Some(Ok(Receipt::Stored | Receipt::Handed)) => {
-                waiting.sent();
+            Err(error) => Err(CallError::Transport(error)),
+            Ok(Receipt::NoRoute) => Err(CallError::NoAgent(message.head.to.clone())),
+            Ok(Receipt::Stored | Receipt::Handed) => {
+                self.waiting.sent();
                 // The link may have been lost while the request waited to be sent, and its reply address with it.
-                let lost = |path: &ReplyPath| !binding.awaits_replies_at(&path.to);
-                if binding.features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
-                    waiting.lose();
+                let lost = |path: &ReplyPath| !self.binding.awaits_replies_at(&path.to);
+                if self.binding.features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
+                    self.waiting.lose();
                 }
                 Ok(())
             }
-            None => Ok(()),
         }
     }
 

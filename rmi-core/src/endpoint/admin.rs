@@ -4,13 +4,13 @@ use std::sync::{OnceLock, Weak};
 
 use crate::{
     contract::{Contract, Method, Param, Version},
-    endpoint::{admission::Key, dispatch::Core},
+    endpoint::{EndpointDescription, admission::Key, dispatch::Core},
     json::Json,
     lock::lock,
-    message::{Exception, Outcome, Sn},
+    message::{Exception, Outcome, Rejection, RejectionCode, Sn},
     protocol::Serials,
     seal::Principal,
-    service::{BoxFuture, Invocation, Service},
+    service::{BoxFuture, Invocation, MethodResult, Service},
 };
 
 /// How many `Admin` calls run at a time.
@@ -20,15 +20,36 @@ static CONTRACT: Contract = Contract::new(
     "Admin",
     Version { major: 1, minor: 0 },
     &[
-        Method::new("hello", &[]).docs("Says hello.").idempotent().inline(),
-        Method::new("echo", &[Param::new("something", "Json")]).docs("Returns its argument.").idempotent().inline(),
+        Method::new("hello", &[])
+            .docs("Says hello.")
+            .returns(<Result<String, Exception>>::RETURNED, "String", "Exception", None)
+            .idempotent()
+            .inline(),
+        Method::new("echo", &[Param::new("something", "Json")])
+            .docs("Returns its argument.")
+            .returns(<Result<Json, Exception>>::RETURNED, "Json", "Exception", None)
+            .idempotent()
+            .inline(),
+        Method::new("help", &[class()])
+            .docs("Says what is served, with its documentation, as text: all of it, or one class.")
+            .returns(<Result<String, Exception>>::RETURNED, "String", "Exception", None)
+            .idempotent(),
+        Method::new("describe", &[class()])
+            .docs("Says what is served, as data: all of it, or one class.")
+            .returns(<Result<EndpointDescription, Exception>>::RETURNED, "EndpointDescription", "Exception", None)
+            .idempotent(),
         Method::new("cancel", &[Param::new("sn", "String")])
             .docs("Cancels a request of the caller's own. Returns the serial numbers that were cancelled by this call.")
+            .returns(<Result<Vec<String>, Exception>>::RETURNED, "Vec<String>", "Exception", None)
             .idempotent()
             .inline(),
     ],
 )
 .docs("What every endpoint can be asked.");
+
+const fn class() -> Param {
+    Param::new("class", "Option<String>").with_default("None")
+}
 
 /// Serves `Admin`.
 #[derive(Debug, Default)]
@@ -56,6 +77,13 @@ impl Admin {
                 let something: Json = args.required("something")?;
                 args.end()?;
                 Ok(Outcome::Result(something))
+            }
+            method @ ("help" | "describe") => {
+                let class: Option<String> = args.optional("class", || None)?;
+                args.end()?;
+                let Some(core) = self.core() else { return Err(Rejection::new(RejectionCode::Closing, "").into()) };
+                let described = core.describe_class(class.as_deref()).map_err(Outcome::Exception)?;
+                Ok(if method == "help" { result(&described.to_string()) } else { result(&described) })
             }
             _ => {
                 let sn: String = args.required("sn")?;

@@ -1,8 +1,11 @@
 //! A protocol, a transport and a trust, opened for one endpoint.
 
 use std::{
+    future::{Future, Ready, ready},
     hash::BuildHasher,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError, RwLock},
+    task::{Context, Poll},
 };
 
 use tokio::sync::Notify;
@@ -23,7 +26,7 @@ use crate::{
     table::Seeded,
     text::Text,
     time::Clock,
-    transport::{LinkId, Receipt, Transport, TransportError, TransportErrorKind},
+    transport::{Attempt, Frame, LinkId, Receipt, Transport, TransportError, TransportErrorKind},
 };
 
 /// A protocol, a transport and a trust, opened for one endpoint.
@@ -98,6 +101,29 @@ impl SendError {
             SendError::Transport(e) => e.kind == TransportErrorKind::Refused,
         }
     }
+}
+
+/// A message that is published, or on its way.
+pub(crate) enum Sending<'a> {
+    Done(Ready<Result<Receipt, TransportError>>),
+    Waits(BoxFuture<'a, Result<Receipt, TransportError>>),
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<Receipt, TransportError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Sending::Done(receipt) => Pin::new(receipt).poll(cx),
+            Sending::Waits(publishing) => publishing.as_mut().poll(cx),
+        }
+    }
+}
+
+/// An outcome that was not sent at once.
+enum Unsent<'a> {
+    Waits(Box<Message>, BoxFuture<'a, Result<Receipt, TransportError>>),
+    Failed(Box<Message>, SendError),
 }
 
 /// What is said in place of an outcome that cannot be: as little as tells whether the method ran.
@@ -204,12 +230,8 @@ impl Binding {
         if matches!(message.body, Body::Request(_)) { self.hasher.hash_one(text.as_bytes()) } else { 0 }
     }
 
-    /// Writes, signs and publishes a message. `None` when the dialect has no such message.
-    pub(crate) fn send<'a>(
-        &'a self,
-        message: &Message,
-        link: Option<LinkId>,
-    ) -> Result<Option<BoxFuture<'a, Result<Receipt, TransportError>>>, SendError> {
+    /// Writes and signs a message. `None` when the dialect has no such message.
+    pub(crate) fn write(&self, message: &Message, link: Option<LinkId>) -> Result<Option<Frame>, SendError> {
         let Some(mut frame) = self.protocol.encode(message).map_err(SendError::Protocol)? else { return Ok(None) };
         if let Some(authenticator) = self.authenticator() {
             let signatures = authenticator.sign(&[&frame.payload]).map_err(SendError::Auth)?;
@@ -223,17 +245,40 @@ impl Binding {
         if frame.link.is_none() {
             frame.link = link;
         }
+        Ok(Some(frame))
+    }
+
+    /// Publishes a frame if that takes no waiting.
+    pub(crate) fn try_publish(&self, frame: Frame) -> Attempt {
         match (&self.sessions, frame.link) {
-            (Some(sessions), Some(link)) => Ok(Some(Box::pin(async move {
+            // The session is to hear of it, and only when it has been sent.
+            (Some(_), Some(_)) => Attempt::Waits(frame),
+            _ => self.transport.try_publish(frame),
+        }
+    }
+
+    /// Publishes a frame that [`try_publish`](Self::try_publish) gave back.
+    pub(crate) fn publish(&self, frame: Frame) -> BoxFuture<'_, Result<Receipt, TransportError>> {
+        match (&self.sessions, frame.link) {
+            (Some(sessions), Some(link)) => Box::pin(async move {
                 let sent = frame.clone();
                 let receipt = (*self.transport).publish(frame).await;
                 if receipt.is_ok() {
                     sessions.sent(self, link, &sent);
                 }
                 receipt
-            }))),
-            _ => Ok(Some((*self.transport).publish(frame))),
+            }),
+            _ => (*self.transport).publish(frame),
         }
+    }
+
+    /// Writes, signs and publishes a message. `None` when the dialect has no such message.
+    pub(crate) fn send(&self, message: &Message, link: Option<LinkId>) -> Result<Option<Sending<'_>>, SendError> {
+        let Some(frame) = self.write(message, link)? else { return Ok(None) };
+        Ok(Some(match self.try_publish(frame) {
+            Attempt::Done(receipt) => Sending::Done(ready(receipt)),
+            Attempt::Waits(frame) => Sending::Waits(self.publish(frame)),
+        }))
     }
 
     /// A message about a request, to whoever waits for it.
@@ -275,17 +320,36 @@ impl Binding {
     /// Sends an outcome, several times if need be; if it can never be sent, another one that says so. False when that may be done
     /// later: the bus still has the request then.
     pub(crate) async fn outcome(&self, request: &Answered, outcome: Outcome) -> bool {
-        let message = Box::new(self.about(request, Body::Outcome(outcome)));
-        // The first try is the one that counts: what it holds is what every reply's task holds.
-        let error = match self.send(&message, request.link) {
-            Ok(Some(publishing)) => match publishing.await {
-                Ok(receipt) => return self.received(request, receipt),
-                Err(error) => SendError::Transport(error),
+        match self.outcome_now(request, outcome) {
+            Ok(done) => done,
+            // Boxed: what waiting takes is not in every request's task.
+            Err(unsent) => Box::pin(self.outcome_later(request, unsent)).await,
+        }
+    }
+
+    /// Sends an outcome if that takes no waiting.
+    fn outcome_now(&self, request: &Answered, outcome: Outcome) -> Result<bool, Unsent<'_>> {
+        let message = self.about(request, Body::Outcome(outcome));
+        match self.send(&message, request.link) {
+            Ok(None) => Ok(true),
+            Ok(Some(Sending::Done(receipt))) => match receipt.into_inner() {
+                Ok(receipt) => Ok(self.received(request, receipt)),
+                Err(error) => Err(Unsent::Failed(Box::new(message), SendError::Transport(error))),
             },
-            Ok(None) => return true,
-            Err(error) => error,
+            Ok(Some(Sending::Waits(publishing))) => Err(Unsent::Waits(Box::new(message), publishing)),
+            Err(error) => Err(Unsent::Failed(Box::new(message), error)),
+        }
+    }
+
+    async fn outcome_later(&self, request: &Answered, unsent: Unsent<'_>) -> bool {
+        let (message, error) = match unsent {
+            Unsent::Failed(message, error) => (message, error),
+            Unsent::Waits(message, publishing) => match publishing.await {
+                Ok(receipt) => return self.received(request, receipt),
+                Err(error) => (message, SendError::Transport(error)),
+            },
         };
-        Box::pin(self.outcome_again(request, message, error)).await
+        self.outcome_again(request, message, error).await
     }
 
     async fn outcome_again(&self, request: &Answered, mut message: Box<Message>, mut error: SendError) -> bool {

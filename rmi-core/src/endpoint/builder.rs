@@ -1,4 +1,5 @@
 use std::{
+    panic::Location,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -13,15 +14,18 @@ use crate::{
         admin::{self, Admin},
         admission::WindowSize,
         binding::{Binding, Opening},
-        dispatch::{Core, Served},
+        classes::Classes,
+        dispatch::Core,
+        layers::Layers,
         links,
+        offer::{self, Offer, Origin},
         sessions::Sessions,
         shutdown::{Running, Stage},
     },
+    layer::Layer,
     protocol::{Limits, Protocol, Replies, Role},
     seal::Trust,
     service::Service,
-    table::Table,
     time::{Clock, SystemClock},
     transport::{Transport, TransportError},
 };
@@ -31,7 +35,12 @@ use crate::{
 pub struct Builder {
     name: Address,
     bindings: Vec<Opening>,
-    services: Vec<Arc<dyn Service>>,
+    services: Vec<Offer>,
+    #[cfg(feature = "discovery")]
+    discover: bool,
+    majors: Vec<(String, u16)>,
+    layers: Vec<Arc<dyn Layer>>,
+    admission: Option<(usize, Duration)>,
     concurrency: usize,
     timeout: Duration,
     grace: Duration,
@@ -47,6 +56,11 @@ impl Builder {
             name,
             bindings: Vec::new(),
             services: Vec::new(),
+            #[cfg(feature = "discovery")]
+            discover: false,
+            majors: Vec::new(),
+            layers: Vec::new(),
+            admission: None,
             concurrency: 64,
             timeout: Duration::from_secs(90),
             grace: Duration::from_secs(30),
@@ -72,9 +86,54 @@ impl Builder {
         self
     }
 
-    /// Serves a contract.
+    /// Serves a contract. Several majors of one class are served side by side.
+    #[track_caller]
     pub fn serve(mut self, service: impl Service) -> Self {
-        self.services.push(Arc::new(service));
+        let contract = service.contract();
+        let origin = Origin::by_hand(contract, Location::caller());
+        self.services.push(Offer { service: Arc::new(service), origin, sequential: contract.sequential });
+        self
+    }
+
+    /// Serves a contract, and runs its requests one after the other, in the order in which they were admitted, as if the contract
+    /// were marked `sequential`: for an implementation that has one device or one file below it. Requests that wait for their turn
+    /// take no place from others, as they would if they waited for a lock in the handler.
+    #[track_caller]
+    pub fn serve_sequential(mut self, service: impl Service) -> Self {
+        let origin = Origin::by_hand(service.contract(), Location::caller());
+        self.services.push(Offer { service: Arc::new(service), origin, sequential: true });
+        self
+    }
+
+    /// Serves everything that was [discovered](crate::registry), and logs what that is. Instances are made when the endpoint
+    /// starts. What is discovered cannot be served by hand as well; [`registry::require`](crate::registry::require) says when
+    /// something has not been found.
+    #[cfg(feature = "discovery")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "discovery")))]
+    pub fn serve_discovered(mut self) -> Self {
+        self.discover = true;
+        self
+    }
+
+    /// Lets requests for a class that name no version go to this major, in place of the lowest that is served. Clients that
+    /// `#[remote]` writes always name theirs; peers in other languages do not.
+    pub fn default_major(mut self, class: impl Into<String>, major: u16) -> Self {
+        self.majors.push((class.into(), major));
+        self
+    }
+
+    /// Puts a layer before and around every method that the endpoint serves. Each asks and stands in the order in which they are
+    /// added: the first is asked first, and is the outermost.
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// How many requests may wait at a time for layers that do not decide at once, and how long each may. More are rejected
+    /// `agent.busy`, and what is not decided about in time `agent.undecided`. As many as an agent takes from the bus (twice its
+    /// `concurrency`, at least 64), and 5 seconds, unless it is set.
+    pub fn admission(mut self, waiting: usize, time: Duration) -> Self {
+        self.admission = Some((waiting, time));
         self
     }
 
@@ -130,28 +189,35 @@ impl Builder {
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing running.
-    pub async fn start(self) -> Result<Endpoint, BuildError> {
+    #[cfg_attr(not(feature = "discovery"), expect(unused_mut, reason = "only what is discovered is added"))]
+    pub async fn start(mut self) -> Result<Endpoint, BuildError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
         }
         if self.bindings.is_empty() {
             return Err(BuildError::NoBinding(self.name));
         }
-        let mut services: Table<&'static str, Served> = Table::default();
-        for service in self.services {
-            let contract = service.contract();
-            if services.insert(contract.name, Served::new(service, None)).is_some() {
-                return Err(BuildError::Duplicate(contract.name));
-            }
+        offer::distinct(self.services.iter().map(|offer| offer.origin))?;
+        #[cfg(feature = "discovery")]
+        if self.discover {
+            offer::discover(&self.name, &mut self.services)?;
         }
-        let contracts: Vec<&'static Contract> = services.values().map(|served| served.service.contract()).collect();
+        let mut classes = Classes::default();
+        for Offer { service, sequential, .. } in self.services {
+            classes.add(service, None, sequential);
+        }
+        for (class, major) in &self.majors {
+            classes.set_default(class, *major)?;
+        }
+        let contracts = classes.contracts();
         let mut for_admin = None;
-        services.entry("Admin").or_insert_with(|| {
+        if !classes.contains("Admin") {
             let (admin, core) = Admin::new();
             for_admin = Some(core);
-            Served::new(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))))
-        });
+            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))), false);
+        }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
+        let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
             opening.limits = self.limits;
@@ -171,7 +237,8 @@ impl Builder {
             let core = Arc::new(Core {
                 name: self.name,
                 bindings,
-                services,
+                classes,
+                layers: Layers::new(self.layers, waiting, patience),
                 permits: Arc::new(Semaphore::new(self.concurrency)),
                 asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
@@ -211,6 +278,9 @@ impl Builder {
 /// How many answers to what never ran (rejections, stored outcomes) may wait at a time before their receiver waits with them.
 const ASIDES: usize = 64;
 
+/// How long a layer may take to decide about a request.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Says what an unsealed binding lets anybody call.
 fn announce(name: &Address, opening: &Opening, contracts: &[&'static Contract]) {
     if opening.trust.is_sealed() {
@@ -226,7 +296,7 @@ fn announce(name: &Address, opening: &Opening, contracts: &[&'static Contract]) 
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let services: Vec<_> = self.services.iter().map(|s| s.contract().name).collect();
+        let services: Vec<_> = self.services.iter().map(|offer| offer.service.contract().name).collect();
         f.debug_struct("Builder").field("name", &self.name).field("services", &services).finish_non_exhaustive()
     }
 }
@@ -241,9 +311,37 @@ pub enum BuildError {
     /// The endpoint has no binding.
     #[error("endpoint `{0}` has no binding: add `.bind(protocol, transport, trust)`; trust is `Trust::insecure()` if it must be")]
     NoBinding(Address),
-    /// Two services have one class.
-    #[error("class `{0}` is served twice: give one of the contracts another `name`")]
-    Duplicate(&'static str),
+    /// One major of a class is served twice.
+    #[error("{first} and {second} are served at once: raise the major of one, give one another `name`, or serve only one")]
+    Duplicate {
+        /// What was added first.
+        first: Origin,
+        /// What was added after it.
+        second: Origin,
+    },
+    /// An implementation was discovered, and its instance could not be made.
+    #[error("{origin} cannot be served: its `new` failed")]
+    Instance {
+        /// The implementation.
+        origin: Origin,
+        /// What `new` said.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The major for requests that name no version is not served.
+    #[error(
+        "requests for `{class}` that name no version are to go to major {major}, which is not served{}{served}: serve it, or \
+         correct `default_major`",
+        if served.is_empty() { "" } else { "; served are " }
+    )]
+    DefaultMajor {
+        /// The class.
+        class: String,
+        /// The major.
+        major: u16,
+        /// The versions of the class that are served.
+        served: String,
+    },
     /// A binding is to be sealed, and its protocol has no place for a signature.
     #[error(
         "binding {0} is sealed, but its protocol has no place for signatures: use `Trust::insecure()` and say what may be called"

@@ -8,7 +8,15 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add_many(1);
+    }
+
+    pub(crate) fn add_many(&self, many: u64) {
+        self.0.fetch_add(many, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -22,7 +30,7 @@ macro_rules! counters {
 
         impl Counters {
             pub(crate) fn read(&self, calls_waiting: u64, remembered: u64) -> Figures {
-                Figures { calls_waiting, remembered, $($name: self.$name.0.load(Ordering::Relaxed),)* }
+                Figures { calls_waiting, remembered, $($name: self.$name.get(),)* }
             }
         }
 
@@ -54,6 +62,10 @@ counters! {
     repeated,
     /// Requests that were rejected as possible replays.
     stale,
+    /// Requests that were rejected because too many waited for layers to decide.
+    crowded,
+    /// Requests that were rejected because no layer decided in time.
+    undecided,
     /// Replies that no call waited for.
     orphans,
     /// Replies by somebody who may not answer for the agent that was called.

@@ -1,7 +1,6 @@
 //! What becomes of a message that has been read: a reply finds its call, a request its method.
 
 use std::{
-    future::Future,
     sync::Arc,
     task::{self},
 };
@@ -11,22 +10,24 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     address::Address,
     context::{Cancellation, Job, Steps},
-    contract::{Contract, Version},
     endpoint::{
         WeakEndpoint,
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
         binding::{Answered, Binding},
+        classes::{Classes, Served},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
+        layers::Layers,
         pending,
+        place::Place,
         shutdown::{Running, Stage},
         work::Work,
     },
+    layer::Incoming,
     lock::lock,
     message::{Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
     protocol::{Refused, Replies, Serials},
     seal::Principal,
-    service::{BoxFuture, Invocation, Service},
-    table::Table,
+    service::{BoxFuture, Invocation},
     transport::{Acker, Disposition, LinkId},
 };
 
@@ -34,7 +35,9 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) name: Address,
     pub(crate) bindings: Vec<Arc<Binding>>,
-    pub(crate) services: Table<&'static str, Served>,
+    pub(crate) classes: Classes,
+    /// What decides about requests and stands around methods; none where nothing does.
+    pub(crate) layers: Option<Arc<Layers>>,
     /// How many handlers run at a time.
     pub(crate) permits: Arc<Semaphore>,
     /// How many answers to what never ran may wait at a time.
@@ -45,26 +48,6 @@ pub(crate) struct Core {
     pub(crate) stage: Stage,
     pub(crate) weak: WeakEndpoint,
     pub(crate) default_timeout: std::time::Duration,
-}
-
-/// A contract that is served.
-pub(crate) struct Served {
-    pub(crate) service: Arc<dyn Service>,
-    pub(crate) methods: Table<&'static str, usize>,
-    /// A small lane of its own: it is reached even when every other handler is busy.
-    pub(crate) lane: Option<Arc<Semaphore>>,
-}
-
-impl Served {
-    pub(crate) fn new(service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>) -> Self {
-        let mut methods = Table::default();
-        for (index, method) in service.contract().methods.iter().enumerate() {
-            for name in std::iter::once(&method.name).chain(method.aliases) {
-                methods.entry(*name).or_insert(index);
-            }
-        }
-        Served { service, methods, lane }
-    }
 }
 
 /// Takes what a binding of an endpoint receives.
@@ -205,7 +188,7 @@ impl Inbox {
             Ok(found) => found,
             Err(rejection) => return self.reject(rejection, answered, acker),
         };
-        let method = &served.service.contract().methods[index];
+        let method = &served.contract().methods[index];
         let wants = match (&answered, method.oneway) {
             (None, _) | (_, true) => Statuses::NONE,
             (Some(_), false) => request.wants.unwrap_or(Statuses::ALL),
@@ -269,29 +252,40 @@ impl Inbox {
             job: Arc::clone(&job),
             method,
         });
+        let asking = core.layers.as_ref().map(|layers| {
+            let args = &request.args;
+            let incoming = Incoming {
+                contract: served.contract(),
+                index,
+                job: Arc::clone(&job),
+                binding: binding.index,
+                sealed: binding.authenticator().is_some(),
+                from: head.from,
+                sent: head.sent,
+                ttl: head.ttl,
+                size: args.positional.as_str().len() + args.named.as_str().len(),
+            };
+            (layers, incoming)
+        });
         let call = Invocation {
-            contract: served.service.contract(),
+            contract: served.contract(),
             index,
             cntr: request.cntr,
             args: request.args,
             max_args: binding.limits.arguments,
             job,
         };
-        let lane = served.lane.as_ref().unwrap_or(&core.permits);
-        let permit = Arc::clone(lane).try_acquire_owned().map_err(|_| Arc::clone(lane));
-        let permitted = permit.is_ok();
-        // Boxed here, because spawning moves what it is given several times.
-        let mut run = Box::pin(work.run(call, permit));
-        if method.inline && permitted {
-            let mut cx = task::Context::from_waker(task::Waker::noop());
-            // Polled once where it was received; if it is not ready at once it moves to a task of its own.
-            if run.as_mut().poll(&mut cx).is_pending() {
-                tokio::spawn(run);
+        let place = Place { lane: served.lane.as_ref().unwrap_or(&core.permits), sequence: served.sequence.as_ref() };
+        match asking {
+            None => {
+                place.begin(work, call);
+                None
             }
-        } else {
-            tokio::spawn(run);
+            Some((layers, incoming)) => {
+                let rejecting = layers.admit(incoming, work, call, place)?;
+                self.aside(rejecting)
+            }
         }
-        None
     }
 
     fn reject(&self, rejection: Rejection, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {
@@ -333,21 +327,8 @@ impl Inbox {
 impl Core {
     /// The method that a request is for, if it may be called by this binding.
     fn find(&self, binding: &Binding, request: &Request) -> Result<(&Served, usize), Rejection> {
-        let Some(served) = self.services.get(&*request.class) else {
-            let details = format!("\"{}\" is not served by `{}`", request.class, self.name);
-            return Err(Rejection::new(RejectionCode::UnknownClass, details));
-        };
-        let Some(index) = served.methods.get(&*request.method).copied() else {
-            let details = format!("\"{}.{}()\" is not served by `{}`", request.class, request.method, self.name);
-            return Err(Rejection::new(RejectionCode::UnknownMethod, details));
-        };
-        let contract: &Contract = served.service.contract();
-        if let Some(asked) = &request.version
-            && Version::parse(asked).is_none_or(|asked| asked.major != contract.version.major)
-        {
-            let details = format!("expected:{}, found:{asked}", contract.version);
-            return Err(Rejection::new(RejectionCode::UnknownVersion, details));
-        }
+        let (served, index) = self.classes.find(request, self.name.as_str())?;
+        let contract = served.contract();
         if !binding.lets_in(contract.name, contract.methods[index].name) {
             let details = format!("\"{}.{}()\" is not open to the callers of this binding", request.class, request.method);
             return Err(Rejection::new(RejectionCode::Authorization, details));

@@ -58,6 +58,8 @@ pub(crate) struct Origin {
     pub(crate) address: Address,
     pub(crate) link: LinkId,
     pub(crate) redelivered: bool,
+    /// How many deliveries before this one the bus has dropped, as far as it says.
+    pub(crate) missed: u64,
 }
 
 /// Who takes what was opened, in the order in which it arrived.
@@ -240,7 +242,8 @@ fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> V
 }
 
 fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read {
-    let origin = Origin { address: delivery.address(), link: delivery.link, redelivered: delivery.redelivered };
+    let Delivery { link, redelivered, missed, .. } = delivery;
+    let origin = Origin { address: delivery.address(), link, redelivered, missed };
     let acker = std::mem::replace(&mut delivery.acker, Acker::settled());
     let peer = delivery.peer.take();
     let content = read_message(binding, at, delivery).map_err(|refused| {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -66,16 +69,17 @@ struct State {
 struct Slot {
     waiter: Arc<Waiter>,
     agent: Address,
-    answering: Option<Answering>,
+    /// Boxed: few dialects have it, and the table is as small as it is without.
+    answering: Option<Box<Answering>>,
     began: Instant,
     times: Times,
-    progress: Reached,
     heard: Instant,
     link: Option<LinkId>,
 }
 
 /// How far a call has come, as far as its caller can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 enum Reached {
     Begun,
     Sent,
@@ -91,7 +95,7 @@ impl Slot {
 
     /// The next moment at which the call is too late, what for, and how long that was.
     fn deadline(&self) -> (Instant, Phase, Duration) {
-        let total = if self.progress == Reached::Begun { Phase::Send } else { Phase::Total };
+        let total = if self.waiter.has(Reached::Sent) { Phase::Total } else { Phase::Send };
         let mut next = (after(self.began, self.times.total), total, self.times.total);
         let mut earlier = |from: Instant, limit: Option<Duration>, phase| {
             if let Some(limit) = limit
@@ -100,10 +104,10 @@ impl Slot {
                 next = (after(from, limit), phase, limit);
             }
         };
-        if self.progress < Reached::Accepted {
+        if !self.waiter.has(Reached::Accepted) {
             earlier(self.began, self.times.accept, Phase::Accept);
         }
-        if self.progress < Reached::Started {
+        if !self.waiter.has(Reached::Started) {
             earlier(self.began, self.times.start, Phase::Start);
         }
         earlier(self.heard, self.times.idle, Phase::Idle);
@@ -127,15 +131,14 @@ impl PendingTable {
         times: Times,
         watched: bool,
     ) -> Waiting {
-        let waiter = Arc::new(Waiter { watched, state: Mutex::default() });
+        let waiter = Arc::new(Waiter::new(watched));
         let now = Instant::now();
         let slot = Slot {
             waiter: Arc::clone(&waiter),
             agent,
-            answering,
+            answering: answering.map(Box::new),
             began: now,
             times,
-            progress: Reached::Begun,
             heard: now,
             link: None,
         };
@@ -160,7 +163,7 @@ impl PendingTable {
 
     /// The call that an address was made for.
     pub(crate) fn answering(&self, address: &Address) -> Option<Answering> {
-        lock(&self.state).slots.get(&Key::Address(address.clone())).and_then(|slot| slot.answering.clone())
+        lock(&self.state).slots.get(&Key::Address(address.clone())).and_then(|slot| slot.answering.as_deref().cloned())
     }
 
     /// A status arrived by a link. False when no call waits for it there, or `allowed` says that its sender may not answer for
@@ -173,8 +176,8 @@ impl PendingTable {
             Status::Accepted => Reached::Accepted,
             Status::Started | Status::Progress(_) => Reached::Started,
         };
-        slot.progress = slot.progress.max(reached);
         let waiter = Arc::clone(&slot.waiter);
+        waiter.reach(reached);
         drop(state);
         waiter.status(status);
         true
@@ -204,7 +207,7 @@ impl PendingTable {
     pub(crate) fn lose(&self, link: Option<LinkId>) {
         let mut state = lock(&self.state);
         let lost = |_: &Key, slot: &mut Slot| match link {
-            None => slot.progress >= Reached::Sent,
+            None => slot.waiter.has(Reached::Sent),
             lost => slot.link == lost,
         };
         let lost: Vec<_> = state.slots.extract_if(lost).collect();
@@ -297,9 +300,7 @@ impl Waiting {
 
     /// The bus has taken the request.
     pub(crate) fn sent(&self) {
-        if let Some(slot) = lock(&self.table.state).slots.get_mut(&self.key) {
-            slot.progress = slot.progress.max(Reached::Sent);
-        }
+        self.waiter.reach(Reached::Sent);
     }
 
     /// The replies will come to an address that is no more.
@@ -349,7 +350,10 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        lock(&self.table.state).slots.remove(&self.key);
+        // Whoever ends a call has taken it out of the table before.
+        if !self.waiter.ended.load(Ordering::Acquire) {
+            lock(&self.table.state).slots.remove(&self.key);
+        }
     }
 }
 
@@ -363,6 +367,9 @@ pub(crate) enum Heard {
 #[derive(Debug)]
 struct Waiter {
     watched: bool,
+    /// How far the call has come, as a [`Reached`].
+    reached: AtomicU8,
+    ended: AtomicBool,
     state: Mutex<WaiterState>,
 }
 
@@ -377,6 +384,19 @@ struct WaiterState {
 const STATUSES: usize = 256;
 
 impl Waiter {
+    fn new(watched: bool) -> Self {
+        let reached = AtomicU8::new(Reached::Begun as u8);
+        Waiter { watched, reached, ended: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    fn reach(&self, reached: Reached) {
+        self.reached.fetch_max(reached as u8, Ordering::SeqCst);
+    }
+
+    fn has(&self, reached: Reached) -> bool {
+        self.reached.load(Ordering::SeqCst) >= reached as u8
+    }
+
     fn status(&self, status: Status) {
         if !self.watched {
             return;
@@ -386,13 +406,18 @@ impl Waiter {
             state.statuses.pop_back();
         }
         state.statuses.push_back(status);
-        state.wake();
+        let waker = state.waker.take();
+        drop(state);
+        wake(waker);
     }
 
     fn end(&self, end: Result<Outcome, Lost>) {
         let mut state = lock(&self.state);
         state.end = Some(end);
-        state.wake();
+        self.ended.store(true, Ordering::Release);
+        let waker = state.waker.take();
+        drop(state);
+        wake(waker);
     }
 }
 
@@ -403,10 +428,11 @@ impl WaiterState {
             none => *none = Some(cx.waker().clone()),
         }
     }
+}
 
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+/// Called without the lock: whoever is woken takes it next.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }

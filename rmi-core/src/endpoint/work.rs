@@ -21,8 +21,10 @@ use crate::{
         admission::{Attached, Key},
         binding::{Answered, Binding},
         dispatch::Core,
+        sequence::Turn,
         shutdown::Guard,
     },
+    layer::Next,
     lock::lock,
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode, Status, Statuses},
     service::{BoxFuture, Invocation, Service},
@@ -46,13 +48,18 @@ pub(crate) struct Work {
 
 impl Work {
     /// Everything that is not on the way of a call that only waits for its outcome is boxed: the task is as small as that way.
-    pub(crate) async fn run(self: Box<Self>, call: Invocation, permit: Result<OwnedSemaphorePermit, Arc<Semaphore>>) {
+    pub(crate) async fn run(
+        self: Box<Self>,
+        call: Invocation,
+        permit: Result<OwnedSemaphorePermit, Arc<Semaphore>>,
+        mut turn: Option<Box<Turn>>,
+    ) {
         if self.wants.accepted {
             Box::pin(self.status(Status::Accepted)).await;
         }
         let permit = match permit {
             Ok(permit) => Some(permit),
-            Err(lane) => Box::pin(self.wait(lane)).await,
+            Err(lane) => Box::pin(self.wait(lane, turn.as_deref_mut())).await,
         };
         let outcome = match self.obstacle(permit.is_some()) {
             Some(outcome) => outcome,
@@ -75,7 +82,7 @@ impl Work {
                 }
             }
         };
-        drop(permit);
+        drop((permit, turn));
         self.conclude(outcome).await;
     }
 
@@ -85,9 +92,14 @@ impl Work {
         }
     }
 
-    /// Waits for a handler to end, for being cancelled, or for the endpoint to stop.
-    async fn wait(&self, lane: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        let mut acquire = pin!(lane.acquire_owned());
+    /// Waits for its turn and for a handler to end, for being cancelled, or for the endpoint to stop.
+    async fn wait(&self, lane: Arc<Semaphore>, turn: Option<&mut Turn>) -> Option<OwnedSemaphorePermit> {
+        let mut acquire = pin!(async {
+            if let Some(turn) = turn {
+                turn.come().await;
+            }
+            lane.acquire_owned().await
+        });
         let mut cancelled = pin!(self.job.cancel.wait());
         let mut stopping = pin!(self.core.stage.stopping());
         let mut expired = pin!(until(self.job.deadline));
@@ -155,9 +167,14 @@ impl Work {
         }
     }
 
+    /// The method, inside the layers.
+    fn inside(&self) -> Next<'_> {
+        Next { layers: self.core.layers.as_ref().map_or(&[], |layers| &layers.stack), service: &*self.service }
+    }
+
     /// Runs the handler; a panic is its outcome.
     async fn guarded(&self, call: Invocation) -> Outcome {
-        let mut running = match catch_unwind(AssertUnwindSafe(|| self.service.dispatch(call))) {
+        let mut running = match catch_unwind(AssertUnwindSafe(|| self.inside().run(call))) {
             Ok(running) => running,
             Err(panic) => return self.panicked(&*panic),
         };
@@ -202,6 +219,15 @@ impl Work {
         tracing::error!(method = self.method.name, panic = said, "a handler panicked");
         // What a panic says is for the log: it may hold what no caller should read.
         Abort::new(AbortReason::Panicked, format!("`{}` panicked; the agent's log says where", self.method.name)).into()
+    }
+
+    /// It never runs: its outcome is kept and sent like any other.
+    pub(crate) async fn refuse(self: Box<Self>, outcome: Outcome) {
+        if let Outcome::Rejected(rejection) = &outcome {
+            self.binding.counters.rejected.add();
+            tracing::debug!(%rejection, method = self.method.name, principal = %self.job.principal, "a request was not admitted");
+        }
+        self.conclude(outcome).await;
     }
 
     /// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with.

@@ -241,6 +241,11 @@ impl<'a> ArgumentsReader<'a> {
     }
 }
 
+/// Whether a type has a value for an argument that is not there.
+pub(crate) fn may_be_missing<T: DeserializeOwned>() -> bool {
+    T::deserialize(Missing).is_ok()
+}
+
 /// What a missing argument deserialises from: only a type that has a value for "nothing there" accepts it.
 struct Missing;
 

@@ -107,6 +107,10 @@ rejection_codes! {
     ReplyAddress = "request.replyto", "replies may not be sent to this address";
     /// There is no room for another request.
     Busy = "agent.busy", "the agent has no room for another request";
+    /// The caller sends more requests than it may.
+    RateLimited = "agent.rate", "the caller sends more requests than it may";
+    /// The agent could not decide, or not in time, whether to take the request.
+    Undecided = "agent.undecided", "the agent could not decide whether to take the request";
     /// The agent is shutting down.
     Closing = "agent.closing", "the agent is shutting down";
 }
@@ -116,7 +120,11 @@ impl RejectionCode {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            RejectionCode::Busy | RejectionCode::Closing | RejectionCode::Expired => true,
+            RejectionCode::Busy
+            | RejectionCode::RateLimited
+            | RejectionCode::Undecided
+            | RejectionCode::Closing
+            | RejectionCode::Expired => true,
             RejectionCode::ModelVersion
             | RejectionCode::Authentication
             | RejectionCode::Authorization

@@ -17,7 +17,7 @@ use crate::{
     message::{Body, Message},
     protocol::{Features, Protocol, ProtocolError, Refused, Replies, Role, Serials},
     text::Text,
-    transport::{Delivery, Destination, Frame, Properties, Purpose, Sharing, Source, Subscription},
+    transport::{Delivery, Destination, Frame, Properties, Purpose, Sharing, Source, Subscription, WhenFull},
 };
 
 /// The version that is written, and by default the only one that is read.
@@ -38,6 +38,7 @@ const ABORTED: &str = "aborted.";
 pub struct Native {
     further: Vec<Text>,
     kwargs: bool,
+    exchange: Text,
 }
 
 impl Native {
@@ -59,6 +60,14 @@ impl Native {
     #[must_use]
     pub fn repeat_keywords(mut self) -> Self {
         self.kwargs = true;
+        self
+    }
+
+    /// The exchange that events are published to and received from. Unless it is set it has no name, and the transport takes the
+    /// one that it has for topics: `amq.topic` on AMQP, where every broker has it.
+    #[must_use]
+    pub fn events_exchange(mut self, exchange: impl Into<Text>) -> Self {
+        self.exchange = exchange.into();
         self
     }
 
@@ -96,6 +105,18 @@ impl Protocol for Native {
                 vec![at(address, Purpose::Replies).sharing(Sharing::Exclusive).acknowledged(false).durable(false)]
             }
             Role::Call { .. } => Vec::new(),
+            Role::Events { patterns, pool, acknowledged, prefetch } => {
+                let source = Source::Topic { exchange: self.exchange.clone(), patterns: patterns.to_vec() };
+                // A subscriber that is too slow is its own affair: neither publishers nor other subscribers wait for it.
+                let events = Subscription::new(source, Purpose::Events)
+                    .acknowledged(*acknowledged)
+                    .prefetch(*prefetch)
+                    .when_full(WhenFull::DropOldest);
+                vec![match pool {
+                    Some(pool) => events.sharing(Sharing::Competing).group((*pool).clone()),
+                    None => events.sharing(Sharing::Broadcast),
+                }]
+            }
             Role::Replies { address } => {
                 vec![at(address, Purpose::Replies).sharing(Sharing::Competing).acknowledged(true).durable(true)]
             }
@@ -106,7 +127,7 @@ impl Protocol for Native {
         let payload = encode::encode(message, self.kwargs)?;
         let Message { head, body } = message;
         let to = match body {
-            Body::Event(event) => Destination::Topic { exchange: Text::EMPTY, key: event.key.clone() },
+            Body::Event(event) => Destination::Topic { exchange: self.exchange.clone(), key: event.key.clone() },
             Body::Request(_) | Body::Status(_) | Body::Outcome(_) => Destination::Address(head.to.clone()),
         };
         let (is_request, is_event) = (matches!(body, Body::Request(_)), matches!(body, Body::Event(_)));

@@ -12,7 +12,7 @@ use memchr::memmem;
 use super::Signature;
 use crate::{
     message::{Rejection, RejectionCode},
-    scan::{Scanner, Value},
+    scan::{ScanError, Scanner, Value},
     text::Text,
 };
 
@@ -110,19 +110,21 @@ impl<'a> Outer<'a> {
         let mut outer = Outer::default();
         let mut twice = false;
         let mut scanner = Scanner::new(payload);
-        let scanned = scanner.object(|scanner, key| {
+        let mut more = scanner.object()?;
+        while more {
+            let key = scanner.key()?;
             let unescaped = if key.plain().is_none() { key.unescaped() } else { None };
             let value = scanner.value()?;
             let field = match key.plain().or(unescaped.as_deref()) {
-                Some("message") => &mut outer.message,
-                Some("signature") => &mut outer.signature,
-                Some("scheme") => &mut outer.scheme,
-                _ => return Ok(()),
+                Some("message") => Some(&mut outer.message),
+                Some("signature") => Some(&mut outer.signature),
+                Some("scheme") => Some(&mut outer.scheme),
+                _ => None,
             };
-            twice |= field.replace(value).is_some();
-            Ok(())
-        });
-        scanned.and_then(|()| scanner.end()).map_err(|e| WrapperError::Malformed(e.to_string()))?;
+            twice |= field.is_some_and(|field| field.replace(value).is_some());
+            more = scanner.another()?;
+        }
+        scanner.end()?;
         if twice { Err(WrapperError::Malformed("a key is given twice".to_owned())) } else { Ok(outer) }
     }
 }
@@ -150,6 +152,12 @@ pub enum WrapperError {
     /// The signature is not base64.
     #[error("the wrapper's signature is not base64")]
     Base64,
+}
+
+impl From<ScanError> for WrapperError {
+    fn from(error: ScanError) -> Self {
+        WrapperError::Malformed(error.to_string())
+    }
 }
 
 impl From<WrapperError> for Rejection {

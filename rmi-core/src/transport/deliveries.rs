@@ -46,6 +46,8 @@ pub struct Delivery {
     pub link: LinkId,
     /// It was delivered before, to us or to somebody else, and not settled.
     pub redelivered: bool,
+    /// How many frames before this one the bus has dropped to make room, as far as it says.
+    pub missed: u64,
     /// Who the transport says the peer is: a TLS name, an AMQP `user_id`, an MQTT client id that a broker vouches for.
     pub peer: Option<Text>,
     /// The call that the arrival address belongs to, for dialects that tell replies apart by address. Filled by the endpoint.
@@ -66,6 +68,7 @@ impl Delivery {
             properties: Properties::none(),
             link: LinkId::default(),
             redelivered: false,
+            missed: 0,
             peer: None,
             answering: None,
             acker,

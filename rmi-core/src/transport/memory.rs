@@ -43,7 +43,9 @@ use self::{
     seat::{Seat, closed},
 };
 pub use self::{counters::Counters, dead_letters::DeadLetter, options::Options};
-use crate::transport::{Capabilities, Deliveries, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError};
+use crate::transport::{
+    Attempt, Capabilities, Deliveries, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError,
+};
 
 /// A seat on an in-memory message bus.
 ///
@@ -166,6 +168,18 @@ impl Transport for Memory {
                 None => Box::pin(self.seat.publish(stored)).await,
             }
         })
+    }
+
+    fn try_publish(&self, frame: Frame) -> Attempt {
+        if let Err(error) = self.seat.check(&frame) {
+            return Attempt::Done(Err(error));
+        }
+        let mut stored = Some(Stored::new(frame));
+        match (self.seat.publish_now(&mut stored), stored) {
+            (None, Some(stored)) => Attempt::Waits(stored.frame),
+            (None, None) => Attempt::Done(Ok(self.seat.bus.unroutable())),
+            (Some(published), _) => Attempt::Done(published),
+        }
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {

@@ -20,6 +20,11 @@ pub struct Subscription {
     pub expires: Option<Duration>,
     /// How many deliveries may be unsettled at a time.
     pub prefetch: u32,
+    /// Tells several groups of competing subscribers of the same topics apart: each group gets everything, and each delivery goes to
+    /// one of its members, who all subscribe to the same topics.
+    pub group: Option<Text>,
+    /// What the bus does when it holds as much for this subscription as it may.
+    pub when_full: WhenFull,
 }
 
 impl Subscription {
@@ -34,6 +39,8 @@ impl Subscription {
             durable: false,
             expires: None,
             prefetch: 64,
+            group: None,
+            when_full: WhenFull::Wait,
         }
     }
 
@@ -71,6 +78,20 @@ impl Subscription {
         self.prefetch = deliveries;
         self
     }
+
+    /// Names the group of competing subscribers that this one belongs to.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<Text>) -> Self {
+        self.group = Some(name.into());
+        self
+    }
+
+    /// Says what the bus does when it holds as much for this subscription as it may.
+    #[must_use]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
 }
 
 /// What a subscription receives.
@@ -79,16 +100,23 @@ impl Subscription {
 pub enum Source {
     /// A mailbox.
     Address(Address),
-    /// Topics: an AMQP exchange and binding key, or an MQTT topic filter with no exchange. In a key, `*` stands for one word and
-    /// `#` for any number of them.
+    /// Topics: an AMQP exchange and its binding keys, or MQTT topic filters with no exchange. In a key, `*` stands for one word and
+    /// `#` for any number of them. Whatever the patterns are, a frame is received once, and the order of publishing is kept.
     Topic {
         /// The exchange; empty where there are none.
         exchange: Text,
-        /// The pattern of keys.
-        pattern: Text,
+        /// The patterns of keys, at least one.
+        patterns: Vec<Text>,
     },
     /// Everything that comes by any link.
     Links,
+}
+
+impl Source {
+    /// The topics of an exchange whose keys match a pattern.
+    pub fn topic(exchange: impl Into<Text>, pattern: impl Into<Text>) -> Self {
+        Source::Topic { exchange: exchange.into(), patterns: vec![pattern.into()] }
+    }
 }
 
 /// What a subscription is for.
@@ -113,4 +141,14 @@ pub enum Sharing {
     Exclusive,
     /// Each subscriber gets every delivery.
     Broadcast,
+}
+
+/// What the bus does with a frame for a subscription that holds as much as it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WhenFull {
+    /// The publisher waits for room, as long as the bus lets it.
+    #[default]
+    Wait,
+    /// What has waited longest makes room (RabbitMQ's `drop-head`): a subscriber that is too slow holds up nobody else.
+    DropOldest,
 }

@@ -75,6 +75,16 @@ fn service(model: &Trait, bounds: TokenStream, dispatch: TokenStream) -> TokenSt
             }
         }
 
+        impl<__S: #interface #bounds> __rmi::Server for #server<__S> {
+            type Instance = __S;
+
+            const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+
+            fn of(__instances: __rmi::Instances<__S>) -> Self {
+                Self { __instances }
+            }
+        }
+
         impl<__S: #interface #bounds> __rmi::Service for #server<__S> {
             fn contract(&self) -> &'static __rmi::Contract {
                 &__CONTRACT

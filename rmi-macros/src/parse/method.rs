@@ -24,6 +24,7 @@ pub(super) fn read(mut item: TraitItemFn, defaults: &Defaults, errors: &mut Erro
     let oneway = options.flag("oneway", errors);
     let inline = options.flag("inline", errors);
     let style = options.word("params", &STYLES, errors).unwrap_or(defaults.style);
+    let since = options.text("since", errors).and_then(|text| super::since(&text, defaults.version, errors));
     options.finish(errors);
     if let Some(timeout) = timeout_text.filter(|_| oneway) {
         errors.at(
@@ -49,6 +50,7 @@ pub(super) fn read(mut item: TraitItemFn, defaults: &Defaults, errors: &mut Erro
         arguments,
         returns,
         style,
+        since,
         idempotent,
         inline,
         timeout,

@@ -1,10 +1,13 @@
 //! From the model to the implementation of `RemoteError`.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 
-use super::model::{Class, Error, Shape};
-use crate::expand::{by_us, generated, scope};
+use super::model::{Class, Error, Field, Shape};
+use crate::{
+    expand::{by_us, generated, probe, probed, scope},
+    spell::spell,
+};
 
 /// The implementation.
 pub(super) fn expand(error: &Error) -> TokenStream {
@@ -13,10 +16,13 @@ pub(super) fn expand(error: &Error) -> TokenStream {
     let span = ident.span().resolved_at(Span::mixed_site());
     let writes = error.shapes.iter().map(write);
     let reads = error.shapes.iter().filter(|shape| shape.returns).map(read);
+    let describes = error.shapes.iter().map(describe);
     let message = quote_spanned!(span=> let __message: &dyn __rmi::Display = self;);
     let implementation = quote_spanned! {span=>
         #[automatically_derived]
         impl __rmi::RemoteError for #ident {
+            const DESCRIPTION: __rmi::ErrorType = __rmi::ErrorType::new(&[#(#describes),*]);
+
             fn to_exception(&self, __contract: &str) -> __rmi::Exception {
                 #message
                 match *self {
@@ -30,7 +36,8 @@ pub(super) fn expand(error: &Error) -> TokenStream {
             }
         }
     };
-    scope(&error.private, implementation)
+    let probe = probe(&error.private);
+    scope(&error.private, generated!(#probe #implementation))
 }
 
 fn span(shape: &Shape) -> Span {
@@ -68,6 +75,26 @@ fn write(shape: &Shape) -> TokenStream {
             __rmi::ExceptionWriter::finish(__writer)
         }
     }
+}
+
+/// What the shape says about itself.
+fn describe(shape: &Shape) -> TokenStream {
+    let Shape { class, docs, fields, returns, .. } = shape;
+    let fields = fields.iter().map(|Field { name, ty, .. }| {
+        let (spelled, schema) = (spell(ty), probed(ty, &ty.to_token_stream(), "SCHEMA"));
+        match name {
+            Some(name) => generated!(__rmi::ErrorField::named::<#ty>(#name, #spelled, #schema)),
+            None => generated!(__rmi::ErrorField::unnamed::<#ty>(#spelled, #schema)),
+        }
+    });
+    let fields = generated!(&[#(#fields),*]);
+    let variant = match class {
+        Class::Ours(class) => generated!(__rmi::ErrorVariant::new(#class, #fields)),
+        Class::Foreign { module, class } => generated!(__rmi::ErrorVariant::foreign(#module, #class, #fields)),
+    };
+    let docs = (!docs.is_empty()).then(|| generated!(.docs(#docs)));
+    let raw = (!returns).then(|| generated!(.raw()));
+    generated!(#variant #docs #raw)
 }
 
 fn read(shape: &Shape) -> TokenStream {

@@ -16,6 +16,7 @@ pub(crate) struct Shape {
     /// How it is written: `Error::Variant`, or `Error`.
     pub(crate) path: TokenStream,
     pub(crate) ident: Ident,
+    pub(crate) docs: String,
     pub(crate) class: Class,
     /// The fields that travel.
     pub(crate) fields: Vec<Field>,

@@ -6,6 +6,7 @@ use syn::{Data, DataEnum, DeriveInput, Fields, LitStr, Member, ext::IdentExt};
 
 use super::model::{Class, Error, Field, Shape};
 use crate::{
+    attributes,
     errors::Errors,
     expand::by_us,
     names::{self, Case},
@@ -35,7 +36,8 @@ pub(super) fn read(mut item: DeriveInput, errors: &mut Errors) -> Option<Error> 
             let private = parse::private(&mut options, errors);
             let otherwise = || ident.unraw().to_string();
             let path = by_us(&ident).into_token_stream();
-            let shape = shape(path, &ident, otherwise, options, data.fields, errors);
+            let docs = attributes::docs(&item.attrs);
+            let shape = shape(path, (&ident, docs), otherwise, options, data.fields, errors);
             (private, vec![shape])
         }
         Data::Union(data) => {
@@ -55,7 +57,8 @@ fn variants(ident: &Ident, name: &str, case: Option<Case>, data: DataEnum, error
         let otherwise = || Case::of_pascal(case, own);
         let (path, variant_ident) = (by_us(ident), by_us(own));
         let path = quote!(#path::#variant_ident);
-        let mut shape = shape(path, own, otherwise, options, variant.fields, errors);
+        let docs = attributes::docs(&variant.attrs);
+        let mut shape = shape(path, (own, docs), otherwise, options, variant.fields, errors);
         let wire = match &mut shape.class {
             Class::Ours(variant) => {
                 *variant = format!("{name}.{variant}");
@@ -72,7 +75,7 @@ fn variants(ident: &Ident, name: &str, case: Option<Case>, data: DataEnum, error
 
 fn shape(
     path: TokenStream,
-    ident: &Ident,
+    (ident, docs): (&Ident, String),
     otherwise: impl FnOnce() -> String,
     mut options: Options,
     fields: Fields,
@@ -101,7 +104,7 @@ fn shape(
     let all = fields.len();
     let fields = travelling(fields, case, skip, errors);
     let returns = !skip && fields.len() == all;
-    Shape { path, ident: ident.clone(), class, fields, returns }
+    Shape { path, ident: ident.clone(), docs, class, fields, returns }
 }
 
 /// A name in another language, dots and all.

@@ -14,18 +14,31 @@ struct ClockClient {
 }
 const _: () = {
     use acme::bus::rmi::__private as __rmi;
+    #[allow(unused_imports)]
+    use acme::bus::rmi::__private::Fallback as _;
     #[allow(non_camel_case_types)]
     enum __Number {
         now,
     }
     static __CONTRACT: __rmi::Contract = __rmi::Contract::new(
-        "Clock",
-        __rmi::Version {
-            major: 1u16,
-            minor: 0u16,
-        },
-        &[__rmi::Method::new("now", &[])],
-    );
+            "Clock",
+            __rmi::Version {
+                major: 1u16,
+                minor: 0u16,
+            },
+            &[
+                __rmi::Method::new("now", &[])
+                    .returns(
+                        <Result<u64, ClockError> as __rmi::MethodResult>::RETURNED,
+                        "u64",
+                        "ClockError",
+                        <__rmi::Probe<
+                            <Result<u64, ClockError> as __rmi::MethodResult>::Ok,
+                        >>::SCHEMA,
+                    ),
+            ],
+        )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Clock"));
     #[allow(dead_code, clippy::type_complexity)]
     impl ClockClient {
         /// Calls `Clock::now`.

@@ -46,6 +46,8 @@ pub struct DogServer<S> {
 #[allow(deprecated)]
 const _: () = {
     use ::rmi_core::__private as __rmi;
+    #[allow(unused_imports)]
+    use ::rmi_core::__private::Fallback as _;
     #[allow(non_camel_case_types)]
     enum __Number {
         bark,
@@ -60,27 +62,81 @@ const _: () = {
                 minor: 2u16,
             },
             &[
-                __rmi::Method::new("bark", &[__rmi::Param::new("words", "&str")])
+                __rmi::Method::new(
+                        "bark",
+                        &[
+                            __rmi::Param::new("words", "&str")
+                                .probed(
+                                    <__rmi::Probe<str>>::OMITTED,
+                                    <__rmi::Probe<str>>::SCHEMA,
+                                ),
+                        ],
+                    )
                     .docs("Says something.")
                     .idempotent()
+                    .returns(
+                        <Result<String, DogError> as __rmi::MethodResult>::RETURNED,
+                        "String",
+                        "DogError",
+                        <__rmi::Probe<
+                            <Result<String, DogError> as __rmi::MethodResult>::Ok,
+                        >>::SCHEMA,
+                    )
                     .timeout_millis(1000u64)
                     .ttl_millis(500u64),
                 __rmi::Method::new(
                         "learn",
                         &[
-                            __rmi::Param::new("newTricks", "&[Trick]"),
-                            __rmi::Param::new("type", "Kind"),
+                            __rmi::Param::new("newTricks", "&[Trick]")
+                                .probed(
+                                    <__rmi::Probe<[Trick]>>::OMITTED,
+                                    <__rmi::Probe<[Trick]>>::SCHEMA,
+                                ),
+                            __rmi::Param::new("type", "Kind")
+                                .probed(
+                                    <__rmi::Probe<Kind>>::OMITTED,
+                                    <__rmi::Probe<Kind>>::SCHEMA,
+                                ),
                         ],
                     )
                     .aliases(&["teach", "train"])
                     .docs("Learns tricks, and says how many it knows then.")
-                    .named(),
+                    .named()
+                    .returns(
+                        <Learned as __rmi::MethodResult>::RETURNED,
+                        "",
+                        "",
+                        <__rmi::Probe<<Learned as __rmi::MethodResult>::Ok>>::SCHEMA,
+                    ),
                 #[cfg(feature = "rest")]
-                __rmi::Method::new("rest", &[__rmi::Param::new("for", "Option<u32>")])
+                __rmi::Method::new(
+                        "rest",
+                        &[
+                            __rmi::Param::new("for", "Option<u32>")
+                                .probed(
+                                    <__rmi::Probe<Option<u32>>>::OMITTED,
+                                    <__rmi::Probe<Option<u32>>>::SCHEMA,
+                                ),
+                        ],
+                    )
                     .docs("Rests, unless there is something better to do.")
+                    .since(__rmi::Version {
+                        major: 1u16,
+                        minor: 2u16,
+                    })
+                    .deprecated("dogs do that anyway")
+                    .returns(
+                        <Result<(), Infallible> as __rmi::MethodResult>::RETURNED,
+                        "()",
+                        "Infallible",
+                        <__rmi::Probe<
+                            <Result<(), Infallible> as __rmi::MethodResult>::Ok,
+                        >>::SCHEMA,
+                    )
                     .inline(),
             ],
         )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Dog"))
         .docs("A dog that takes calls.\n\nOne per kennel.");
     #[allow(dead_code, clippy::type_complexity)]
     impl DogClient {
@@ -172,6 +228,13 @@ const _: () = {
     impl<S> __rmi::Debug for DogServer<S> {
         fn fmt(&self, __f: &mut __rmi::Formatter<'_>) -> __rmi::FmtResult {
             __rmi::debug(__f, "DogServer", &self.__instances)
+        }
+    }
+    impl<__S: Dog> __rmi::Server for DogServer<__S> {
+        type Instance = __S;
+        const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+        fn of(__instances: __rmi::Instances<__S>) -> Self {
+            Self { __instances }
         }
     }
     impl<__S: Dog> __rmi::Service for DogServer<__S> {

@@ -14,7 +14,7 @@ pub trait Dog: Animal {
     /// Rests, unless there is something better to do.
     #[cfg(feature = "rest")]
     #[deprecated = "dogs do that anyway"]
-    #[remote(inline)]
+    #[remote(inline, since = "1.2")]
     async fn rest(&self, r#for: Option<u32>) -> Result<(), Infallible> {
         let _ = r#for;
         Ok(())

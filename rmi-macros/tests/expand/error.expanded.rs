@@ -1,14 +1,63 @@
 const _: () = {
     use ::rmi_core::__private as __rmi;
+    #[allow(unused_imports)]
+    use ::rmi_core::__private::Fallback as _;
     #[automatically_derived]
     impl __rmi::RemoteError for DogError {
+        const DESCRIPTION: __rmi::ErrorType = __rmi::ErrorType::new(
+            &[
+                __rmi::ErrorVariant::new(
+                    "Dog.asleep",
+                    &[
+                        __rmi::ErrorField::named::<
+                            String,
+                        >("name", "String", <__rmi::Probe<String>>::SCHEMA),
+                        __rmi::ErrorField::named::<
+                            u64,
+                        >("until", "u64", <__rmi::Probe<u64>>::SCHEMA),
+                    ],
+                ),
+                __rmi::ErrorVariant::foreign(
+                    "builtins",
+                    "ValueError",
+                    &[
+                        __rmi::ErrorField::unnamed::<
+                            String,
+                        >("String", <__rmi::Probe<String>>::SCHEMA),
+                    ],
+                ),
+                __rmi::ErrorVariant::new(
+                    "Dog.Hungry",
+                    &[
+                        __rmi::ErrorField::unnamed::<
+                            u64,
+                        >("u64", <__rmi::Probe<u64>>::SCHEMA),
+                        __rmi::ErrorField::unnamed::<
+                            Food,
+                        >("Food", <__rmi::Probe<Food>>::SCHEMA),
+                    ],
+                ),
+                __rmi::ErrorVariant::new("Dog.gone", &[]),
+                __rmi::ErrorVariant::new("Dog.leash", &[]).raw(),
+                __rmi::ErrorVariant::new(
+                        "Dog.bit",
+                        &[
+                            __rmi::ErrorField::named::<
+                                String,
+                            >("who", "String", <__rmi::Probe<String>>::SCHEMA),
+                        ],
+                    )
+                    .raw(),
+                __rmi::ErrorVariant::new("Dog.unspeakable", &[]).raw(),
+            ],
+        );
         fn to_exception(&self, __contract: &str) -> __rmi::Exception {
             let __message: &dyn __rmi::Display = self;
             match *self {
                 DogError::Asleep { name: ref __field0, until: ref __field1, .. } => {
                     let mut __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Asleep",
+                        "Dog.asleep",
                         __message,
                     );
                     __rmi::ExceptionWriter::field::<
@@ -41,7 +90,7 @@ const _: () = {
                 DogError::Gone { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Gone",
+                        "Dog.gone",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -49,7 +98,7 @@ const _: () = {
                 DogError::Leash { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Leash",
+                        "Dog.leash",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -57,7 +106,7 @@ const _: () = {
                 DogError::Bit { who: ref __field0, .. } => {
                     let mut __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Bit",
+                        "Dog.bit",
                         __message,
                     );
                     __rmi::ExceptionWriter::field::<
@@ -68,7 +117,7 @@ const _: () = {
                 DogError::Unspeakable { .. } => {
                     let __writer = __rmi::ExceptionWriter::new(
                         __contract,
-                        "Dog.Unspeakable",
+                        "Dog.unspeakable",
                         __message,
                     );
                     __rmi::ExceptionWriter::finish(__writer)
@@ -82,7 +131,7 @@ const _: () = {
             if let __rmi::Some(__reader) = __rmi::ExceptionReader::new(
                 __exception,
                 __contract,
-                "Dog.Asleep",
+                "Dog.asleep",
             ) {
                 return __rmi::Some(DogError::Asleep {
                     name: __rmi::ExceptionReader::field::<String>(&__reader, "name")?,
@@ -111,7 +160,7 @@ const _: () = {
             if let __rmi::Some(_) = __rmi::ExceptionReader::new(
                 __exception,
                 __contract,
-                "Dog.Gone",
+                "Dog.gone",
             ) {
                 return __rmi::Some(DogError::Gone {});
             }

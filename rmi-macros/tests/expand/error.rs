@@ -1,5 +1,5 @@
 #[derive(RemoteError)]
-#[remote(name = "Dog")]
+#[remote(name = "Dog", rename_all = "kebab-case")]
 pub enum DogError {
     #[error("{name} is asleep")]
     Asleep { name: String, until: u64 },

@@ -1,7 +1,25 @@
 const _: () = {
     use ::rmi_core::__private as __rmi;
+    #[allow(unused_imports)]
+    use ::rmi_core::__private::Fallback as _;
     #[automatically_derived]
     impl __rmi::RemoteError for PoolFull {
+        const DESCRIPTION: __rmi::ErrorType = __rmi::ErrorType::new(
+            &[
+                __rmi::ErrorVariant::foreign(
+                    "dhcp",
+                    "pools.PoolFull",
+                    &[
+                        __rmi::ErrorField::named::<
+                            String,
+                        >("poolName", "String", <__rmi::Probe<String>>::SCHEMA),
+                        __rmi::ErrorField::named::<
+                            u32,
+                        >("capacity", "u32", <__rmi::Probe<u32>>::SCHEMA),
+                    ],
+                ),
+            ],
+        );
         fn to_exception(&self, __contract: &str) -> __rmi::Exception {
             let __message: &dyn __rmi::Display = self;
             match *self {

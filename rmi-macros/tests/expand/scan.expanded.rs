@@ -29,37 +29,85 @@ pub(crate) struct ScanServer<S> {
 }
 const _: () = {
     use ::rmi_core::__private as __rmi;
+    #[allow(unused_imports)]
+    use ::rmi_core::__private::Fallback as _;
     #[allow(non_camel_case_types)]
     enum __Number {
         scan,
         forget,
     }
     static __CONTRACT: __rmi::Contract = __rmi::Contract::new(
-        "Scan",
-        __rmi::Version {
-            major: 1u16,
-            minor: 0u16,
-        },
-        &[
-            __rmi::Method::new(
-                    "scan",
-                    &[
-                        __rmi::Param::new("pool", "&str").with_default(),
-                        __rmi::Param::new("limits", "Limits").with_default(),
-                        __rmi::Param::new("attempts", "u8").with_default(),
-                    ],
-                )
-                .docs("Probes every address of a pool.")
-                .named()
-                .context()
-                .timeout_millis(600000u64),
-            __rmi::Method::new("forget", &[__rmi::Param::new("id", "&Id")])
-                .docs("Forgets what was found; nobody waits for it.")
-                .named()
-                .oneway()
-                .context(),
-        ],
-    );
+            "Scan",
+            __rmi::Version {
+                major: 1u16,
+                minor: 0u16,
+            },
+            &[
+                __rmi::Method::new(
+                        "scan",
+                        &[
+                            __rmi::Param::new("pool", "&str")
+                                .probed(
+                                    <__rmi::Probe<str>>::OMITTED,
+                                    <__rmi::Probe<str>>::SCHEMA,
+                                )
+                                .with_default("\"10.0.0.0/24\""),
+                            __rmi::Param::new("limits", "Limits")
+                                .probed(
+                                    <__rmi::Probe<Limits>>::OMITTED,
+                                    <__rmi::Probe<Limits>>::SCHEMA,
+                                )
+                                .with_default("Default::default()"),
+                            __rmi::Param::new("attempts", "u8")
+                                .probed(
+                                    <__rmi::Probe<u8>>::OMITTED,
+                                    <__rmi::Probe<u8>>::SCHEMA,
+                                )
+                                .with_default("3 + 1"),
+                        ],
+                    )
+                    .docs("Probes every address of a pool.")
+                    .named()
+                    .returns(
+                        <Result<Summary, ScanError> as __rmi::MethodResult>::RETURNED,
+                        "Summary",
+                        "ScanError",
+                        <__rmi::Probe<
+                            <Result<Summary, ScanError> as __rmi::MethodResult>::Ok,
+                        >>::SCHEMA,
+                    )
+                    .progress(
+                        <Context<Probe> as __rmi::ContextArgument>::DETAILS,
+                        "Probe",
+                        <__rmi::Probe<
+                            <Context<Probe> as __rmi::ContextArgument>::Progress,
+                        >>::SCHEMA,
+                    )
+                    .timeout_millis(600000u64),
+                __rmi::Method::new(
+                        "forget",
+                        &[
+                            __rmi::Param::new("id", "&Id")
+                                .probed(
+                                    <__rmi::Probe<Id>>::OMITTED,
+                                    <__rmi::Probe<Id>>::SCHEMA,
+                                ),
+                        ],
+                    )
+                    .docs("Forgets what was found; nobody waits for it.")
+                    .named()
+                    .oneway()
+                    .progress(
+                        <Context as __rmi::ContextArgument>::DETAILS,
+                        "",
+                        <__rmi::Probe<
+                            <Context as __rmi::ContextArgument>::Progress,
+                        >>::SCHEMA,
+                    ),
+            ],
+        )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Scan"))
+        .events(<ScanEvent as __rmi::RemoteEvent>::EVENTS);
     #[allow(dead_code, clippy::type_complexity)]
     impl ScanClient {
         /// Probes every address of a pool.
@@ -134,6 +182,13 @@ const _: () = {
     impl<S> __rmi::Debug for ScanServer<S> {
         fn fmt(&self, __f: &mut __rmi::Formatter<'_>) -> __rmi::FmtResult {
             __rmi::debug(__f, "ScanServer", &self.__instances)
+        }
+    }
+    impl<__S: Scan> __rmi::Server for ScanServer<__S> {
+        type Instance = __S;
+        const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+        fn of(__instances: __rmi::Instances<__S>) -> Self {
+            Self { __instances }
         }
     }
     impl<__S: Scan> __rmi::Service for ScanServer<__S> {

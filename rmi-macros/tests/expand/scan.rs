@@ -1,4 +1,4 @@
-#[remote(params = named)]
+#[remote(params = named, events = ScanEvent)]
 pub(crate) trait Scan {
     /// Probes every address of a pool.
     #[remote(timeout = "10m")]

@@ -12,18 +12,32 @@ struct ClockServer<S> {
 }
 const _: () = {
     use ::rmi_core::__private as __rmi;
+    #[allow(unused_imports)]
+    use ::rmi_core::__private::Fallback as _;
     #[allow(non_camel_case_types)]
     enum __Number {
         now,
     }
     static __CONTRACT: __rmi::Contract = __rmi::Contract::new(
-        "Clock",
-        __rmi::Version {
-            major: 1u16,
-            minor: 0u16,
-        },
-        &[__rmi::Method::new("now", &[])],
-    );
+            "Clock",
+            __rmi::Version {
+                major: 1u16,
+                minor: 0u16,
+            },
+            &[
+                __rmi::Method::new("now", &[])
+                    .returns(
+                        <Result<u64, ClockError> as __rmi::MethodResult>::RETURNED,
+                        "u64",
+                        "ClockError",
+                        <__rmi::Probe<
+                            <Result<u64, ClockError> as __rmi::MethodResult>::Ok,
+                        >>::SCHEMA,
+                    ),
+            ],
+        )
+        .path(__rmi::concat!(__rmi::module_path!(), "::Clock"))
+        .sequential();
     #[allow(dead_code)]
     impl<S> ClockServer<S> {
         /// Serves every request from one instance.
@@ -51,6 +65,13 @@ const _: () = {
     impl<S> __rmi::Debug for ClockServer<S> {
         fn fmt(&self, __f: &mut __rmi::Formatter<'_>) -> __rmi::FmtResult {
             __rmi::debug(__f, "ClockServer", &self.__instances)
+        }
+    }
+    impl<__S: Clock> __rmi::Server for ClockServer<__S> {
+        type Instance = __S;
+        const CONTRACT: &'static __rmi::Contract = &__CONTRACT;
+        fn of(__instances: __rmi::Instances<__S>) -> Self {
+            Self { __instances }
         }
     }
     impl<__S: Clock> __rmi::Service for ClockServer<__S> {

@@ -1,4 +1,4 @@
-#[remote(client = false)]
+#[remote(sequential, client = false)]
 trait Clock {
     async fn now(&self) -> Result<u64, ClockError>;
 }

@@ -33,7 +33,7 @@ fn at(address: &str) -> Subscription {
 
 /// A subscription to topics.
 fn topic(exchange: &str, pattern: &str) -> Subscription {
-    Subscription::new(Source::Topic { exchange: exchange.into(), pattern: pattern.into() }, Purpose::Events)
+    Subscription::new(Source::topic(exchange, pattern), Purpose::Events)
 }
 
 fn to(address: &str, payload: impl Into<String>) -> Frame {
@@ -98,7 +98,7 @@ fn assert_empty(counters: Counters, mailboxes: usize) {
 }
 
 fn assert_accounted(c: Counters) {
-    let somewhere = c.settled + c.expired + c.dead_lettered + c.lost + c.waiting as u64 + c.unsettled as u64;
+    let somewhere = c.settled + c.expired + c.dead_lettered + c.dropped + c.lost + c.waiting as u64 + c.unsettled as u64;
     assert_eq!(c.published, somewhere, "{c:?}");
 }
 

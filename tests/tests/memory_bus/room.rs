@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use rmi_core::transport::{TransportErrorKind, memory::Options};
+use rmi_core::transport::{Attempt, TransportErrorKind, memory::Options};
 use tokio::{
     task::{JoinHandle, yield_now},
     time::Instant,
@@ -52,6 +52,25 @@ async fn what_is_unsettled_takes_room_until_it_is_acknowledged() {
     settle(held, Disposition::Ack);
     assert_eq!(publishing.await.unwrap().unwrap(), Receipt::Stored);
     assert_eq!(text(&one(&mut inbox).await), "2");
+}
+
+#[tokio::test]
+async fn a_frame_is_taken_without_waiting_or_comes_back_whole() {
+    let (bus, mut inbox) = full(1, at("dog")).await;
+    assert!(matches!(bus.try_publish(to("cat", "nobody")), Attempt::Done(Ok(Receipt::NoRoute))));
+    let Attempt::Waits(frame) = bus.try_publish(to("dog", "1")) else { panic!("there was room") };
+    assert_eq!((&frame.payload[..], bus.counters().blocked), (&b"1"[..], 0));
+    let publishing = waiting(&bus, frame).await;
+    settle(take(&mut inbox, 1).await, Disposition::Ack);
+    // There is room for one, and one has waited for it.
+    assert!(matches!(bus.try_publish(to("dog", "2")), Attempt::Waits(_)));
+    assert_eq!(publishing.await.unwrap().unwrap(), Receipt::Stored);
+    settle(take(&mut inbox, 1).await, Disposition::Ack);
+    assert!(matches!(bus.try_publish(to("dog", "2")), Attempt::Done(Ok(Receipt::Stored))));
+    assert_eq!(text(&one(&mut inbox).await), "2");
+    bus.close().await.unwrap();
+    let Attempt::Done(Err(closed)) = bus.try_publish(to("dog", "3")) else { panic!("the seat is closed") };
+    assert_eq!(closed.kind, TransportErrorKind::Closed);
 }
 
 #[tokio::test]

@@ -104,7 +104,10 @@ fn read_head(
     let head = Head {
         id: None,
         sn,
-        sent: envelope.timestamp.and_then(|raw| values::string(text, raw)).and_then(|date| Timestamp::parse(&date)),
+        sent: envelope.timestamp.and_then(|raw| match raw.plain() {
+            Some(date) => Timestamp::parse(date),
+            None => Timestamp::parse(&raw.unescaped()?),
+        }),
         from: address(envelope.routing.from),
         to: address(envelope.routing.to).unwrap_or_else(|| delivery.address()),
         reply,

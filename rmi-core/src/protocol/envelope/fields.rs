@@ -73,12 +73,17 @@ impl<'a, T: Fields<'a>> Field<'a> for Part<T> {
 
 /// An object whose known keys are fields.
 trait Fields<'a>: Default {
+    /// Takes members for as long as they come in the order in which the fields stand here, which is that of what we and gofer
+    /// write, so that no key has to be read to be known. Whether there are others.
+    fn in_order(&mut self, scanner: &mut Scanner<'a>) -> Result<bool, ParseError>;
+
     /// Takes the value of a key; false when the key is not known.
     fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Result<bool, ParseError>;
 
     fn parse(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ParseError> {
-        let mut failed = None;
-        let scanned = scanner.object(|scanner, key| {
+        let mut more = scanner.object()? && self.in_order(scanner)?;
+        while more {
+            let key = scanner.key()?;
             let unescaped;
             let name = match key.plain() {
                 Some(name) => name,
@@ -87,21 +92,12 @@ trait Fields<'a>: Default {
                     &unescaped
                 }
             };
-            match self.member(name, scanner) {
-                Ok(true) => Ok(()),
-                Ok(false) => scanner.value().map(drop),
-                Err(ParseError::Scan(error)) => Err(error),
-                Err(error) => {
-                    failed = Some(error);
-                    // The rest is not read: what it says does not matter any more.
-                    scanner.value().map(drop)
-                }
+            if !self.member(name, scanner)? {
+                scanner.value()?;
             }
-        });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(scanned?),
+            more = scanner.another()?;
         }
+        Ok(())
     }
 }
 
@@ -114,6 +110,16 @@ macro_rules! fields {
         }
 
         impl<'a> Fields<'a> for $object<'a> {
+            fn in_order(&mut self, scanner: &mut Scanner<'a>) -> Result<bool, ParseError> {
+                $(if scanner.take_key(concat!("\"", stringify!($field), "\":")) {
+                    self.$field.fill(scanner)?;
+                    if !scanner.another()? {
+                        return Ok(false);
+                    }
+                })*
+                Ok(true)
+            }
+
             fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Result<bool, ParseError> {
                 match key {
                     $(stringify!($field) => {
@@ -133,40 +139,40 @@ macro_rules! fields {
 fields! {
     /// All keys that any kind of message has.
     Envelope {
-        sn: Raw<'a>,
-        version: Raw<'a>,
-        routing: Routing<'a>,
-        replyto: Raw<'a>,
+        code: Raw<'a>,
+        completed: Raw<'a>,
         data: Raw<'a>,
-        timestamp: Raw<'a>,
+        description: Raw<'a>,
+        details: Raw<'a>,
+        replyto: Raw<'a>,
         request: Part<RequestPart<'a>>,
         result: Part<ResultPart<'a>>,
-        status: Raw<'a>,
-        total: Raw<'a>,
-        completed: Raw<'a>,
-        details: Raw<'a>,
-        code: Raw<'a>,
-        description: Raw<'a>,
         rmi: Part<Extras<'a>>,
+        routing: Routing<'a>,
+        sn: Raw<'a>,
+        status: Raw<'a>,
+        timestamp: Raw<'a>,
+        total: Raw<'a>,
+        version: Raw<'a>,
     }
 
     /// The object `request`.
     RequestPart {
-        classname: Raw<'a>,
-        method: Raw<'a>,
         args: Raw<'a>,
-        kws: Raw<'a>,
-        kwargs: Raw<'a>,
+        classname: Raw<'a>,
         cntr: Raw<'a>,
+        kwargs: Raw<'a>,
+        kws: Raw<'a>,
+        method: Raw<'a>,
     }
 
     /// The object `result`.
     ResultPart {
-        retval: Raw<'a>,
         exval: Raw<'a>,
-        xmodule: Raw<'a>,
-        xclass: Raw<'a>,
+        retval: Raw<'a>,
         xargs: Raw<'a>,
+        xclass: Raw<'a>,
+        xmodule: Raw<'a>,
         xstate: Raw<'a>,
     }
 
@@ -182,8 +188,8 @@ fields! {
 
     /// The object `rmi.event`.
     EventPart {
-        key: Raw<'a>,
         body: Raw<'a>,
+        key: Raw<'a>,
     }
 }
 

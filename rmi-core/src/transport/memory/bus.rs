@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     text::Text,
-    transport::{Destination, LinkId, Receipt, Sharing, Source, Subscription, TransportError, TransportErrorKind},
+    transport::{Destination, LinkId, Receipt, Sharing, Source, Subscription, TransportError, TransportErrorKind, WhenFull},
 };
 
 /// What the seats of a bus share. Locks are taken in this order: the registry, a mailbox, the dead letters.
@@ -113,7 +113,7 @@ impl Bus {
         let mut registry = self.write();
         let mut found = match &place {
             Place::Address(address) => registry.address(&address.clone().into()),
-            Place::Topic { exchange, pattern } if pooled => registry.pool(exchange, pattern),
+            Place::Topic { exchange, patterns, group } if pooled => registry.pool(exchange, patterns, group.as_ref()),
             Place::Topic { .. } => None,
         }
         .cloned();
@@ -204,6 +204,9 @@ impl Bus {
 /// Where the mailbox of a subscription hangs, and whether others share it.
 fn place(subscription: &Subscription) -> Result<(Place, bool), TransportError> {
     let broadcast = subscription.sharing == Sharing::Broadcast;
+    if subscription.when_full == WhenFull::DropOldest && subscription.acknowledged && subscription.prefetch == 0 {
+        return Err(refused("what is delivered cannot be dropped: a subscription that drops the oldest needs a `prefetch`"));
+    }
     match &subscription.source {
         Source::Address(address) if broadcast => Err(refused(format!(
             "`{address}` is one mailbox, and each frame in it goes to one subscriber: broadcast needs a topic"
@@ -212,13 +215,19 @@ fn place(subscription: &Subscription) -> Result<(Place, bool), TransportError> {
             check_name(address.text())?;
             Ok((Place::Address(address.text().detached()), true))
         }
-        Source::Topic { pattern, .. } if broadcast && (subscription.durable || subscription.expires.is_some()) => Err(refused(
-            format!("a broadcast subscription to `{pattern}` has no name to find it by: it cannot outlive its subscriber"),
-        )),
-        Source::Topic { exchange, pattern } => {
+        Source::Topic { patterns, .. } if broadcast && (subscription.durable || subscription.expires.is_some()) => {
+            let patterns = patterns.join("`, `");
+            Err(refused(format!(
+                "a broadcast subscription to `{patterns}` has no name to find it by: it cannot outlive its subscriber"
+            )))
+        }
+        Source::Topic { patterns, .. } if patterns.is_empty() => Err(refused("a subscription to topics needs a pattern")),
+        Source::Topic { exchange, patterns } => {
             check_name(exchange)?;
-            check_name(pattern)?;
-            Ok((Place::Topic { exchange: exchange.detached(), pattern: Pattern::new(exchange, pattern) }, !broadcast))
+            patterns.iter().chain(&subscription.group).try_for_each(check_name)?;
+            let patterns = patterns.iter().map(|pattern| Pattern::new(exchange, pattern)).collect();
+            let group = subscription.group.as_ref().map(Text::detached);
+            Ok((Place::Topic { exchange: exchange.detached(), patterns, group }, !broadcast))
         }
         Source::Links => Err(refused("the in-memory bus has no links with peers: subscribe to an address or a topic")),
     }

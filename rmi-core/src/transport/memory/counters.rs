@@ -2,8 +2,8 @@ use std::ops::AddAssign;
 
 /// What happened on a bus since it was made, and what is on it now.
 ///
-/// Every frame that was published is somewhere: `published` is the sum of `settled`, `expired`, `dead_lettered`, `lost`, `waiting`
-/// and `unsettled`.
+/// Every frame that was published is somewhere: `published` is the sum of `settled`, `expired`, `dead_lettered`, `dropped`, `lost`,
+/// `waiting` and `unsettled`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -21,6 +21,8 @@ pub struct Counters {
     pub unroutable: u64,
     /// Frames that were discarded.
     pub dead_lettered: u64,
+    /// Frames that made room for others, in the mailboxes of subscriptions that are to drop the oldest.
+    pub dropped: u64,
     /// Frames that vanished with their mailbox.
     pub lost: u64,
     /// Mailboxes now.
@@ -48,6 +50,7 @@ pub(super) struct Tally {
     pub(super) settled: u64,
     pub(super) expired: u64,
     pub(super) dead_lettered: u64,
+    pub(super) dropped: u64,
     pub(super) lost: u64,
 }
 
@@ -59,6 +62,7 @@ impl AddAssign<Tally> for Counters {
         self.settled += tally.settled;
         self.expired += tally.expired;
         self.dead_lettered += tally.dead_lettered;
+        self.dropped += tally.dropped;
         self.lost += tally.lost;
     }
 }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     text::Text,
-    transport::{Sharing, Subscription, TransportError, TransportErrorKind},
+    transport::{Sharing, Subscription, TransportError, TransportErrorKind, WhenFull},
 };
 
 /// Where a mailbox hangs on the bus.
@@ -33,7 +33,7 @@ pub(super) enum Place {
     /// At an address.
     Address(Text),
     /// Under the keys of an exchange that match.
-    Topic { exchange: Text, pattern: Pattern },
+    Topic { exchange: Text, patterns: Box<[Pattern]>, group: Option<Text> },
 }
 
 /// Frames for one address or one subscription to topics, and those who take them.
@@ -73,6 +73,10 @@ struct State {
     abandoned: Option<Instant>,
     /// It is no longer on the bus.
     gone: bool,
+    /// What has waited longest makes room.
+    drops: bool,
+    /// How many have made room since the last delivery.
+    missed: u64,
     tally: Tally,
 }
 
@@ -138,11 +142,12 @@ impl Mailbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The address; for topics the pattern.
+    /// The address; for topics the first pattern.
     pub(super) fn name(&self) -> &Text {
+        static NONE: Text = Text::EMPTY;
         match &self.place {
             Place::Address(address) => address,
-            Place::Topic { pattern, .. } => pattern.text(),
+            Place::Topic { patterns, .. } => patterns.first().map_or(&NONE, Pattern::text),
         }
     }
 
@@ -170,6 +175,7 @@ impl Mailbox {
         }
         state.exclusive = subscription.sharing == Sharing::Exclusive;
         state.durable |= subscription.durable;
+        state.drops |= subscription.when_full == WhenFull::DropOldest;
         state.expires = subscription.expires.or(state.expires);
         state.abandoned = None;
         Ok(state.consumers.insert(Consumer::new(subscription)))

@@ -16,7 +16,7 @@ pub(super) struct Registry {
     len: usize,
 }
 
-/// The topic subscriptions of an exchange. Those without wildcards are looked up, the others are tried one by one.
+/// The topic subscriptions of an exchange. Those to one key are looked up, the others are tried one by one.
 #[derive(Debug, Default)]
 struct Exchange {
     exact: Table<Text, Vec<Arc<Mailbox>>>,
@@ -40,7 +40,7 @@ impl Registry {
         let Some(exchange) = self.exchanges.get(exchange) else { return Matching::new() };
         let exact = exchange.exact.get(key).into_iter().flatten();
         let wild = exchange.wild.iter().filter(|mailbox| match &mailbox.place {
-            Place::Topic { pattern, .. } => pattern.matches(key),
+            Place::Topic { patterns, .. } => patterns.iter().any(|pattern| pattern.matches(key)),
             Place::Address(_) => false,
         });
         let mut matching: Matching = exact.chain(wild).cloned().collect();
@@ -48,13 +48,16 @@ impl Registry {
         matching
     }
 
-    /// The mailbox that the subscriptions to a pattern share.
-    pub(super) fn pool(&self, exchange: &Text, pattern: &Pattern) -> Option<&Arc<Mailbox>> {
+    /// The mailbox that the subscriptions of a group to the same patterns share.
+    pub(super) fn pool(&self, exchange: &Text, patterns: &[Pattern], group: Option<&Text>) -> Option<&Arc<Mailbox>> {
         let exchange = self.exchanges.get(exchange)?;
-        let same = |mailbox: &&Arc<Mailbox>| mailbox.pooled && mailbox.name() == pattern.text();
-        match pattern.is_exact() {
-            true => exchange.exact.get(pattern.text())?.iter().find(same),
-            false => exchange.wild.iter().find(same),
+        let same = |mailbox: &&Arc<Mailbox>| match &mailbox.place {
+            Place::Topic { patterns: its, group: of, .. } => mailbox.pooled && **its == *patterns && of.as_ref() == group,
+            Place::Address(_) => false,
+        };
+        match exact(patterns) {
+            Some(key) => exchange.exact.get(key)?.iter().find(same),
+            None => exchange.wild.iter().find(same),
         }
     }
 
@@ -64,11 +67,11 @@ impl Registry {
             Place::Address(address) => {
                 self.addresses.insert(Address::from(address.clone()), mailbox);
             }
-            Place::Topic { exchange, pattern } => {
+            Place::Topic { exchange, patterns, .. } => {
                 let exchange = self.exchanges.entry(exchange.clone()).or_default();
-                match pattern.is_exact() {
-                    true => exchange.exact.entry(pattern.text().clone()).or_default().push(mailbox),
-                    false => exchange.wild.push(mailbox),
+                match exact(patterns) {
+                    Some(key) => exchange.exact.entry(key.clone()).or_default().push(mailbox),
+                    None => exchange.wild.push(mailbox),
                 }
             }
         }
@@ -84,11 +87,11 @@ impl Registry {
                     self.len -= 1;
                 }
             }
-            Place::Topic { exchange, pattern } => {
+            Place::Topic { exchange, patterns, .. } => {
                 let Entry::Occupied(mut entry) = self.exchanges.entry(exchange.clone()) else { return };
                 let exchange = entry.get_mut();
-                if pattern.is_exact() {
-                    if let Entry::Occupied(mut key) = exchange.exact.entry(pattern.text().clone()) {
+                if let Some(key) = exact(patterns) {
+                    if let Entry::Occupied(mut key) = exchange.exact.entry(key.clone()) {
                         self.len -= take_out(key.get_mut(), mailbox);
                         if key.get().is_empty() {
                             key.remove();
@@ -108,6 +111,14 @@ impl Registry {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
         let topics = self.exchanges.values().flat_map(|exchange| exchange.exact.values().flatten().chain(&exchange.wild));
         self.addresses.values().chain(topics)
+    }
+}
+
+/// The one key that patterns match, if it is only one.
+fn exact(patterns: &[Pattern]) -> Option<&Text> {
+    match patterns {
+        [only] if only.is_exact() => Some(only.text()),
+        _ => None,
     }
 }
 

@@ -90,7 +90,9 @@ impl Mailbox {
                     state.tally.settled += 1;
                     state.bytes -= stored.size();
                 }
-                into.push(self.deliver(stored, consumer, at, &mut after));
+                let mut delivery = self.deliver(stored, consumer, at, &mut after);
+                delivery.missed = mem::take(&mut state.missed);
+                into.push(delivery);
                 taken += 1;
             }
             state.expired(before, &after);
@@ -181,6 +183,7 @@ impl Mailbox {
             properties,
             link: at.link,
             redelivered,
+            missed: 0,
             peer: None,
             answering: None,
             acker,

@@ -176,7 +176,26 @@ impl State {
         }
         self.purge(after);
         self.admit(mailbox, after);
+        if self.drops && self.blocked.is_empty() {
+            self.make_room(size, mailbox, after);
+            return Offer::Stored;
+        }
         if self.blocked.is_empty() && self.fits(size, mailbox) { Offer::Stored } else { Offer::Full }
+    }
+
+    /// Drops what has waited longest until there is room. What is delivered and not settled cannot be dropped; how much that is, the
+    /// prefetch bounds.
+    fn make_room(&mut self, size: usize, mailbox: &Mailbox, after: &mut After) {
+        let before = after.expired.len();
+        while !self.fits(size, mailbox)
+            && let Some(oldest) = self.queue.pop(&mut None, &mut after.expired)
+        {
+            self.tally.dropped += 1;
+            self.missed += 1;
+            self.bytes -= oldest.size();
+            after.spent.push(oldest);
+        }
+        self.expired(before, after);
     }
 
     /// Lets those who wait in, in their order, as far as there is room.

@@ -1,0 +1,60 @@
+//! What an endpoint says about what it serves.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    contract::Description,
+    endpoint::{Endpoint, dispatch::Core},
+    message::Exception,
+};
+
+/// What an endpoint serves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EndpointDescription {
+    /// The endpoint's address.
+    pub address: String,
+    /// The contracts, by class and version; `Admin` is one of them.
+    pub contracts: Vec<Description>,
+}
+
+/// As a person reads it.
+impl fmt::Display for EndpointDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} serves:", self.address)?;
+        self.contracts.iter().try_for_each(|contract| write!(f, "\n{contract}"))
+    }
+}
+
+impl Endpoint {
+    /// What the endpoint serves: names, parameters, types, documentation, promises. What its `Admin.describe` tells callers.
+    ///
+    /// It is put together anew each time.
+    #[must_use]
+    pub fn describe(&self) -> EndpointDescription {
+        self.0.core.describe()
+    }
+}
+
+impl Core {
+    fn describe(&self) -> EndpointDescription {
+        let contracts = self.classes.contracts().into_iter().map(|contract| contract.describe()).collect();
+        EndpointDescription { address: self.name.to_string(), contracts }
+    }
+
+    /// What is served of one class, or all of it.
+    pub(crate) fn describe_class(&self, class: Option<&str>) -> Result<EndpointDescription, Box<Exception>> {
+        let mut all = self.describe();
+        let Some(class) = class else { return Ok(all) };
+        let served: Vec<_> = all.contracts.iter().map(|contract| contract.class.clone()).collect();
+        all.contracts.retain(|contract| contract.class == class);
+        if all.contracts.is_empty() {
+            let shown: String = class.chars().take(128).collect();
+            let text = format!("class ({shown}), not-found; served are {}", served.join(", "));
+            return Err(Box::new(Exception::new("builtins", "Exception", text)));
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,6 @@
+#[derive(RemoteEvent)]
+#[remote(key = "lease.{node}", crate = "elsewhere::rmi")]
+pub struct Leased {
+    node: NodeId,
+    ip: Ipv4Addr,
+}

@@ -1,0 +1,25 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog {
+    async fn bark(&self) -> Result<(), Failure>;
+}
+
+struct Kennel;
+
+struct Broken;
+
+fn open() -> Result<Kennel, Broken> {
+    Err(Broken)
+}
+
+#[remote(new = open)]
+impl Dog for Kennel {
+    async fn bark(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog {
+    async fn bark(&self) -> Result<(), Failure>;
+}
+
+struct Kennel;
+
+#[remote(new = Kennel::open)]
+impl Dog for Kennel {
+    async fn bark(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+use rmi_core::remote;
+
+type Failure = std::convert::Infallible;
+
+#[remote]
+pub trait Dog {
+    async fn bark(&self) -> Result<(), Failure>;
+}
+
+#[derive(Default)]
+struct Kennel;
+
+#[remote]
+impl Dog<u8> for Kennel {
+    async fn bark(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn main() {}
