@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use std::borrow::Borrow;
+use std::{borrow::Borrow, pin::Pin, task::Poll};
 pub use std::{
     borrow::ToOwned,
     clone::Clone,
@@ -62,7 +62,23 @@ pub fn respond<'a, F>(body: F) -> BoxFuture<'a, Outcome>
 where
     F: Future<Output = Result<Outcome, Outcome>> + Send + 'a,
 {
-    Box::pin(async move { body.await.unwrap_or_else(|outcome| outcome) })
+    Box::pin(Response { body })
+}
+
+pin_project_lite::pin_project! {
+    /// The body of a dispatch arm. An `async` block that awaits it would hold it twice: as it came, and as it is awaited.
+    struct Response<F> {
+        #[pin]
+        body: F,
+    }
+}
+
+impl<F: Future<Output = Result<Outcome, Outcome>>> Future for Response<F> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
+        self.project().body.poll(cx).map(|ended| ended.unwrap_or_else(|outcome| outcome))
+    }
 }
 
 /// Turns what a method returned into its outcome.

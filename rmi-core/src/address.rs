@@ -42,6 +42,13 @@ impl Address {
         self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, key)| key)
     }
 
+    /// Where the agent at this address also takes requests to its class `Admin`, apart from all others: the last part of the
+    /// address with `.admin` behind it. An endpoint should have no such name itself.
+    #[must_use]
+    pub fn admin(&self) -> Address {
+        Address::from(format!("{}.admin", self.key()))
+    }
+
     /// The same address in a buffer of its own; see [`Text::detached`].
     #[must_use]
     pub fn detached(&self) -> Address {

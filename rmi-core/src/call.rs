@@ -6,12 +6,17 @@
 //! | [`.send()`](Call::send) | asynchronous invocation | a [`Pending`] to watch, to await or to [`attach`](Pending::attach) a callback to |
 //! | [`.reply_to(..)`](Call::reply_to) | the reply goes to somebody else | the serial number |
 //! | [`.prepare()`](Call::prepare) | manual trigger | the serial number first, the call later |
+//! | [`.retry(..)`](Call::retry) | tried again, as far as that is safe | the result |
+//! | [`.group(..)`](Call::group) | the same call to many agents | outcomes as they come, or all, or the first |
 //! | [`.notify()`](Call::notify) | fire and forget | the serial number |
 
 mod callback;
+mod gathered;
+mod group;
 mod one_way;
 mod pending;
 mod plan;
+mod retry;
 mod stub;
 
 use std::{fmt, future::IntoFuture, marker::PhantomData, time::Duration};
@@ -22,8 +27,11 @@ use tracing::Instrument;
 pub(crate) use self::plan::{Plan, Sent};
 pub use self::{
     callback::{Attached, Callback},
+    gathered::{Gathered, GroupFailed},
+    group::{Group, Outcomes},
     one_way::OneWay,
     pending::{Pending, Update},
+    retry::{Retry, Retrying},
     stub::Stub,
 };
 use crate::{
@@ -33,6 +41,7 @@ use crate::{
     json::Json,
     message::{AbortReason, Exception, Outcome, Sn, Statuses},
     service::BoxFuture,
+    transport::{TransportError, TransportErrorKind},
 };
 
 /// A call that has not been made. Does nothing until it is awaited or one of its verbs is used.
@@ -95,6 +104,21 @@ impl<T, E, P> Call<T, E, P> {
         self
     }
 
+    /// Tries again what may be tried again: what never ran, and, when the method is idempotent, what may have run. See
+    /// [`Retry`].
+    pub fn retry(self, policy: Retry) -> Retrying<T, E, P> {
+        Retrying::new(self, policy)
+    }
+
+    /// Makes the same call to many agents at once. See [`Group`].
+    pub fn group<I>(self, addresses: I) -> Group<T, E, P>
+    where
+        I: IntoIterator,
+        I::Item: Into<Address>,
+    {
+        Group::new(self, addresses.into_iter().map(Into::into).collect())
+    }
+
     /// Makes the serial number known before the call is made: a manual trigger.
     pub fn prepare(self) -> Prepared<T, E, P> {
         Prepared { call: self }
@@ -135,27 +159,21 @@ where
     ///
     /// Dropping the future leaves open whether the request was sent.
     pub async fn send(self) -> Result<Pending<T, E, P>, CallError<E>> {
-        let stub = self.plan.stub.clone();
         let sn = Sn::from(self.plan.id);
         let (mut sent, unsent) = self.plan.begin(Statuses::ALL, true)?;
         if let Some(unsent) = unsent {
             Box::pin(sent.publish(unsent)).await?;
         }
-        Ok(Pending::new(stub, sn, sent))
+        Ok(Pending::new(sent.stub().clone(), sn, sent))
     }
 
     async fn perform(self) -> Result<T, CallError<E>> {
-        let stub = self.plan.stub.clone();
-        let span = self.plan.span();
-        let call = async move {
-            let (mut sent, unsent) = self.plan.begin(Statuses::NONE, false)?;
-            if let Some(unsent) = unsent {
-                // Boxed: what waiting takes is not in the future of every call.
-                Box::pin(sent.publish(unsent)).await?;
-            }
-            answer(sent.outcome().await?, &stub.0.class)
-        };
-        if span.is_disabled() { call.await } else { Box::pin(call.instrument(span)).await }
+        let (mut sent, unsent) = self.plan.begin(Statuses::NONE, false)?;
+        if let Some(unsent) = unsent {
+            // Boxed: what waiting takes is not in the future of every call.
+            Box::pin(sent.publish(unsent)).await?;
+        }
+        answer(sent.outcome().await?, &sent.stub().0.class)
     }
 }
 
@@ -169,7 +187,8 @@ where
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.perform())
+        let span = self.plan.span();
+        if span.is_disabled() { Box::pin(self.perform()) } else { Box::pin(self.perform().instrument(span)) }
     }
 }
 
@@ -252,6 +271,10 @@ impl<E> From<Lost> for CallError<E> {
         match lost {
             Lost::Timeout(phase, after) => CallError::Timeout { phase, after },
             Lost::Reply => CallError::ReplyLost,
+            Lost::Request => CallError::Transport(TransportError::new(
+                TransportErrorKind::Disconnected,
+                "the request was lost with the link: the agent has not had it, and does not run it",
+            )),
             Lost::Closed => CallError::Closed,
         }
     }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    address::Address,
     contract::Type,
     endpoint::{Endpoint, WeakEndpoint},
     json::Json,
@@ -69,6 +70,13 @@ impl<P> Context<P> {
     #[must_use]
     pub fn trace(&self) -> Option<&str> {
         self.job.trace.as_deref()
+    }
+
+    /// The group that the request belongs to, when the same call was made to many agents at once. Opaque text: what a caller of
+    /// ours writes is a UUID, what another writes can be anything.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.job.group.as_deref()
     }
 
     /// How often the method has been started for this request: 1 unless it is run again after a crash.
@@ -156,16 +164,43 @@ impl<P> ContextArgument for Context<P> {
 /// A request that is being served, as its handler and its endpoint share it.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// Which of the endpoint's bindings it came by.
+    pub(crate) binding: usize,
     pub(crate) sn: Option<Sn>,
     pub(crate) principal: Principal,
     pub(crate) deadline: Option<Instant>,
     pub(crate) data: Option<Json>,
     pub(crate) trace: Option<Text>,
+    pub(crate) group: Option<Text>,
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
     pub(crate) cancel: Cancellation,
+    /// Where its replies go, when its caller has said so since.
+    pub(crate) moved: Moved,
     pub(crate) progress: Steps,
     pub(crate) endpoint: WeakEndpoint,
+}
+
+/// The address that replies to a request go to, once its caller has lost the one that the request names.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// Looked at before the lock: nearly no request is moved.
+    moved: AtomicBool,
+    to: Mutex<Option<Box<Address>>>,
+}
+
+impl Moved {
+    pub(crate) fn set(&self, to: Address) {
+        *lock(&self.to) = Some(Box::new(to));
+        self.moved.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Option<Address> {
+        if !self.moved.load(Ordering::Acquire) {
+            return None;
+        }
+        lock(&self.to).as_deref().cloned()
+    }
 }
 
 /// A flag that is set once and can be waited for.
@@ -177,8 +212,14 @@ pub(crate) struct Cancellation {
 
 impl Cancellation {
     pub(crate) fn set(&self) {
-        self.set.store(true, Ordering::SeqCst);
+        self.newly_set();
+    }
+
+    /// Sets it. False when it was set before.
+    pub(crate) fn newly_set(&self) -> bool {
+        let first = !self.set.swap(true, Ordering::SeqCst);
         self.waiting.notify_waiters();
+        first
     }
 
     pub(crate) fn is_set(&self) -> bool {

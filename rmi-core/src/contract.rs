@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod change;
+mod compatibility;
 mod description;
 mod errors;
 mod events;
+mod fits;
 mod help;
 #[cfg(feature = "schema")]
 mod schema;
@@ -18,8 +21,11 @@ mod version;
 #[cfg(feature = "schema")]
 pub(crate) use self::schema::schema_of;
 pub use self::{
+    change::{Change, Finding},
+    compatibility::{Incompatible, assert_compatible, check_compatible, compare},
     description::{
-        Description, ErrorDescription, FieldDescription, MethodDescription, ParamDescription, TypeDescription, VariantDescription,
+        Description, ErrorDescription, EventDescription, EventFieldDescription, EventKindDescription, FieldDescription,
+        MethodDescription, ParamDescription, TypeDescription, VariantDescription,
     },
     errors::{ErrorField, ErrorType, ErrorVariant},
     events::{Carried, EventContract, EventField, EventKind},

@@ -1,6 +1,6 @@
 //! A process's seat on the bus: its address, its pending calls, the contracts that it serves.
 
-mod admin;
+pub(crate) mod admin;
 mod admission;
 pub(crate) mod binding;
 mod builder;
@@ -15,8 +15,9 @@ mod layers;
 pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
-mod place;
 mod replies;
+mod resubscribe;
+mod resume;
 mod sequence;
 mod sessions;
 mod shutdown;
@@ -24,12 +25,15 @@ mod work;
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{Arc, OnceLock, Weak},
+    task::Poll,
     time::Duration,
 };
 
 pub use self::{
+    admin::{AdminAction, AdminClient, AdminPolicy, Criteria, Known, Operators},
     admission::WindowSize,
     builder::{BuildError, Builder},
     client::{Client, Peer, PeerClass},
@@ -137,10 +141,19 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// As [`Endpoint::shutdown`].
+    /// As [`Endpoint::shutdown`]; and, before the future is ready, when a transport has ended a subscription to requests with an
+    /// error and is closed, so that it cannot be had again. The endpoint is drained then as well.
     pub async fn run_until<F: Future>(&self, stop: F) -> Result<F::Output, TransportError> {
-        let said = stop.await;
-        let _ = self.shutdown(self.0.grace).await?;
+        let mut stop = pin!(stop);
+        let mut broken = pin!(self.0.core.broken.wait());
+        let said = poll_fn(|cx| match stop.as_mut().poll(cx) {
+            Poll::Ready(said) => Poll::Ready(Ok(said)),
+            Poll::Pending => broken.as_mut().poll(cx).map(Err),
+        })
+        .await;
+        let drained = self.shutdown(self.0.grace).await;
+        let said = said?;
+        let _ = drained?;
         Ok(said)
     }
 
@@ -172,6 +185,11 @@ impl Drop for Handle {
 pub struct WeakEndpoint(pub(crate) Weak<Handle>);
 
 impl WeakEndpoint {
+    /// One that is gone.
+    pub(crate) fn none() -> Self {
+        WeakEndpoint(Weak::new())
+    }
+
     /// The endpoint, if it is still there.
     #[must_use]
     pub fn upgrade(&self) -> Option<Endpoint> {

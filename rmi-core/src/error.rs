@@ -101,6 +101,12 @@ pub enum CallError<E> {
     /// The answer does not have the type that the contract says.
     #[error("the answer does not have the contract's type: {0}")]
     Decode(JsonError),
+    /// It was not sent: the time ran out before its turn came, among the calls of a group.
+    #[error("the request was not sent: the time ran out before its turn came")]
+    NotSent,
+    /// It was tried more than once, and the last attempt failed as well.
+    #[error("{}", .0.describe())]
+    Retried(Box<Retried<E>>),
     /// The endpoint was closed while the call was pending.
     #[error("the endpoint was closed while the call was pending")]
     Closed,
@@ -144,7 +150,10 @@ impl<E> CallError<E> {
         match self {
             // The agent no longer knows: it may be the replay of a request that has run.
             CallError::Rejected(rejection) if rejection.code == RejectionCode::Stale => Fate::MayHaveRun,
-            CallError::Rejected(_) | CallError::NoAgent(_) | CallError::Cancelled | CallError::Encode(_) => Fate::NeverRan,
+            CallError::Rejected(_) | CallError::NoAgent(_) | CallError::NotSent | CallError::Cancelled | CallError::Encode(_) => {
+                Fate::NeverRan
+            }
+            CallError::Retried(retried) => retried.fate,
             CallError::Transport(e) => match e.kind {
                 TransportErrorKind::Closed
                 | TransportErrorKind::Disconnected
@@ -166,7 +175,8 @@ impl<E> CallError<E> {
     pub fn is_retryable(&self) -> bool {
         match self {
             CallError::Rejected(rejection) => rejection.code.is_transient(),
-            CallError::NoAgent(_) => true,
+            CallError::NoAgent(_) | CallError::NotSent => true,
+            CallError::Retried(retried) => retried.fate == Fate::NeverRan && retried.last.is_retryable(),
             CallError::Transport(e) => match e.kind {
                 TransportErrorKind::Disconnected | TransportErrorKind::Full => true,
                 TransportErrorKind::Closed | TransportErrorKind::Refused | TransportErrorKind::Ambiguous => false,
@@ -185,6 +195,25 @@ impl<E> CallError<E> {
         }
     }
 
+    /// How many attempts it took to come to this; see [`Call::retry`](crate::Call::retry). What a method itself answered, in
+    /// whichever attempt, counts as one.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        match self {
+            CallError::Retried(retried) => retried.attempts,
+            _ => 1,
+        }
+    }
+
+    /// The error of the last attempt: this one, when there was one only.
+    #[must_use]
+    pub fn last(&self) -> &CallError<E> {
+        match self {
+            CallError::Retried(retried) => &retried.last,
+            error => error,
+        }
+    }
+
     /// Whether it is unknown if the method ran.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
@@ -192,5 +221,32 @@ impl<E> CallError<E> {
             Fate::MayHaveRun => true,
             Fate::NeverRan | Fate::Ran => false,
         }
+    }
+}
+
+/// A call that was tried more than once, without an answer of the method.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Retried<E> {
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// What all of them together say about whether the method ran.
+    pub fate: Fate,
+    /// How the last one ended.
+    pub last: CallError<E>,
+}
+
+impl<E> Retried<E> {
+    pub(crate) fn new(attempts: u32, earlier_ambiguous: bool, last: CallError<E>) -> Self {
+        let fate = if earlier_ambiguous { Fate::MayHaveRun } else { last.fate() };
+        Retried { attempts, fate, last }
+    }
+
+    fn describe(&self) -> String {
+        let cause = match &self.last {
+            CallError::Transport(error) => format!(": {error}"),
+            _ => String::new(),
+        };
+        format!("{} attempts failed, the last so: {}{cause}", self.attempts, self.last)
     }
 }

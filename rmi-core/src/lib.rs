@@ -24,6 +24,9 @@ mod scan;
 pub mod seal;
 pub mod service;
 mod table;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 pub mod text;
 pub mod time;
 pub mod trace;

@@ -63,6 +63,14 @@ pub enum Role<'a> {
         /// How many requests it may hold unsettled.
         prefetch: u32,
     },
+    /// Requests to the class `Admin` alone, at an address of their own that lives as long as its subscriber: they reach an agent
+    /// that holds as many other requests as it takes. A dialect without such an address returns no subscription.
+    Admin {
+        /// The address: see [`Address::admin`].
+        address: &'a Address,
+        /// How many requests it may hold unsettled.
+        prefetch: u32,
+    },
     /// Replies to calls, at an address that lives as long as the link does.
     Caller {
         /// The reply address.
@@ -165,7 +173,7 @@ pub struct Refused {
     /// What could be read of the head: enough to answer, or not.
     pub head: Option<Box<Head>>,
     /// What is wrong.
-    pub rejection: Rejection,
+    pub rejection: Box<Rejection>,
     /// Whether the dialect answers such a message.
     pub answer: bool,
     /// Whether the dialect closes the link over it.
@@ -176,13 +184,13 @@ impl Refused {
     /// Refuses without an answer.
     #[must_use]
     pub fn silently(rejection: Rejection) -> Self {
-        Refused { head: None, rejection, answer: false, close: false }
+        Refused { head: None, rejection: Box::new(rejection), answer: false, close: false }
     }
 
     /// Refuses with an answer to what could be read.
     #[must_use]
     pub fn answering(head: Head, rejection: Rejection) -> Self {
-        Refused { head: Some(Box::new(head)), rejection, answer: true, close: false }
+        Refused { head: Some(Box::new(head)), rejection: Box::new(rejection), answer: true, close: false }
     }
 
     /// The same refusal, after which the link is closed.

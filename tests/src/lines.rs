@@ -184,6 +184,7 @@ impl Protocol for Lines {
                 cntr: None,
                 args: Arguments { named, ..Arguments::NONE },
                 wants: None,
+                group: None,
                 contract: None,
             };
             return Ok(Message { head, body: Body::Request(request) });

@@ -244,6 +244,7 @@ impl Routes {
             cntr: None,
             args,
             wants: None,
+            group: None,
             contract: None,
         };
         Ok(Message { head, body: Body::Request(request) })

@@ -43,15 +43,19 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Tap(Arc<Inner>);
 
-type Which = Box<dyn Fn(&Value) -> bool + Send>;
+/// Tells messages apart.
+pub type Which = Box<dyn Fn(&Value) -> bool + Send>;
 
 struct Inner {
     seat: Memory,
     events: Mutex<Vec<Event>>,
     changed: Notify,
     held: Mutex<Option<Which>>,
+    swallowed: Mutex<Option<Which>>,
     open: watch::Sender<bool>,
     broken: Mutex<Option<TransportErrorKind>>,
+    ended: watch::Sender<()>,
+    unsubscribable: Mutex<Option<TransportErrorKind>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -69,8 +73,11 @@ impl Tap {
             events: Mutex::default(),
             changed: Notify::new(),
             held: Mutex::default(),
+            swallowed: Mutex::default(),
             open: watch::Sender::new(true),
             broken: Mutex::default(),
+            ended: watch::Sender::new(()),
+            unsubscribable: Mutex::default(),
         }))
     }
 
@@ -122,9 +129,20 @@ impl Tap {
         self.0.open.send_replace(true);
     }
 
+    /// Loses what is published from now on and is like this, and says that the bus has it; `None` ends that.
+    pub fn swallow(&self, which: Option<Which>) {
+        *lock(&self.0.swallowed) = which;
+    }
+
     /// Refuses what is published from now on with an error of this kind; `None` ends that.
     pub fn break_with(&self, kind: Option<TransportErrorKind>) {
         *lock(&self.0.broken) = kind;
+    }
+
+    /// Ends every subscription with an error; new ones fail with an error of this kind, if there is one.
+    pub fn end_subscriptions(&self, then: Option<TransportErrorKind>) {
+        *lock(&self.0.unsubscribable) = then;
+        self.0.ended.send_replace(());
     }
 
     /// The seat's link.
@@ -159,6 +177,9 @@ impl Transport for Tap {
             self.0.saw(Event::Held(message.clone()));
             let _ = self.0.open.subscribe().wait_for(|open| *open).await;
         }
+        if lock(&self.0.swallowed).as_ref().is_some_and(|which| which(&message)) {
+            return Ok(Receipt::Stored);
+        }
         let broken = *lock(&self.0.broken);
         let receipt = match broken {
             Some(kind) => Err(TransportError::new(kind, "broken by the test")),
@@ -169,9 +190,14 @@ impl Transport for Tap {
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
+        let unsubscribable = *lock(&self.0.unsubscribable);
+        if let Some(kind) = unsubscribable {
+            return Err(TransportError::new(kind, "broken by the test"));
+        }
+        let ended = self.0.ended.subscribe();
         let deliveries = self.0.seat.subscribe(subscription).await?;
         let settling = Arc::new(Settling { tap: Arc::clone(&self.0), ackers: Mutex::default(), next: AtomicU64::new(0) });
-        Ok(Box::new(Tapped { deliveries, settling }))
+        Ok(Box::new(Tapped { deliveries, settling, ended }))
     }
 
     fn links(&self) -> Links {
@@ -191,12 +217,17 @@ impl Transport for Tap {
 struct Tapped {
     deliveries: Box<dyn Deliveries>,
     settling: Arc<Settling>,
+    ended: watch::Receiver<()>,
 }
 
 #[async_trait]
 impl Deliveries for Tapped {
     async fn recv(&mut self, into: &mut Vec<Delivery>, max: usize) -> Result<usize, TransportError> {
-        let taken = self.deliveries.recv(into, max).await?;
+        let taken = tokio::select! {
+            biased;
+            _ = self.ended.changed() => return Err(TransportError::new(TransportErrorKind::Refused, "ended by the test")),
+            taken = self.deliveries.recv(into, max) => taken?,
+        };
         let from = into.len() - taken;
         for delivery in &mut into[from..] {
             self.settling.tap.saw(Event::Delivered(text(&delivery.payload)));

@@ -189,7 +189,13 @@ impl End {
         true
     }
 
+    fn check_open(&self) -> Result<(), TransportError> {
+        let closed = TransportError::new(TransportErrorKind::Closed, "this end was closed");
+        if *self.closed.borrow() { Err(closed) } else { Ok(()) }
+    }
+
     async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
+        self.check_open()?;
         let (Destination::Link, Some(link)) = (&frame.to, frame.link) else {
             return Err(TransportError::new(TransportErrorKind::Refused, "frames go by a link"));
         };
@@ -200,7 +206,11 @@ impl End {
     }
 
     fn subscribe(&self, subscription: &Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
+        self.check_open()?;
         let refused = |why| TransportError::new(TransportErrorKind::Refused, why);
+        if subscription.acknowledged || subscription.durable {
+            return Err(refused("what comes by a link is settled when it is delivered, and is gone with the link"));
+        }
         if subscription.source != Source::Links || subscription.purpose != Purpose::Everything {
             return Err(refused("there are only links, and everything comes by them"));
         }

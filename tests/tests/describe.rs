@@ -291,3 +291,51 @@ dhcp 1.3
         }
     }
 }
+
+/// What happens to leases.
+#[derive(Debug, rmi_core::RemoteEvent)]
+enum LeaseEvent {
+    /// One was bound.
+    #[remote(key = "lease.bound.{node}.{port}")]
+    Bound {
+        node: String,
+        #[remote(body)]
+        port: u16,
+        lease: Lease,
+        pool: Pool,
+    },
+}
+
+#[remote(name = "leases", events = LeaseEvent, server = false)]
+trait Leases {
+    async fn count(&self) -> Result<u64, Infallible>;
+}
+
+#[test]
+fn events_are_described_with_their_keys() {
+    let described = LeasesClient::CONTRACT.describe();
+    let value = without_schemas(serde_json::to_value(&described.events).unwrap());
+    let expected = json!({
+        "type": "LeaseEvent",
+        "docs": "What happens to leases.",
+        "kinds": [{
+            "name": "Bound",
+            "key": "lease.bound.{node}.{port}",
+            "docs": "One was bound.",
+            "fields": [
+                {"name": "node", "type": "String", "carried": "key"},
+                {"name": "port", "type": "u16", "carried": "both"},
+                {"name": "lease", "type": "Lease"},
+                {"name": "pool", "type": "Pool"},
+            ],
+        }],
+    });
+    assert_eq!(value, expected, "{value}");
+    let fields = &described.events.as_ref().unwrap().kinds[0].fields;
+    let schemas: Vec<_> = fields.iter().map(|field| field.ty.schema.is_some()).collect();
+    let on = cfg!(feature = "schema");
+    // What travels in the key alone is text.
+    assert_eq!(schemas, [false, on, on, false]);
+    assert_eq!(described.to_json().parse::<Description>().unwrap(), described);
+    assert!(described.to_string().contains("lease.bound.{node}.{port}(node: String, port: u16, lease: Lease, pool: Pool): One"));
+}

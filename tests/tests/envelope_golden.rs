@@ -167,7 +167,7 @@ fn a_refused_version_is_answered_as_gofer_answers_it() {
             sent: Timestamp::parse(answer.body["timestamp"].as_str().unwrap()),
             ..rmi_core::message::Head::to(head.reply.unwrap().to)
         },
-        body: Body::Outcome(refused.rejection.into()),
+        body: Body::Outcome((*refused.rejection).into()),
     };
     assert_eq!(value(&encode(&reply)), answer.body);
 }

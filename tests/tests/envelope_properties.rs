@@ -98,12 +98,12 @@ fn waiting() -> impl Strategy<Value = Option<Duration>> {
 fn request() -> impl Strategy<Value = Message> {
     let cntr = (array(), object()).prop_map(|(positional, named)| Constructor { positional, named });
     let wants = any::<[bool; 3]>().prop_map(|[accepted, started, progress]| Statuses { accepted, started, progress });
-    let call = (text(), text(), option::of(text()), option::of(cntr), array(), object(), option::of(wants));
+    let call = (text(), text(), option::of(text()), option::of(cntr), array(), object(), option::of(wants), option::of(text()));
     (head(), option::of(address()), waiting(), call).prop_map(
-        |(head, reply, ttl, (class, method, version, cntr, args, kws, wants))| {
+        |(head, reply, ttl, (class, method, version, cntr, args, kws, wants, group))| {
             let args = Arguments { positional: args, named: kws, params: &[] };
             let head = Head { reply: reply.map(ReplyPath::to), ttl, ..head };
-            Message { head, body: Body::Request(Request { class, method, version, cntr, args, wants, contract: None }) }
+            Message { head, body: Body::Request(Request { class, method, version, cntr, args, wants, group, contract: None }) }
         },
     )
 }
@@ -123,14 +123,16 @@ fn rejection() -> impl Strategy<Value = Rejection> {
         Expired,
         ReplyAddress,
         Busy,
+        RateLimited,
+        Undecided,
         Closing,
     ];
     let foreign = text().prop_map(|code| RejectionCode::from_name(&code));
-    let said = (prop_oneof![prop::sample::select(known), foreign], text(), text());
+    let said = (prop_oneof![prop::sample::select(known), foreign], text(), text(), waiting());
     // These two are said by an exception, whose message is the details: the description is the code's own.
     let missing = (prop::sample::select(vec![UnknownClass, UnknownMethod]), text());
     prop_oneof![
-        said.prop_map(|(code, description, details)| Rejection { code, description, details }),
+        said.prop_map(|(code, description, details, retry_after)| Rejection { code, description, details, retry_after }),
         missing.prop_map(|(code, details)| Rejection::new(code, details)),
     ]
 }

@@ -94,6 +94,7 @@ fn request() -> Message {
         cntr: Some(Constructor { positional: json!(["rover"]).into(), named: json!({"age": 3}).into() }),
         args: Arguments { positional: json!([1]).into(), named: json!({"loud": true}).into(), params: &[] },
         wants: Some(Statuses::ALL),
+        group: Some("9d1b".into()),
         contract: None,
     };
     Message { head: head(), body: Body::Request(request) }
@@ -115,7 +116,9 @@ fn everything() -> Vec<Message> {
     ];
     all.extend(AbortReason::ALL.map(|reason| reply(Abort::new(reason, "x"))));
     for row in table("| code | description |") {
-        all.push(reply(Rejection::new(RejectionCode::from_name(&row[0]), "x")));
+        let rejection = Rejection::new(RejectionCode::from_name(&row[0]), "x");
+        all.push(reply(rejection.clone()));
+        all.push(reply(rejection.retry_after(Duration::from_millis(5))));
     }
     all
 }
@@ -170,7 +173,7 @@ fn every_key_that_is_written_is_gofers_or_rmi() {
 #[test]
 fn what_says_nothing_more_than_gofer_has_no_rmi() {
     let Body::Request(request) = request().body else { panic!("a request") };
-    let plain = Request { version: None, wants: None, cntr: None, args: Arguments::NONE, ..request };
+    let plain = Request { version: None, wants: None, group: None, cntr: None, args: Arguments::NONE, ..request };
     let written = value(&encode(&Message { head: Head::to("dog"), body: Body::Request(plain) }));
     let expected = json!({"data": null, "replyto": null, "routing": [null, "dog"], "sn": null, "version": "2.0",
         "request": {"args": [], "classname": "Dog", "cntr": null, "kws": {}, "method": "bark"}});

@@ -23,8 +23,25 @@ impl ::std::fmt::Display for Failure {
     }
 }
 
+/// An event.
+#[derive(::std::fmt::Debug, ::rmi_core::RemoteEvent)]
+pub enum Happened {
+    /// With fields.
+    #[remote(key = "happened.{who}")]
+    Something {
+        /// Who did it.
+        who: ::std::string::String,
+        /// What it was.
+        #[remote(default)]
+        what: ::std::primitive::u8,
+    },
+    /// Without.
+    #[remote(key = "nothing")]
+    Nothing,
+}
+
 /// A service.
-#[::rmi_core::remote]
+#[::rmi_core::remote(events = Happened)]
 pub trait Dog {
     /// Says something.
     #[remote(idempotent, timeout = "1s")]

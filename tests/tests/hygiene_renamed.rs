@@ -9,7 +9,7 @@ mod vendor {
 
 mod rmi_core {}
 
-use vendor::bus::{Client as _, RemoteError, message::Exception, remote};
+use vendor::bus::{Client as _, RemoteError, RemoteEvent, message::Exception, remote};
 
 #[derive(Debug, RemoteError)]
 #[remote(crate = "vendor::bus")]
@@ -21,7 +21,13 @@ impl std::fmt::Display for Lost {
     }
 }
 
-#[remote(crate = "crate::vendor::bus", name = "finder")]
+#[derive(Debug, RemoteEvent)]
+#[remote(crate = "vendor::bus", key = "found.{what}")]
+struct Found {
+    what: String,
+}
+
+#[remote(crate = "crate::vendor::bus", name = "finder", events = Found)]
 trait Finder {
     async fn find(&self, what: &str) -> Result<Vec<String>, Lost>;
     async fn raw(&self) -> Result<(), Exception>;
@@ -30,4 +36,7 @@ trait Finder {
 #[test]
 fn it_is_found() {
     assert_eq!(FinderClient::CONTRACT.name, "finder");
+    assert_eq!(FinderClient::CONTRACT.events, Some(Found::EVENTS));
+    let found = Found { what: "it".to_owned() }.to_event();
+    assert_eq!(found.ok().as_ref().map(|event| event.key.as_str()), Some("found.it"));
 }

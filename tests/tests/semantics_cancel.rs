@@ -3,13 +3,19 @@
 
 use std::{future::Future, time::Duration};
 
-use rmi_core::{CallError, Update, error::Fate, message::Exception};
+use rmi_core::{
+    CallError, Principal, Update,
+    endpoint::{Criteria, Operators},
+    error::Fate,
+    message::{Exception, RejectionCode},
+};
 use rmi_tests::{
     probe::Seen,
+    raw::Raw,
     tap::Event,
     world::{Caller, World},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// So many, one after the other.
 async fn futures<F: Future<Output = Result<T, E>>, T, E: std::fmt::Debug>(each: impl Fn() -> F, many: usize) -> Vec<T> {
@@ -148,19 +154,183 @@ async fn admin_reaches_a_busy_agent() {
         }
         assert_eq!((agent.watch.ran(), agent.watch.seen().len()), (63, 126));
 
-        // More than 64 are not taken from the bus, whoever they are for.
-        let holding = futures(|| caller.probe().hold("held").send(), 64).await;
+        // More than 64 are not taken from the bus: at the agent's own address nobody is answered, at the one for `Admin` as ever.
+        let mut holding = futures(|| caller.probe().listen("held").send(), 64).await;
         agent.watch.began().await;
         let delivered = |event: &Event| matches!(event, Event::Delivered(_));
         tap.until(63 + 11 + 64, "they are taken", delivered).await;
         let mut late = admin.call::<String>("hello", ()).send().await.unwrap();
         assert!(tokio::time::timeout(Duration::from_secs(1), late.next()).await.is_err(), "not even accepted");
+        assert_eq!(caller.endpoint.peer("agent").admin().hello().await.unwrap(), "Hello, I am agent");
+        assert!(holding.remove(63).cancel().await.unwrap());
         agent.watch.open(64);
         assert_eq!(late.await.unwrap(), "Hello, I am agent");
         for held in holding {
             held.await.unwrap();
         }
+        // Nothing else is served there.
+        let class = caller.endpoint.peer("agent.admin").class("probe");
+        if !world.is_sealed() {
+            let error = class.call::<String>("echo", ["x"]).await.unwrap_err();
+            assert!(matches!(&error, CallError::Rejected(r) if r.code == RejectionCode::UnknownClass), "{error:?}");
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn admin_falls_back_to_the_agents_own_address() {
+    let world = World::unsealed();
+    let (caller, mut agent) = (world.caller("caller").await, world.mailbox("old").await);
+    let asking = tokio::spawn(async move { caller.endpoint.peer("old").admin().hello().await });
+    let request = agent.next().await;
+    assert_eq!((&request["request"]["method"], &request["routing"][1]), (&json!("hello"), &json!("old")));
+    world.post(&Raw::reply(&request, "old", json!({"result": {"retval": "Hello, I am gofer agent"}}))).await;
+    assert_eq!(asking.await.unwrap().unwrap(), "Hello, I am gofer agent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_on_the_bus_is_cancelled_as_it_comes() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent_with("agent", |b| b.concurrency(1)).await, world.caller("caller").await);
+        let holding = futures(|| caller.probe().hold("held").send(), 64).await;
+        agent.watch.began().await;
+        let behind = caller.probe().listen("behind").send().await.unwrap();
+        let before = agent.tap.count(|event| matches!(event, Event::Delivered(_)));
+        let asked = |event: &Event| matches!(event, Event::Published(m) if m["request"]["method"] == "cancel");
+        let cancelling = async {
+            let (cancelled, ()) = tokio::join!(behind.cancel(), async {
+                caller.tap.until(2, "it asks in the lane, and behind it", asked).await;
+                assert!(before <= 64);
+                agent.watch.open(64);
+            });
+            cancelled
+        };
+        assert!(cancelling.await.unwrap());
+        for held in holding {
+            held.await.unwrap();
+        }
+        match behind.await {
+            Ok(said) => assert_eq!(said, "behind was cancelled"),
+            Err(error) => assert!(matches!(error, CallError::Cancelled), "{error:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn criteria_choose_by_the_data() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent_with("agent", |b| b.concurrency(3)).await, world.caller("caller").await);
+        let mut calls = Vec::new();
+        let all = [
+            ("a", json!({"job": 7, "user": "ann"})),
+            ("b", json!({"job": 7.0, "user": "bob"})),
+            ("c", json!({"user": "ann"})),
+            // These wait for their turn.
+            ("d", json!({"job": 8, "user": "ann"})),
+            ("e", json!(5)),
+            ("none", json!(null)),
+        ];
+        for (name, data) in &all {
+            let mut call = caller.probe().listen(name).data(data).send().await.unwrap();
+            assert_eq!(call.next().await.unwrap().unwrap(), Update::Accepted);
+            calls.push(call);
+        }
+        agent.watch.began_all(["a", "b", "c"]).await;
+        let admin = caller.endpoint.peer("agent").admin();
+        let sns = |names: &[usize]| {
+            let mut sns: Vec<_> = names.iter().map(|at| calls[*at].sn().clone()).collect();
+            sns.sort_unstable();
+            sns
+        };
+        let eight = Criteria::has("job", 8).unwrap().or(Criteria::gt(4).unwrap().and(Criteria::lt(6).unwrap()));
+        assert_eq!(admin.cancel_where(&eight).await.unwrap(), sns(&[3, 4]), "waiting ones too");
+        // A missing member is no match, and a number is itself however it is written.
+        let job = Criteria::has("job", 7).unwrap();
+        assert_eq!(admin.cancel_where(&job.clone().and(Criteria::has("user", "ann").unwrap())).await.unwrap(), sns(&[0]));
+        assert_eq!(admin.cancel_where(&job).await.unwrap(), sns(&[1]), "the other one has been cancelled before");
+        assert_eq!(admin.cancel_where(&Criteria::neq("nothing").unwrap()).await.unwrap(), sns(&[2]), "no data, no match");
+        assert_eq!(admin.cancel_where(&Criteria::one_of([5, 7]).unwrap()).await.unwrap(), []);
+        agent.watch.open(1);
+        let mut ends = Vec::new();
+        for call in calls {
+            ends.push(call.await.map_err(|error| error.to_string()));
+        }
+        let said: Vec<&str> = ends.iter().map(|end| end.as_deref().unwrap_or("never ran")).collect();
+        assert_eq!(said, ["a was cancelled", "b was cancelled", "c was cancelled", "never ran", "never ran", "none"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn criteria_that_cannot_be_read_cancel_nothing() {
+    let world = World::unsealed();
+    let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+    let call = caller.probe().listen("it").data(7).send().await.unwrap();
+    assert_eq!(agent.watch.began().await, "it");
+    let admin = caller.endpoint.peer("agent").class("Admin");
+    let deep = (0..20).fold(json!({"eq": 7}), |inner, _| json!({"or": [inner, {"eq": 7}]}));
+    let wide = (0..9).fold(json!({"eq": 7}), |inner, _| json!({"or": [inner.clone(), inner]}));
+    for (criteria, why) in [
+        (json!({"like": 7}), "unknown variant `like`"),
+        (json!({"or": [{"eq": 7}]}), "length 1"),
+        (json!({"eq": 7, "neq": 8}), "criteria"),
+        (json!({}), "criteria"),
+        (json!({"in": "7"}), "sequence"),
+        (deep, "at most 16 levels"),
+        (wide, "256 operators"),
+        (json!({"eq": "x".repeat(70_000)}), "bytes"),
+    ] {
+        let asked = json!({"criteria": criteria});
+        match admin.call::<Value>("cancel", &asked).await {
+            Err(CallError::Rejected(rejection)) => {
+                assert_eq!(rejection.code, RejectionCode::Arguments);
+                assert!(rejection.details.contains(why), "{why}: {rejection}");
+            }
+            other => panic!("{why}: {other:?}"),
+        }
+    }
+    for neither in [json!({}), json!({"sn": "1", "criteria": {"eq": 7}}), json!({"sn": null, "criteria": null})] {
+        let error = admin.call::<Value>("cancel", &neither).await.unwrap_err();
+        assert!(matches!(&error, CallError::Rejected(r) if r.details.contains("one of them")), "{error:?}");
+    }
+    world.settle().await;
+    assert_eq!(agent.watch.seen(), []);
+    agent.watch.open(1);
+    assert_eq!(call.await.unwrap(), "it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_lets_others_cancel() {
+    let world = World::sealed();
+    let ops = || Operators::new([Principal::Key("ops".into())]);
+    let mut agent = world.agent_with("agent", |b| b.admin(ops())).await;
+    let [owner, other, ops] = [world.caller("owner").await, world.caller("other").await, world.caller("ops").await];
+    let one = owner.probe().listen("one").data(json!({"job": 1})).send().await.unwrap();
+    let two = owner.probe().listen("two").data(json!({"job": 2})).send().await.unwrap();
+    agent.watch.began_all(["one", "two"]).await;
+    let job = Criteria::has("job", 2).unwrap();
+    let admin = |caller: &Caller| caller.endpoint.peer("agent").admin();
+    assert_eq!(admin(&other).cancel_where(&job).await.unwrap(), []);
+    assert_unknown(cancel(&other, one.sn().as_str()).await, one.sn().as_str());
+    assert_eq!(admin(&ops).cancel(one.sn()).await.unwrap(), [one.sn().clone()]);
+    assert_eq!(admin(&ops).cancel_where(&job).await.unwrap(), [two.sn().clone()]);
+    assert_eq!(one.await.unwrap(), "one was cancelled");
+    assert_eq!(two.await.unwrap(), "two was cancelled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_one_number_are_cancelled_together() {
+    let world = World::unsealed();
+    let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+    for name in ["one", "two", "three"] {
+        world.post(&world.request("listen", json!([name])).sn("7").wants(&[])).await;
+    }
+    agent.watch.began_all(["one", "two", "three"]).await;
+    assert_eq!(cancel(&caller, "7").await.unwrap(), ["7"]);
+    for _ in 0..3 {
+        while !matches!(agent.watch.next().await, Seen::Cancelled(_)) {}
+    }
+    world.settle().await;
+    assert_unknown(cancel(&caller, "7").await, "7");
 }
 
 #[tokio::test(start_paused = true)]

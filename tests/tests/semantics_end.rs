@@ -141,9 +141,9 @@ async fn pending_calls_end_with_the_endpoint() {
         let _ = caller.endpoint.shutdown(Duration::ZERO).await.unwrap();
         let connecting = connecting.await.unwrap().unwrap_err();
         assert!(matches!(connecting, CallError::Closed), "{connecting:?}");
-        // Those that were sent were lost with the link; the endpoint's end changes nothing about that.
+        // As do those that were sent, and would have been asked for when there is a link again.
         for error in [watched.await.unwrap_err(), awaited.await.unwrap().unwrap_err()] {
-            assert!(matches!(error, CallError::ReplyLost), "{error:?}");
+            assert!(matches!(error, CallError::Closed), "{error:?}");
         }
 
         let caller = world.caller("caller").await;
@@ -192,5 +192,33 @@ async fn dropping_the_endpoint_stops_it() {
             assert!(matches!(call.await, Err(CallError::Interrupted(_))));
         }
         assert_eq!(next.watch.ran(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_subscription_is_begun_again() {
+    for world in World::both() {
+        let (agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+        agent.tap.end_subscriptions(Some(TransportErrorKind::Refused));
+        tokio::time::sleep(SECOND * 60).await;
+        let error = caller.probe().echo("x").timeout(SECOND).await.unwrap_err();
+        assert!(matches!(error, CallError::Timeout { .. }), "{error:?}");
+        agent.tap.end_subscriptions(None);
+        // What came meanwhile is found.
+        assert_eq!(caller.probe().echo("y").await.unwrap(), "y");
+        assert_eq!(agent.endpoint.figures()[0].subscriptions_lost, 2, "its own address, and the one for `Admin`");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_without_requests_says_so() {
+    for world in World::both() {
+        let agent = world.agent("agent").await;
+        let (endpoint, tap) = (agent.endpoint.clone(), agent.tap.clone());
+        let running = tokio::spawn(async move { endpoint.run_until(std::future::pending::<()>()).await });
+        tokio::task::yield_now().await;
+        tap.end_subscriptions(Some(TransportErrorKind::Closed));
+        let error = rmi_tests::soon::soon("it ends", running).await.unwrap().unwrap_err();
+        assert_eq!(error.kind, TransportErrorKind::Closed);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rmi_core::{
-    Client as _, Context, Endpoint, Memory, Native, Principal, RemoteEvent, Trust,
+    Client as _, Context, Endpoint, Limits, Memory, Native, Principal, RemoteEvent, Trust,
     endpoint::{EventFigures, Events, Missed, Overflow, PublishError, Received, SubscribeError},
     event::{EventError, KeyFlaw},
     message::Event,
@@ -67,7 +67,7 @@ async fn numbers(events: &mut Events<Lease>, many: usize) -> Vec<u64> {
 }
 
 /// Waits until a subscription has counted something.
-async fn until(events: &Events<Lease>, what: &str, counted: impl Fn(EventFigures) -> bool) {
+async fn until<E>(events: &Events<E>, what: &str, counted: impl Fn(EventFigures) -> bool) {
     soon(what, async {
         while !counted(events.figures()) {
             tokio::task::yield_now().await;
@@ -242,6 +242,24 @@ async fn a_subscriber_that_waits_loses_nothing_and_holds_up_nobody() {
         assert!(slow.figures().waiting <= 2);
         assert_eq!(numbers(&mut slow, 100).await, (0..100).collect::<Vec<_>>());
         assert_eq!((slow.figures().dropped, slow.figures().received), (0, 100));
+
+        // Long events fill the room before there are many: what is too much is held where it was received.
+        let tap = Tap::on(&world.bus);
+        let limited = world.builder("limited", &tap).limits(Limits::default().payload(2000)).start().await.unwrap();
+        let mut slow = limited.subscribe_raw("long").await.unwrap();
+        let mut left = limited.subscribe_raw("long").await.unwrap();
+        for _ in 0..10 {
+            agent.endpoint.publish_raw("long", json!({"text": "x".repeat(1000)})).await.unwrap();
+        }
+        assert!(!next(&mut left).await.unwrap().redelivered);
+        tap.until(20, "all have come", |event| matches!(event, tap::Event::Delivered(_))).await;
+        until(&left, "one waits", |figures| figures.waiting == 1).await;
+        drop(left);
+        tap.until(1, "it has left the bus, whatever it held", |event| *event == tap::Event::Left).await;
+        for _ in 0..10 {
+            assert!(slow.figures().waiting <= 1);
+            assert!(!next(&mut slow).await.unwrap().redelivered);
+        }
     }
 }
 

@@ -213,3 +213,32 @@ async fn a_redelivered_request_runs_again_only_if_idempotent() {
         assert_eq!(second.watch.ran(), 1);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_redelivered_request_is_not_said_never_to_have_run() {
+    for world in World::both() {
+        let (mut first, caller) = (world.agent("agent").await, world.caller("caller").await);
+        let one = caller.probe().hold_again("one").send().await.unwrap();
+        let two = caller.probe().hold_again("two").send().await.unwrap();
+        first.watch.began_all(["one", "two"]).await;
+        drop(first.endpoint);
+        first.tap.until(1, "the first agent is gone", |event| *event == Event::Left).await;
+        let mut next = world.agent_with("agent", |b| b.concurrency(1)).await;
+        assert!(["one", "two"].contains(&next.watch.began().await.as_str()), "one of them runs again");
+        let delivered = |event: &Event| matches!(event, Event::Delivered(_));
+        next.tap.until(2, "both are delivered again", delivered).await;
+        // What waits meets the drain.
+        let endpoint = next.endpoint.clone();
+        let drain = tokio::spawn(async move { endpoint.shutdown(Duration::from_secs(30)).await });
+        tokio::task::yield_now().await;
+        next.watch.open(1);
+        let mut ends = vec![one.await, two.await];
+        assert_eq!(drain.await.unwrap().unwrap().left_behind, 0);
+        ends.sort_by_key(Result::is_ok);
+        let waited = ends.remove(0).unwrap_err();
+        assert!(matches!(waited, CallError::Interrupted(_)), "{waited:?}");
+        assert_eq!(waited.fate(), Fate::MayHaveRun);
+        assert!(ends[0].is_ok());
+        assert_eq!(next.watch.ran(), 1);
+    }
+}

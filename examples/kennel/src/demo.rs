@@ -20,7 +20,8 @@ use rmi_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    Chance, CowboyArgs, CowboyClient, CowboyServer, DogArgs, DogClient, DogError, DogModuleServer, DogServer, Module, Ranch,
+    Chance, CowboyArgs, CowboyClient, CowboyServer, DogArgs, DogClient, DogError, DogEvent, DogModuleServer, DogServer, Module,
+    Ranch,
 };
 
 mod forger;
@@ -50,6 +51,7 @@ pub async fn run() -> Outcome {
     watching(&walker).await?;
     elsewhere(&walker).await?;
     without_a_contract(&walker).await?;
+    listening(&walker).await?;
     failures(&walker).await?;
     forger::run(&bus, &walker, &agent, caller_key, keyring, &barks).await?;
 
@@ -142,6 +144,15 @@ async fn without_a_contract(walker: &Endpoint) -> Outcome {
     let dog = walker.peer("dog").class("dog");
     let echoed: Value = dog.call("echo", [json!({"any": ["json", 1]})]).await?;
     say("no contract", &echoed.to_string());
+    Ok(())
+}
+
+async fn listening(walker: &Endpoint) -> Outcome {
+    let dog: DogClient = walker.client("dog");
+    let mut barking = walker.subscribe::<DogEvent>().key("dog.barked.chance").await?;
+    dog.bark_times("woof", 2).await?;
+    let heard = barking.next().await.ok_or("no event")??;
+    say("event", &format!("{:?}, by {}", heard.event, heard.principal));
     Ok(())
 }
 

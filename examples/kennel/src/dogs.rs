@@ -11,7 +11,7 @@ use std::{
 
 use rmi_core::{Context, Json};
 
-use crate::{Cowboy, CowboyArgs, Dog, DogArgs, DogError, DogModule};
+use crate::{Cowboy, CowboyArgs, Dog, DogArgs, DogError, DogEvent, DogModule};
 
 /// A dog, made for each request from the request's constructor arguments.
 #[derive(Clone, Debug)]
@@ -34,10 +34,13 @@ impl Dog for Chance {
         Ok(format!("Yes master.  I will bark because that is what dogs do. \"{words}\""))
     }
 
-    async fn bark_times(&self, words: &str, times: u32) -> Result<String, Infallible> {
+    async fn bark_times(&self, cx: &Context, words: &str, times: u32) -> Result<String, Infallible> {
         // A caller chooses `times`: what it costs is bounded.
         const MOST: usize = 1 << 20;
         let times = (times as usize).min(MOST / (words.len() + 1) + 1);
+        let barked = DogEvent::Barked { name: self.me.name.clone(), words: words.to_owned() };
+        // If nobody can hear it, it has barked all the same.
+        let _ = cx.publish(&barked).await;
         Ok(vec![words; times].join(" "))
     }
 

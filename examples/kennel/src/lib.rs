@@ -5,7 +5,7 @@ mod dogs;
 
 use std::convert::Infallible;
 
-use rmi_core::{Context, Json, RemoteError, remote};
+use rmi_core::{Context, Json, RemoteError, RemoteEvent, remote};
 use serde::{Deserialize, Serialize};
 
 pub use dogs::{Chance, Module, Ranch};
@@ -26,6 +26,19 @@ pub enum DogError {
     MyError {
         /// What it is about.
         b: i64,
+    },
+}
+
+/// What everybody may hear of a dog.
+#[derive(Debug, PartialEq, RemoteEvent)]
+pub enum DogEvent {
+    /// It has barked.
+    #[remote(key = "dog.barked.{name}")]
+    Barked {
+        /// Who.
+        name: String,
+        /// What.
+        words: String,
     },
 }
 
@@ -51,15 +64,20 @@ impl DogArgs {
 }
 
 /// A dog.
-#[remote]
+#[remote(events = DogEvent)]
 pub trait Dog {
     /// Barks.
     #[remote(idempotent)]
     async fn bark(&self, words: &str) -> Result<String, Infallible>;
 
-    /// Repeats the words.
+    /// Repeats the words, for everybody to hear.
     #[remote(idempotent)]
-    async fn bark_times(&self, words: &str, #[remote(default = 1)] times: u32) -> Result<String, Infallible>;
+    async fn bark_times(
+        &self,
+        #[remote(context)] cx: &Context,
+        words: &str,
+        #[remote(default = 1)] times: u32,
+    ) -> Result<String, Infallible>;
 
     /// Says who it is.
     #[remote(idempotent)]

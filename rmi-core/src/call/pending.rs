@@ -1,10 +1,10 @@
-use std::{fmt, future::IntoFuture, marker::PhantomData};
+use std::{fmt, future::IntoFuture, marker::PhantomData, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
 use crate::{
     call::{Answer, Attached, Callback, Sent, Stub, answer, callback},
-    endpoint::pending::Heard,
+    endpoint::{AdminClient, pending::Heard},
     error::{CallError, RemoteError},
     json::Json,
     message::{Exception, Progress, Sn, Status},
@@ -59,13 +59,10 @@ impl<T, E, P> Pending<T, E, P> {
     ///
     /// The agent does not know the call (any more), or could not be asked.
     pub async fn cancel(&self) -> Result<bool, CallError<Exception>> {
-        let admin = Stub::of_class(&self.stub.0.core, self.stub.binding().index, self.stub.0.address.clone(), "Admin".into());
-        let arguments = crate::message::Arguments {
-            positional: Json::encode(&[self.sn.as_str()]).map_err(|e| CallError::Encode(e.to_string()))?,
-            ..crate::message::Arguments::NONE
-        };
-        let cancelled: Vec<String> = admin.dynamic("cancel".into(), Ok(arguments)).await?;
-        Ok(cancelled.iter().any(|sn| sn == self.sn.as_str()))
+        let stub = &self.stub;
+        let admin = AdminClient::new(Arc::clone(&stub.0.core), stub.binding().index, stub.0.address.clone());
+        let cancelled = admin.cancel(&self.sn).await?;
+        Ok(cancelled.contains(&self.sn))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     error::{CallError, Phase},
     json::{Json, JsonError},
     message::{Arguments, Body, Head, Message, Outcome, ReplyPath, Request, Sn, Statuses},
-    protocol::{Replies, Role},
+    protocol::{Replies, Role, Serials},
     text::Text,
     trace,
     transport::{Answering, Attempt, Frame, Receipt, TransportError, TransportErrorKind},
@@ -54,18 +54,47 @@ impl Plan {
         )
     }
 
-    /// The request as a message.
-    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<Message, String> {
+    /// The same call under a serial number of its own. What was encoded is shared.
+    pub(crate) fn copy(&self) -> Plan {
+        let args = self.args.as_ref().map(Clone::clone).map_err(|e| JsonError::custom(e.to_string()));
+        let data = self.data.as_ref().map(Clone::clone).map_err(|e| JsonError::custom(e.to_string()));
+        let (stub, method) = (self.stub.clone(), self.method.clone());
+        Plan { id: self.stub.binding().clock.id(), stub, method, args, data, ..*self }
+    }
+
+    /// Makes the call another request.
+    pub(crate) fn renumber(&mut self) {
+        self.id = self.stub.binding().clock.id();
+    }
+
+    /// Enters a request again that has been sent, to be sent exactly as it was: its agent tells the repetition by its text, and
+    /// gives the outcome that there is, or will be, where it remembers any. `None` where that cannot be: there is no serial
+    /// number to tell it by, or its reply address is no more.
+    pub(crate) fn begin_again(&self, message: &Message) -> Option<Sent> {
+        let binding = self.stub.binding();
+        let reply = message.head.reply.as_ref()?;
+        let same = binding.features.replies == Replies::Shared && binding.features.serials == Serials::Global;
+        if !same || !binding.awaits_replies_at(&reply.to) {
+            return None;
+        }
+        let key = Key::Serial(self.id.as_u128());
+        let waiting =
+            Waiting::begin(self.stub.clone(), key, self.stub.0.address.clone(), None, self.times, false, message.head.sent);
+        Some(Sent { waiting, replies: None })
+    }
+
+    /// The request as a message, and the stub that it was made with.
+    fn message(self, reply: Option<ReplyPath>, wants: Statuses) -> Result<(Stub, Message), String> {
         let Plan { stub, method, contract, args, ttl, data, statuses, id, .. } = self;
         let args = args.map_err(|e| e.to_string())?;
         let data = data.map_err(|e| format!("the user data: {e}"))?;
-        let binding = Arc::clone(stub.binding());
+        let binding = stub.binding();
         let head = Head {
             id: binding.features.ids.then(|| Text::from(binding.clock.id().to_string())),
             sn: Some(Sn::from(id)),
             sent: Some(binding.clock.now()),
             from: Some(binding.own.clone()),
-            to: stub.0.address.clone(),
+            to: stub.0.lane.as_ref().unwrap_or(&stub.0.address).clone(),
             reply,
             ttl: ttl.or(contract.and_then(|m| m.ttl)),
             data,
@@ -79,23 +108,26 @@ impl Plan {
             cntr: stub.0.cntr.clone(),
             args,
             wants,
+            group: stub.0.group.clone(),
             contract,
         };
-        Ok(Message { head, body: Body::Request(request) })
+        Ok((stub, Message { head, body: Body::Request(request) }))
     }
 
     /// Sends the request; nobody here waits for its replies.
     pub(crate) async fn deliver<E>(self, reply: Option<Address>) -> Result<Sn, CallError<E>> {
-        let (sn, limit, core) = (Sn::from(self.id), self.times.total, Arc::clone(&self.stub.0.core));
-        let (binding, address) = (Arc::clone(self.stub.binding()), self.stub.0.address.clone());
-        open(&core)?;
-        let message = Box::new(self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?);
+        let (sn, limit) = (Sn::from(self.id), self.times.total);
+        open(&self.stub.0.core)?;
+        let (stub, message) = self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?;
+        let (binding, address) = (stub.binding(), stub.address().clone());
         let link = match binding.link_to(&address) {
             Route::Any => None,
             Route::By(link) => Some(link),
             Route::Nowhere => return Err(CallError::NoAgent(address)),
         };
-        let Some(publishing) = binding.send(&message, link)? else { return Err(unsayable()) };
+        let sending = binding.send(&message, link)?;
+        drop(message);
+        let Some(publishing) = sending else { return Err(unsayable()) };
         match tokio::time::timeout(limit, publishing).await {
             Err(_) => Err(CallError::Timeout { phase: Phase::Send, after: limit }),
             Ok(Err(error)) => Err(CallError::Transport(error)),
@@ -106,10 +138,22 @@ impl Plan {
 
     /// Enters the call among those that wait, and publishes the request if that takes no waiting. If it does, the request comes
     /// back to be [published](Sent::publish).
-    pub(crate) fn begin<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
-        let core = Arc::clone(&self.stub.0.core);
-        open(&core)?;
-        let binding = Arc::clone(self.stub.binding());
+    pub(crate) fn begin<E>(self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
+        let (sent, message) = self.enter(wants, watched)?;
+        if message.head.reply.is_none() || sent.binding().features.replies == Replies::PerCall {
+            return Ok((sent, Some(Box::new(Unsent::new(message)))));
+        }
+        match sent.binding().try_publish(sent.write(&message)?) {
+            Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
+            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame) })))),
+        }
+    }
+
+    /// Enters the call among those that wait.
+    #[inline]
+    pub(crate) fn enter<E>(mut self, wants: Statuses, watched: bool) -> Result<(Sent, Message), CallError<E>> {
+        open(&self.stub.0.core)?;
+        let binding = self.stub.binding();
         let agent = self.stub.0.address.clone();
         let mut wants = self.statuses.unwrap_or(wants);
         // What a time is set for has to be heard of.
@@ -134,16 +178,9 @@ impl Plan {
             }
         };
         let times = self.times;
-        let message = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
-        let waiting = binding.pending.begin(key, agent, answering, times, watched);
-        let sent = Sent { core, binding, waiting, replies: None };
-        if message.head.reply.is_none() || sent.binding.features.replies == Replies::PerCall {
-            return Ok((sent, Some(Box::new(Unsent { message, frame: None }))));
-        }
-        match sent.binding.try_publish(sent.write(&message)?) {
-            Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
-            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame) })))),
-        }
+        let (stub, message) = self.message(reply.map(ReplyPath::to), wants).map_err(CallError::Encode)?;
+        let waiting = Waiting::begin(stub, key, agent, answering, times, watched, message.head.sent);
+        Ok((Sent { waiting, replies: None }, message))
     }
 }
 
@@ -171,8 +208,6 @@ async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) 
 /// A call that waits. Made before the request is sent, so that no reply comes too early.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    core: Arc<Core>,
-    binding: Arc<Binding>,
     waiting: Waiting,
     /// Receives the replies to this call alone, where the protocol has an address for each call.
     replies: Option<Stop>,
@@ -186,7 +221,21 @@ pub(crate) struct Unsent {
     frame: Option<Frame>,
 }
 
+impl Unsent {
+    pub(crate) fn new(message: Message) -> Self {
+        Unsent { message, frame: None }
+    }
+}
+
 impl Sent {
+    pub(crate) fn stub(&self) -> &Stub {
+        self.waiting.stub()
+    }
+
+    fn binding(&self) -> &Arc<Binding> {
+        self.stub().binding()
+    }
+
     /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
     pub(crate) async fn publish<E>(&mut self, unsent: Box<Unsent>) -> Result<(), CallError<E>> {
         let Unsent { mut message, frame } = *unsent;
@@ -195,7 +244,7 @@ impl Sent {
             None if self.await_address(&mut message).await? => self.write(&message)?,
             None => return Ok(()),
         };
-        let mut publishing = self.binding.publish(frame);
+        let mut publishing = self.binding().publish(frame);
         match or_ended(&self.waiting, publishing.as_mut()).await {
             Some(receipt) => self.published(&message, receipt),
             None => Ok(()),
@@ -207,7 +256,8 @@ impl Sent {
         if message.head.reply.is_none() && !self.connected(message).await {
             return Ok(false);
         }
-        let Sent { core, binding, waiting, replies } = self;
+        let Sent { waiting, replies } = self;
+        let (core, binding) = (&waiting.stub().0.core, waiting.stub().binding());
         if binding.features.replies == Replies::PerCall
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
         {
@@ -222,7 +272,7 @@ impl Sent {
 
     /// Writes the request, for the link that it takes.
     fn write<E>(&self, message: &Message) -> Result<Frame, CallError<E>> {
-        let link = match self.binding.link_to(&message.head.to) {
+        let link = match self.binding().link_to(&message.head.to) {
             Route::Any => None,
             Route::By(link) => Some(link),
             Route::Nowhere => return Err(CallError::NoAgent(message.head.to.clone())),
@@ -230,7 +280,7 @@ impl Sent {
         if let Some(link) = link {
             self.waiting.takes(link);
         }
-        self.binding.write(message, link)?.ok_or_else(unsayable)
+        self.binding().write(message, link)?.ok_or_else(unsayable)
     }
 
     /// The bus has said what it does with the request.
@@ -241,8 +291,8 @@ impl Sent {
             Ok(Receipt::Stored | Receipt::Handed) => {
                 self.waiting.sent();
                 // The link may have been lost while the request waited to be sent, and its reply address with it.
-                let lost = |path: &ReplyPath| !self.binding.awaits_replies_at(&path.to);
-                if self.binding.features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
+                let lost = |path: &ReplyPath| !self.binding().awaits_replies_at(&path.to);
+                if self.binding().features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
                     self.waiting.lose();
                 }
                 Ok(())
@@ -253,9 +303,9 @@ impl Sent {
     /// Waits until there is a reply address: while the link is down there is none. False when the call has ended before.
     async fn connected(&self, message: &mut Message) -> bool {
         loop {
-            let mut made = pin!(self.binding.reply_to_made.notified());
+            let mut made = pin!(self.binding().reply_to_made.notified());
             made.as_mut().enable();
-            message.head.reply = self.binding.reply_to().map(ReplyPath::to);
+            message.head.reply = self.binding().reply_to().map(ReplyPath::to);
             if message.head.reply.is_some() {
                 return true;
             }

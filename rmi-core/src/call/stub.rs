@@ -20,9 +20,13 @@ pub(crate) struct Target {
     pub(crate) core: Arc<Core>,
     binding: usize,
     pub(crate) address: Address,
+    /// Where requests are sent, if it is not the address.
+    pub(crate) lane: Option<Address>,
     pub(crate) class: Text,
     pub(crate) version: Option<Text>,
     pub(crate) cntr: Option<Constructor>,
+    /// The group of its calls, where they belong to one.
+    pub(crate) group: Option<Text>,
 }
 
 impl Stub {
@@ -33,7 +37,15 @@ impl Stub {
 
     pub(crate) fn of_class(core: &Arc<Core>, binding: usize, address: Address, class: Text) -> Self {
         let binding = binding.min(core.bindings.len() - 1);
-        Stub(Arc::new(Target { core: Arc::clone(core), binding, address, class, version: None, cntr: None }))
+        let target =
+            Target { core: Arc::clone(core), binding, address, lane: None, class, version: None, cntr: None, group: None };
+        Stub(Arc::new(target))
+    }
+
+    /// Sends its requests to another address than the agent's own.
+    pub(crate) fn by_lane(mut self, lane: Address) -> Self {
+        Arc::make_mut(&mut self.0).lane = Some(lane);
+        self
     }
 
     pub(crate) fn version(mut self, version: Text) -> Self {
@@ -44,6 +56,14 @@ impl Stub {
     pub(crate) fn constructor(mut self, cntr: Constructor) -> Self {
         Arc::make_mut(&mut self.0).cntr = Some(cntr);
         self
+    }
+
+    /// The same contract at another address, for the calls of a group.
+    pub(crate) fn at(&self, address: Address, group: Text) -> Self {
+        let mut stub = self.clone();
+        let target = Arc::make_mut(&mut stub.0);
+        (target.address, target.group) = (address, Some(group));
+        stub
     }
 
     pub(crate) fn binding(&self) -> &Arc<Binding> {

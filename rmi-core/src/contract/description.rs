@@ -3,12 +3,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Contract, Direction, ErrorVariant, Method, Param, Style, Type, Version};
+use super::{
+    Carried, Contract, Direction, ErrorVariant, EventContract, EventField, EventKind, Method, Param, Style, Type, Version,
+};
 
 /// What a contract says about itself, as data that can be written down, sent and compared.
 ///
 /// As JSON it is an object without what there is nothing to say about; what a reader does not know it skips. Checked into a
-/// repository it is what the contract of tomorrow is compared with.
+/// repository it is what the contract of tomorrow is [compared](super::compare) with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Description {
@@ -24,6 +26,56 @@ pub struct Description {
     pub sequential: bool,
     /// The methods, in the order of their declaration.
     pub methods: Vec<MethodDescription>,
+    /// The events that it publishes, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventDescription>,
+}
+
+/// What is said about the events of a contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EventDescription {
+    /// Their name in Rust.
+    #[serde(rename = "type")]
+    pub name: String,
+    /// The documentation.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub docs: String,
+    /// The kinds of events, in the order of their declaration.
+    pub kinds: Vec<EventKindDescription>,
+}
+
+/// What is said about one kind of event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EventKindDescription {
+    /// Its name in Rust, which is not on the wire.
+    pub name: String,
+    /// The template of its keys.
+    pub key: String,
+    /// The documentation.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub docs: String,
+    /// The fields, in the order of their declaration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<EventFieldDescription>,
+}
+
+/// What is said about a field of an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EventFieldDescription {
+    /// The name on the wire.
+    pub name: String,
+    /// The type.
+    #[serde(flatten)]
+    pub ty: TypeDescription,
+    /// Where it travels.
+    #[serde(default, skip_serializing_if = "is_body")]
+    pub carried: Carried,
+    /// It may be left out.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub optional: bool,
 }
 
 /// What is said about a method.
@@ -148,6 +200,10 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+fn is_body(carried: &Carried) -> bool {
+    *carried == Carried::Body
+}
+
 fn is_positional(style: &Style) -> bool {
     *style == Style::Positional
 }
@@ -162,6 +218,7 @@ impl Contract {
             docs: self.docs.to_owned(),
             sequential: self.sequential,
             methods: self.methods.iter().map(|method| method.describe(self.name)).collect(),
+            events: self.events.map(EventContract::describe),
         }
     }
 }
@@ -219,6 +276,33 @@ impl ErrorVariant {
             fields: self.fields.iter().map(field).collect(),
             raw: !self.rebuilt,
         }
+    }
+}
+
+impl EventContract {
+    fn describe(&self) -> EventDescription {
+        let field = |field: &EventField| EventFieldDescription {
+            name: field.name.to_owned(),
+            ty: TypeDescription { name: field.ty.to_owned(), schema: field.schema() },
+            carried: field.carried,
+            optional: field.default,
+        };
+        let kind = |kind: &EventKind| EventKindDescription {
+            name: kind.name.to_owned(),
+            key: kind.key.to_owned(),
+            docs: kind.docs.to_owned(),
+            fields: kind.fields.iter().map(field).collect(),
+        };
+        let kinds = self.kinds.iter().map(kind).collect();
+        EventDescription { name: self.name.to_owned(), docs: self.docs.to_owned(), kinds }
+    }
+}
+
+impl EventKindDescription {
+    /// The pattern of all its keys: the template with `*` for its fields.
+    #[must_use]
+    pub fn pattern(&self) -> String {
+        super::events::pattern(&self.key)
     }
 }
 

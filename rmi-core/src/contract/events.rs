@@ -1,7 +1,11 @@
 //! What a contract says about its events.
 
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, SchemaOf};
+
 /// The events that a contract publishes: what `#[derive(RemoteEvent)]` knows of its type.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct EventContract {
     /// The name of the type.
@@ -13,7 +17,7 @@ pub struct EventContract {
 }
 
 /// One kind of event: a variant of an enum, or the whole of a struct.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct EventKind {
     /// The name of the variant, or of the struct. It is not on the wire.
@@ -27,7 +31,7 @@ pub struct EventKind {
 }
 
 /// One field of an event.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct EventField {
     /// The wire name.
@@ -38,18 +42,44 @@ pub struct EventField {
     pub carried: Carried,
     /// It may be left out.
     pub default: bool,
+    schema: Option<SchemaOf>,
 }
 
 /// Where a field of an event travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Carried {
     /// In the body.
+    #[default]
     Body,
     /// In the key, as one of its words.
     Key,
     /// In the key, and once more in the body for those who read only that.
     Both,
 }
+
+impl Carried {
+    pub(super) fn is_in_body(self) -> bool {
+        matches!(self, Carried::Body | Carried::Both)
+    }
+}
+
+impl EventField {
+    /// Its JSON Schema, as [`Type::schema`](super::Type::schema).
+    #[must_use]
+    pub fn schema(&self) -> Option<serde_json::Value> {
+        self.schema.map(|make| make(Direction::Written))
+    }
+}
+
+/// The events of a type are equal to themselves alone.
+impl PartialEq for EventContract {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for EventContract {}
 
 impl EventContract {
     /// The index of the kind that a key belongs to.
@@ -71,9 +101,14 @@ impl EventKind {
     /// The pattern of all its keys: the template with `*` for its fields.
     #[must_use]
     pub fn pattern(&self) -> String {
-        let words: Vec<_> = self.key.split('.').map(|word| if is_field(word) { "*" } else { word }).collect();
-        words.join(".")
+        pattern(self.key)
     }
+}
+
+/// The pattern of all keys of a template.
+pub(super) fn pattern(key: &str) -> String {
+    let words: Vec<_> = key.split('.').map(|word| if is_field(word) { "*" } else { word }).collect();
+    words.join(".")
 }
 
 fn is_field(word: &str) -> bool {
@@ -108,7 +143,12 @@ impl EventKind {
 #[doc(hidden)]
 impl EventField {
     pub const fn new(name: &'static str, ty: &'static str) -> Self {
-        EventField { name, ty, carried: Carried::Body, default: false }
+        EventField { name, ty, carried: Carried::Body, default: false, schema: None }
+    }
+
+    pub const fn probed(mut self, schema: Option<SchemaOf>) -> Self {
+        self.schema = schema;
+        self
     }
 
     pub const fn in_key(mut self) -> Self {

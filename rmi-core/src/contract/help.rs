@@ -14,6 +14,14 @@ impl Display for Description {
         for method in &self.methods {
             write!(f, "\n{method}")?;
         }
+        if let Some(events) = &self.events {
+            writeln!(f, "\n    publishes {}:", events.name)?;
+            for kind in &events.kinds {
+                let fields: Vec<_> = kind.fields.iter().map(|field| format!("{}: {}", field.name, field.ty.name)).collect();
+                let docs = kind.docs.lines().next().map(|first| format!(": {first}")).unwrap_or_default();
+                indented(f, 2, &format!("{}({}){docs}", kind.key, fields.join(", ")))?;
+            }
+        }
         Ok(())
     }
 }

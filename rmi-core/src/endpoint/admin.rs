@@ -1,23 +1,49 @@
 //! The class `Admin`, which every endpoint serves: in a lane of its own, so that it reaches a busy agent.
 
-use std::sync::{OnceLock, Weak};
+mod client;
+mod criteria;
+mod number;
+mod policy;
+mod resume;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock, Weak},
+};
+
+use self::resume::Resumption;
+pub(crate) use self::resume::{Asked, MOST};
+pub use self::{
+    client::AdminClient,
+    criteria::Criteria,
+    policy::{AdminAction, AdminPolicy, Operators},
+    resume::Known,
+};
 
 use crate::{
+    context::Job,
     contract::{Contract, Method, Param, Version},
-    endpoint::{EndpointDescription, admission::Key, dispatch::Core},
+    endpoint::{EndpointDescription, admission::Key, binding::Binding, dispatch::Core},
     json::Json,
     lock::lock,
     message::{Exception, Outcome, Rejection, RejectionCode, Sn},
     protocol::Serials,
     seal::Principal,
     service::{BoxFuture, Invocation, MethodResult, Service},
+    time::Timestamp,
 };
 
+/// The class.
+pub(crate) const CLASS: &str = "Admin";
 /// How many `Admin` calls run at a time.
 pub(crate) const LANE: usize = 4;
+/// How many an endpoint takes from the bus, at the address that is for them alone.
+pub(crate) const PREFETCH: u32 = 16;
+/// The longest criteria that are read, in bytes.
+const CRITERIA: usize = 64 << 10;
 
 static CONTRACT: Contract = Contract::new(
-    "Admin",
+    CLASS,
     Version { major: 1, minor: 0 },
     &[
         Method::new("hello", &[])
@@ -30,39 +56,61 @@ static CONTRACT: Contract = Contract::new(
             .returns(<Result<Json, Exception>>::RETURNED, "Json", "Exception", None)
             .idempotent()
             .inline(),
-        Method::new("help", &[class()])
+        Method::new("help", &[optional("class", "Option<String>")])
             .docs("Says what is served, with its documentation, as text: all of it, or one class.")
             .returns(<Result<String, Exception>>::RETURNED, "String", "Exception", None)
             .idempotent(),
-        Method::new("describe", &[class()])
+        Method::new("describe", &[optional("class", "Option<String>")])
             .docs("Says what is served, as data: all of it, or one class.")
             .returns(<Result<EndpointDescription, Exception>>::RETURNED, "EndpointDescription", "Exception", None)
             .idempotent(),
-        Method::new("cancel", &[Param::new("sn", "String")])
-            .docs("Cancels a request of the caller's own. Returns the serial numbers that were cancelled by this call.")
+        Method::new("cancel", &[optional("sn", "Option<String>"), optional("criteria", "Option<Criteria>")])
+            .docs(
+                "Cancels requests of the caller's own, by serial number or by criteria on their data. Returns the serial numbers \
+                 of those that this call cancelled.",
+            )
             .returns(<Result<Vec<String>, Exception>>::RETURNED, "Vec<String>", "Exception", None)
             .idempotent()
             .inline(),
+        Method::new(
+            "resume",
+            &[
+                Param::new("calls", "Vec<(String, Option<String>)>"),
+                Param::new("replyto", "String"),
+                Param::new("in_line", "bool").with_default("false"),
+            ],
+        )
+        .docs("Sends the statuses and outcomes of the caller's own requests to another address. Returns what is known of each.")
+        .returns(<Result<Vec<String>, Exception>>::RETURNED, "Vec<Known>", "Exception", None)
+        .idempotent()
+        .inline(),
     ],
 )
 .docs("What every endpoint can be asked.");
 
-const fn class() -> Param {
-    Param::new("class", "Option<String>").with_default("None")
+const fn optional(name: &'static str, ty: &'static str) -> Param {
+    Param::new(name, ty).with_default("None")
 }
 
 /// Serves `Admin`.
-#[derive(Debug, Default)]
 pub(crate) struct Admin {
-    core: std::sync::Arc<OnceLock<Weak<Core>>>,
+    core: Arc<OnceLock<Weak<Core>>>,
+    policy: Option<Arc<dyn AdminPolicy>>,
+    /// No other endpoint takes requests from this one's address.
+    own_queue: bool,
+    /// When the endpoint was started: what came before may have come to an earlier one.
+    started: Timestamp,
 }
 
 impl Admin {
     /// The service, and where it is told whose requests it cancels.
-    pub(crate) fn new() -> (Self, std::sync::Arc<OnceLock<Weak<Core>>>) {
-        let admin = Admin::default();
-        let core = std::sync::Arc::clone(&admin.core);
-        (admin, core)
+    pub(crate) fn new(
+        policy: Option<Arc<dyn AdminPolicy>>,
+        own_queue: bool,
+        started: Timestamp,
+    ) -> (Self, Arc<OnceLock<Weak<Core>>>) {
+        let core = Arc::<OnceLock<Weak<Core>>>::default();
+        (Admin { core: Arc::clone(&core), policy, own_queue, started }, core)
     }
 
     fn run(&self, call: &Invocation) -> Result<Outcome, Outcome> {
@@ -85,37 +133,109 @@ impl Admin {
                 let described = core.describe_class(class.as_deref()).map_err(Outcome::Exception)?;
                 Ok(if method == "help" { result(&described.to_string()) } else { result(&described) })
             }
-            _ => {
-                let sn: String = args.required("sn")?;
+            "resume" => {
+                let calls = args.required("calls")?;
+                let to: String = args.required("replyto")?;
+                let in_line = args.optional("in_line", || false)?;
                 args.end()?;
-                self.cancel(&sn, &call.job.principal)
+                self.resume(&Resumption { calls, to: to.into(), in_line }, call)
+            }
+            _ => {
+                let sn: Option<String> = args.optional("sn", || None)?;
+                let criteria: Option<Json> = args.optional("criteria", || None)?;
+                args.end()?;
+                match (sn, criteria.filter(|criteria| !criteria.is_null())) {
+                    (Some(sn), None) => self.cancel(&sn, call),
+                    (None, Some(criteria)) => self.cancel_where(&criteria, call),
+                    _ => Err(Rejection::new(RejectionCode::Arguments, "`cancel` takes `sn` or `criteria`, one of them").into()),
+                }
             }
         }
     }
 
-    fn core(&self) -> Option<std::sync::Arc<Core>> {
+    fn core(&self) -> Option<Arc<Core>> {
         self.core.get().and_then(Weak::upgrade)
     }
 
-    fn cancel(&self, sn: &str, principal: &Principal) -> Result<Outcome, Outcome> {
+    /// Whose requests somebody may touch: one's own, and those that the policy grants.
+    fn owners(&self, core: &Core, asker: &Principal, action: AdminAction) -> Vec<Principal> {
+        let mut owners = vec![asker.clone()];
+        if let Some(policy) = &self.policy {
+            for binding in &core.bindings {
+                let others = lock(&binding.window).principals();
+                for other in others {
+                    if !owners.contains(&other) && policy.permits(asker, action, &other) {
+                        owners.push(other);
+                    }
+                }
+            }
+        }
+        owners
+    }
+
+    fn cancel(&self, sn: &str, call: &Invocation) -> Result<Outcome, Outcome> {
         let unknown = || {
             let text = format!("serial number ({sn}), not-found");
             Outcome::from(Exception::new("builtins", "Exception", text))
         };
         let parsed = Sn::new(sn).ok_or_else(unknown)?;
         let core = self.core().ok_or_else(unknown)?;
-        // A serial number that is good on its link alone is cancelled by its own dialect, not by number from elsewhere.
-        let global = core.bindings.iter().filter(|b| b.features.serials == Serials::Global);
-        let job = global
-            .filter_map(|binding| lock(&binding.window).running(principal, &Key::new(&parsed, None)))
-            .next()
-            .ok_or_else(unknown)?;
-        if job.cancel.is_set() {
-            return Ok(Outcome::Result(Json::EMPTY_ARRAY));
+        let owners = self.owners(&core, &call.job.principal, AdminAction::Cancel);
+        let key = Key::new(&parsed, None);
+        let mut jobs = Vec::new();
+        for binding in with_global_serials(&core) {
+            let window = lock(&binding.window);
+            jobs.extend(owners.iter().flat_map(|owner| window.running(owner, &key)));
         }
-        job.cancel.set();
-        Ok(result(&[sn]))
+        if jobs.is_empty() {
+            return Err(unknown());
+        }
+        Ok(result(&cancel(jobs)))
     }
+
+    fn cancel_where(&self, criteria: &Json, call: &Invocation) -> Result<Outcome, Outcome> {
+        let refuse = |details: String| Outcome::from(Rejection::new(RejectionCode::Arguments, details));
+        let length = criteria.as_str().len();
+        if length > CRITERIA {
+            return Err(refuse(format!("argument `criteria`: {length} bytes, at most {CRITERIA} are read")));
+        }
+        let criteria: Criteria = criteria.decode().map_err(|e| refuse(format!("argument `criteria`: {e}")))?;
+        let Some(core) = self.core() else { return Ok(Outcome::Result(Json::EMPTY_ARRAY)) };
+        let owners = self.owners(&core, &call.job.principal, AdminAction::Cancel);
+        let mut jobs = Vec::new();
+        for binding in with_global_serials(&core) {
+            let window = lock(&binding.window);
+            jobs.extend(owners.iter().flat_map(|owner| window.all_running(owner)));
+        }
+        // Whoever asks for a cancellation does not mean the request that asks.
+        let meant = |job: &Arc<Job>| !Arc::ptr_eq(job, &call.job) && job.data.as_ref().is_some_and(|data| criteria.matches(data));
+        jobs.retain(meant);
+        Ok(result(&cancel(jobs)))
+    }
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").field("started", &self.started).finish_non_exhaustive()
+    }
+}
+
+/// A serial number that is good on its link alone is cancelled by its own dialect, not by number from elsewhere.
+fn with_global_serials(core: &Core) -> impl Iterator<Item = &Arc<Binding>> {
+    core.bindings.iter().filter(|binding| binding.features.serials == Serials::Global)
+}
+
+/// Cancels what has not been cancelled yet, and says which: each serial number once.
+fn cancel(jobs: Vec<Arc<Job>>) -> Vec<String> {
+    let mut cancelled = BTreeSet::new();
+    for job in jobs {
+        if job.cancel.newly_set()
+            && let Some(sn) = &job.sn
+        {
+            cancelled.insert(sn.to_string());
+        }
+    }
+    cancelled.into_iter().collect()
 }
 
 fn result<T: serde::Serialize + ?Sized>(value: &T) -> Outcome {

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
+    address::Address,
     context::Job,
     json::Json,
     message::{Outcome, Rejection, RejectionCode, ReplyPath, Sn},
@@ -108,6 +109,19 @@ pub(crate) enum Verdict {
     Rejected(Rejection),
 }
 
+/// What is known of a request whose caller has lost its reply address.
+#[derive(Debug)]
+pub(crate) enum Resumed {
+    /// It waits or runs, and its replies go to the new address from now on.
+    Running,
+    /// It has ended so.
+    Done(Outcome),
+    /// It has run.
+    Forgotten,
+    /// It has not come, and does not run any more.
+    Barred,
+}
+
 /// Somebody who asked again for what already runs.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -157,6 +171,8 @@ enum State {
     Done(Kept),
     /// It has run, and its outcome had to make room.
     Forgotten,
+    /// Its caller has been told that it had not come: it may not run any more.
+    Barred,
 }
 
 /// An outcome as it is kept: nearly all are results, and the table is as small as they are.
@@ -220,7 +236,7 @@ impl Window {
         let lane = self.lane(candidate.principal);
         lane.used = turn;
         if let Some(entry) = lane.entries.get_mut(candidate.key) {
-            if entry.digest == candidate.digest {
+            if entry.digest == candidate.digest || matches!(entry.state, State::Barred) {
                 return entry.again(asked);
             }
             if sealed.is_some() {
@@ -267,16 +283,58 @@ impl Window {
         }
         match ended {
             State::Running { attached, .. } => attached,
-            State::Done(_) | State::Forgotten => Vec::new(),
+            State::Done(_) | State::Forgotten | State::Barred => Vec::new(),
         }
     }
 
-    /// The request of a principal that runs under a serial number.
-    pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Option<Arc<Job>> {
-        match &self.lanes.get(principal)?.entries.get(key)?.state {
-            State::Running { job, .. } => Some(Arc::clone(job)),
-            State::Done(_) | State::Forgotten => None,
+    /// Moves the replies of a request to another address: to whoever sent it, or may ask for it instead.
+    pub(crate) fn resume(&mut self, owners: &[Principal], key: &Key, to: &Address) -> Option<Resumed> {
+        owners.iter().find_map(|owner| match &self.lanes.get(owner)?.entries.get(key)?.state {
+            State::Running { job, .. } => {
+                job.moved.set(to.clone());
+                Some(Resumed::Running)
+            }
+            State::Done(kept) => Some(Resumed::Done(kept.outcome())),
+            State::Forgotten => Some(Resumed::Forgotten),
+            State::Barred => Some(Resumed::Barred),
+        })
+    }
+
+    /// Up to which date requests of a principal may have come and been forgotten.
+    pub(crate) fn floor(&self, principal: &Principal) -> Timestamp {
+        self.lanes.get(principal).map_or(self.floor, |lane| lane.floor.max(self.floor))
+    }
+
+    /// Sees to it that a request which has not come is rejected if it does.
+    pub(crate) fn bar(&mut self, principal: &Principal, key: Key, sent: Timestamp) {
+        self.turn += 1;
+        let (turn, most) = (self.turn, self.size.requests);
+        let lane = self.lane(principal);
+        lane.used = turn;
+        if lane.entries.insert(key.clone(), Entry { digest: 0, sent, turn, state: State::Barred }).is_none() {
+            lane.order.push_back(key);
         }
+        lane.shrink(most);
+    }
+
+    /// Everybody whose requests are remembered.
+    pub(crate) fn principals(&self) -> Vec<Principal> {
+        self.lanes.keys().cloned().collect()
+    }
+
+    /// The requests of a principal that run under a serial number: on an unsealed binding there may be several.
+    pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Vec<Arc<Job>> {
+        let Some(lane) = self.lanes.get(principal) else { return Vec::new() };
+        if self.fresh.is_some() {
+            return lane.entries.get(key).and_then(Entry::job).into_iter().collect();
+        }
+        let alike = |(other, _): &(&Key, _)| other.serial == key.serial && other.link == key.link;
+        lane.entries.iter().filter(alike).filter_map(|(_, entry)| entry.job()).collect()
+    }
+
+    /// All requests of a principal that run.
+    pub(crate) fn all_running(&self, principal: &Principal) -> Vec<Arc<Job>> {
+        self.lanes.get(principal).map(|lane| lane.entries.values().filter_map(Entry::job).collect()).unwrap_or_default()
     }
 
     /// How many requests are remembered.
@@ -306,10 +364,17 @@ impl Window {
 }
 
 impl Entry {
+    fn job(&self) -> Option<Arc<Job>> {
+        match &self.state {
+            State::Running { job, .. } => Some(Arc::clone(job)),
+            State::Done(_) | State::Forgotten | State::Barred => None,
+        }
+    }
+
     fn weight(&self) -> usize {
         match &self.state {
             State::Done(kept) => kept.weight(),
-            State::Running { .. } | State::Forgotten => 0,
+            State::Running { .. } | State::Forgotten | State::Barred => 0,
         }
     }
 
@@ -326,6 +391,10 @@ impl Entry {
             State::Done(kept) => Verdict::Done(kept.outcome()),
             State::Forgotten => {
                 let details = "it has run, and its outcome is no longer kept";
+                Verdict::Rejected(Rejection::new(RejectionCode::Stale, details))
+            }
+            State::Barred => {
+                let details = "its caller has been told that it would not run, because it had not come";
                 Verdict::Rejected(Rejection::new(RejectionCode::Stale, details))
             }
         }

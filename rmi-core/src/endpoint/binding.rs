@@ -20,7 +20,7 @@ use crate::{
     },
     lock::lock,
     message::{Abort, Body, Exception, Head, Message, Outcome, Rejection, ReplyPath, Sn, Status},
-    protocol::{Features, Limits, Protocol, ProtocolError},
+    protocol::{Features, Limits, Protocol, ProtocolError, Replies, Role, Serials},
     seal::{AuthError, Authenticator, Principal, Trust, wrap},
     service::BoxFuture,
     table::Seeded,
@@ -41,6 +41,12 @@ pub(crate) struct Binding {
     pub(crate) limits: Limits,
     /// The endpoint's address.
     pub(crate) own: Address,
+    /// Where the endpoint takes requests to `Admin` alone, if the dialect has such an address.
+    pub(crate) own_admin: Address,
+    /// Whether agents of this dialect take requests to `Admin` at an address of its own.
+    pub(crate) admin_lane: bool,
+    /// Whether agents of this dialect can be asked for the outcomes of calls that lost their reply address.
+    pub(crate) resumes: bool,
     pub(crate) clock: Arc<dyn Clock>,
     /// Where replies to our calls come, while the link lasts.
     pub(crate) reply_to: RwLock<Option<Address>>,
@@ -121,7 +127,7 @@ impl Future for Sending<'_> {
 }
 
 /// An outcome that was not sent at once.
-enum Unsent<'a> {
+pub(crate) enum Unsent<'a> {
     Waits(Box<Message>, BoxFuture<'a, Result<Receipt, TransportError>>),
     Failed(Box<Message>, SendError),
 }
@@ -151,15 +157,26 @@ pub(crate) struct Opening {
 
 impl Binding {
     pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>, sessions: Option<Sessions>) -> Self {
+        let features = opening.protocol.features();
+        let own_admin = own.admin();
+        let lane = Role::Admin { address: &own_admin, prefetch: 0 };
+        let admin_lane = features.admin && !opening.transport.capabilities().links && !opening.protocol.listen(&lane).is_empty();
+        let resumes = features.admin
+            && features.serials == Serials::Global
+            && features.replies == Replies::Shared
+            && !opening.transport.capabilities().links;
         let demands_dates = opening.trust.authenticator.as_ref().is_some_and(|a| a.demands().dated);
         Binding {
             index: opening.index,
-            features: opening.protocol.features(),
+            features,
             protocol: opening.protocol,
             transport: opening.transport,
             trust: opening.trust,
             limits: opening.limits,
             own,
+            own_admin,
+            admin_lane,
+            resumes,
             clock,
             reply_to: RwLock::default(),
             reply_to_made: Notify::new(),
@@ -320,7 +337,7 @@ impl Binding {
     /// Sends an outcome, several times if need be; if it can never be sent, another one that says so. False when that may be done
     /// later: the bus still has the request then.
     pub(crate) async fn outcome(&self, request: &Answered, outcome: Outcome) -> bool {
-        match self.outcome_now(request, outcome) {
+        match self.try_outcome(request, outcome) {
             Ok(done) => done,
             // Boxed: what waiting takes is not in every request's task.
             Err(unsent) => Box::pin(self.outcome_later(request, unsent)).await,
@@ -328,7 +345,7 @@ impl Binding {
     }
 
     /// Sends an outcome if that takes no waiting.
-    fn outcome_now(&self, request: &Answered, outcome: Outcome) -> Result<bool, Unsent<'_>> {
+    pub(crate) fn try_outcome(&self, request: &Answered, outcome: Outcome) -> Result<bool, Unsent<'_>> {
         let message = self.about(request, Body::Outcome(outcome));
         match self.send(&message, request.link) {
             Ok(None) => Ok(true),
@@ -341,7 +358,8 @@ impl Binding {
         }
     }
 
-    async fn outcome_later(&self, request: &Answered, unsent: Unsent<'_>) -> bool {
+    /// Sends an outcome that was not sent at once; otherwise as [`Binding::outcome`].
+    pub(crate) async fn outcome_later(&self, request: &Answered, unsent: Unsent<'_>) -> bool {
         let (message, error) = match unsent {
             Unsent::Failed(message, error) => (message, error),
             Unsent::Waits(message, publishing) => match publishing.await {
@@ -405,7 +423,7 @@ impl Binding {
 
     /// Whether replies may go to an address: not to one that we serve, nor through an exchange that is not listed.
     pub(crate) fn may_reply_to(&self, to: &Address) -> bool {
-        if to.key() == self.own.key() {
+        if to.key() == self.own.key() || to.key() == self.own_admin.key() {
             return false;
         }
         to.exchange().is_none_or(|exchange| self.reply_exchanges.iter().any(|listed| listed == exchange))

@@ -11,7 +11,7 @@ use crate::{
     contract::Contract,
     endpoint::{
         Endpoint, Handle, WeakEndpoint,
-        admin::{self, Admin},
+        admin::{self, Admin, AdminPolicy},
         admission::WindowSize,
         binding::{Binding, Opening},
         classes::Classes,
@@ -19,6 +19,7 @@ use crate::{
         layers::Layers,
         links,
         offer::{self, Offer, Origin},
+        resubscribe::Broken,
         sessions::Sessions,
         shutdown::{Running, Stage},
     },
@@ -48,6 +49,8 @@ pub struct Builder {
     window: Option<WindowSize>,
     reply_exchanges: Vec<String>,
     clock: Arc<dyn Clock>,
+    admin: Option<Arc<dyn AdminPolicy>>,
+    own_queue: bool,
 }
 
 impl Builder {
@@ -68,6 +71,8 @@ impl Builder {
             window: None,
             reply_exchanges: Vec::new(),
             clock: Arc::new(SystemClock),
+            admin: None,
+            own_queue: false,
         }
     }
 
@@ -180,6 +185,26 @@ impl Builder {
         self
     }
 
+    /// Who may cancel or resume requests that somebody else has sent, through the class `Admin`. Nobody unless it is set.
+    ///
+    /// ```
+    /// use rmi_core::{Endpoint, Principal, endpoint::Operators};
+    ///
+    /// let builder = Endpoint::builder("dog").admin(Operators::new([Principal::Key("ops".into())]));
+    /// ```
+    pub fn admin(mut self, policy: impl AdminPolicy) -> Self {
+        self.admin = Some(Arc::new(policy));
+        self
+    }
+
+    /// Says that no other endpoint takes requests from this one's address. Only then can it be sure that a request which it does
+    /// not know never came, and tell so a caller that lost its link: that call is then safe to make again. Otherwise, as unless
+    /// this is said, another endpoint may have run it, and the call ends [`ReplyLost`](crate::CallError::ReplyLost).
+    pub fn queue_of_its_own(mut self) -> Self {
+        self.own_queue = true;
+        self
+    }
+
     /// Starts to receive.
     ///
     /// # Errors
@@ -212,9 +237,9 @@ impl Builder {
         let contracts = classes.contracts();
         let mut for_admin = None;
         if !classes.contains("Admin") {
-            let (admin, core) = Admin::new();
+            let (admin, core) = Admin::new(self.admin, self.own_queue, self.clock.now());
             for_admin = Some(core);
-            classes.add(Arc::new(admin), Some(Arc::new(Semaphore::new(admin::LANE))), false);
+            classes.add(Arc::new(admin), Some(Semaphore::new(admin::LANE)), false);
         }
         let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
@@ -239,11 +264,12 @@ impl Builder {
                 bindings,
                 classes,
                 layers: Layers::new(self.layers, waiting, patience),
-                permits: Arc::new(Semaphore::new(self.concurrency)),
+                permits: Semaphore::new(self.concurrency),
                 asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
                 receiving: Running::default(),
                 stage: Stage::default(),
+                broken: Broken::default(),
                 weak: WeakEndpoint(weak.clone()),
                 default_timeout: self.timeout,
             });
@@ -267,6 +293,10 @@ impl Builder {
             }
             // An endpoint that serves nothing is nobody's agent: requests to it are unroutable rather than unanswered.
             if !contracts.is_empty() || binding.features.replies == Replies::SameLink {
+                links::listen(core, binding, &role).await?;
+            }
+            if !contracts.is_empty() && binding.admin_lane {
+                let role = Role::Admin { address: &binding.own_admin, prefetch: admin::PREFETCH };
                 links::listen(core, binding, &role).await?;
             }
             links::connect(core, binding, contracts.clone()).await?;

@@ -18,13 +18,13 @@ pub(crate) struct Served {
     pub(crate) service: Arc<dyn Service>,
     methods: Table<&'static str, usize>,
     /// A small lane of its own: it is reached even when every other handler is busy.
-    pub(crate) lane: Option<Arc<Semaphore>>,
+    pub(crate) lane: Option<Semaphore>,
     /// Its requests run one after the other.
     pub(crate) sequence: Option<Sequence>,
 }
 
 impl Served {
-    fn new(service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>, sequential: bool) -> Self {
+    fn new(service: Arc<dyn Service>, lane: Option<Semaphore>, sequential: bool) -> Self {
         let mut methods = Table::default();
         for (index, method) in service.contract().methods.iter().enumerate() {
             for name in std::iter::once(&method.name).chain(method.aliases) {
@@ -47,22 +47,22 @@ impl Served {
 /// The majors of one class. There is at least one.
 struct Class {
     /// The one for requests that name no version.
-    usual: Served,
-    others: Vec<Served>,
+    usual: Arc<Served>,
+    others: Vec<Arc<Served>>,
 }
 
 impl Class {
-    fn majors(&self) -> impl Iterator<Item = &Served> {
+    fn majors(&self) -> impl Iterator<Item = &Arc<Served>> {
         std::iter::once(&self.usual).chain(&self.others)
     }
 
-    fn major(&self, major: u16) -> Option<&Served> {
+    fn major(&self, major: u16) -> Option<&Arc<Served>> {
         self.majors().find(|served| served.version().major == major)
     }
 
     /// `1.2, 2.0`
     fn versions(&self) -> String {
-        let mut versions: Vec<_> = self.majors().map(Served::version).collect();
+        let mut versions: Vec<_> = self.majors().map(|served| served.version()).collect();
         versions.sort_unstable();
         versions.iter().map(Version::to_string).collect::<Vec<_>>().join(", ")
     }
@@ -74,8 +74,8 @@ pub(crate) struct Classes(Table<&'static str, Class>);
 
 impl Classes {
     /// Adds a contract, no major of a class twice. Among the majors of a class the lowest is for requests that name no version.
-    pub(crate) fn add(&mut self, service: Arc<dyn Service>, lane: Option<Arc<Semaphore>>, sequential: bool) {
-        let mut new = Served::new(service, lane, sequential);
+    pub(crate) fn add(&mut self, service: Arc<dyn Service>, lane: Option<Semaphore>, sequential: bool) {
+        let mut new = Arc::new(Served::new(service, lane, sequential));
         let Some(class) = self.0.get_mut(new.contract().name) else {
             let _ = self.0.insert(new.contract().name, Class { usual: new, others: Vec::new() });
             return;
@@ -106,13 +106,13 @@ impl Classes {
 
     /// What is served, by class and version.
     pub(crate) fn contracts(&self) -> Vec<&'static Contract> {
-        let mut contracts: Vec<_> = self.0.values().flat_map(Class::majors).map(Served::contract).collect();
+        let mut contracts: Vec<_> = self.0.values().flat_map(Class::majors).map(|served| served.contract()).collect();
         contracts.sort_unstable_by_key(|contract| (contract.name, contract.version));
         contracts
     }
 
     /// The contract and the method that a request is for, at an endpoint of this name.
-    pub(crate) fn find(&self, request: &Request, endpoint: &str) -> Result<(&Served, usize), Rejection> {
+    pub(crate) fn find(&self, request: &Request, endpoint: &str) -> Result<(&Arc<Served>, usize), Rejection> {
         let class = self.0.get(&*request.class).ok_or_else(|| {
             let details = format!("\"{}\" is not served by `{endpoint}`", request.class);
             Rejection::new(RejectionCode::UnknownClass, details)
@@ -152,7 +152,7 @@ fn no_method(class: &Class, served: &Served, request: &Request, asked: Option<Ve
     if let Some(asked) = asked.filter(|asked| asked.minor > version.minor) {
         details += &format!(": {asked} was asked for, and {version} is served");
     }
-    let elsewhere = |other: &&Served| !std::ptr::eq(*other, served) && other.methods.contains_key(&*request.method);
+    let elsewhere = |other: &&Arc<Served>| !std::ptr::eq(&***other, served) && other.methods.contains_key(&*request.method);
     if let Some(other) = class.majors().find(elsewhere) {
         details += &format!("; it is in {}, which the request would have to name", other.version());
     }

@@ -6,7 +6,7 @@ use crate::{
     address::Address,
     call::{Call, Stub},
     contract::Contract,
-    endpoint::dispatch::Core,
+    endpoint::{admin::AdminClient, dispatch::Core},
     json::{Json, JsonError},
     message::{Arguments, Constructor, Exception},
     text::Text,
@@ -51,6 +51,12 @@ impl Peer {
     pub fn over(mut self, binding: usize) -> Self {
         self.binding = binding;
         self
+    }
+
+    /// What every endpoint of ours can be asked, and agents of gofer in part.
+    #[must_use]
+    pub fn admin(&self) -> AdminClient {
+        AdminClient::new(Arc::clone(&self.core), self.binding, self.address.clone())
     }
 
     /// A class that is served there.

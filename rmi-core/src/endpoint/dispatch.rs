@@ -9,17 +9,17 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     address::Address,
-    context::{Cancellation, Job, Steps},
+    context::{Cancellation, Job, Moved, Steps},
     endpoint::{
-        WeakEndpoint,
+        WeakEndpoint, admin,
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
         binding::{Answered, Binding},
         classes::{Classes, Served},
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
-        place::Place,
-        shutdown::{Running, Stage},
+        resubscribe::Broken,
+        shutdown::{Guard, Running, Stage},
         work::Work,
     },
     layer::Incoming,
@@ -39,13 +39,14 @@ pub(crate) struct Core {
     /// What decides about requests and stands around methods; none where nothing does.
     pub(crate) layers: Option<Arc<Layers>>,
     /// How many handlers run at a time.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) permits: Semaphore,
     /// How many answers to what never ran may wait at a time.
     pub(crate) asides: Arc<Semaphore>,
     pub(crate) running: Running,
     /// The receivers that end when no more requests are taken.
     pub(crate) receiving: Running,
     pub(crate) stage: Stage,
+    pub(crate) broken: Broken,
     pub(crate) weak: WeakEndpoint,
     pub(crate) default_timeout: std::time::Duration,
 }
@@ -54,6 +55,8 @@ pub(crate) struct Core {
 pub(crate) struct Inbox {
     pub(crate) core: Arc<Core>,
     pub(crate) binding: Arc<Binding>,
+    /// It receives at the address for `Admin` alone.
+    pub(crate) admin_only: bool,
 }
 
 impl Receiver for Inbox {
@@ -141,7 +144,7 @@ impl Inbox {
         let binding = &self.binding;
         let mut head = refused.head.filter(|_| refused.answer)?;
         let reply = head.reply.take().filter(|path| binding.may_reply_to(&path.to))?;
-        let mut rejection = refused.rejection;
+        let mut rejection = *refused.rejection;
         if !verified {
             let told = matches!(rejection.code, RejectionCode::Authentication | RejectionCode::ModelVersion);
             if !told || !binding.may_answer_unverified() {
@@ -164,7 +167,7 @@ impl Inbox {
         let Message { head, body: Body::Request(request) } = message else { return None };
         let (core, binding) = (&self.core, &self.binding);
         // Counted before the stage is looked at: a drain that does not see this request has been seen by it.
-        let running = core.running.enter();
+        let running = Guard::enter(core, |core| &core.running);
         if core.stage.is_stopping() && binding.transport.capabilities().redelivery {
             acker.settle(Disposition::Release);
             return None;
@@ -184,6 +187,10 @@ impl Inbox {
         if core.stage.is_stopping() {
             return self.reject(Rejection::new(RejectionCode::Closing, ""), answered, acker);
         }
+        if self.admin_only && &*request.class != admin::CLASS {
+            let details = format!("only `{}` is called at `{}`; call others at `{}`", admin::CLASS, head.to, core.name);
+            return self.reject(Rejection::new(RejectionCode::UnknownClass, details), answered, acker);
+        }
         let (served, index) = match core.find(binding, &request) {
             Ok(found) => found,
             Err(rejection) => return self.reject(rejection, answered, acker),
@@ -199,16 +206,20 @@ impl Inbox {
             .filter(|_| binding.features.serials != Serials::None)
             .map(|sn| Key::new(sn, (binding.features.serials == Serials::PerLink).then_some(origin.link)));
         let job = Arc::new(Job {
+            binding: binding.index,
             sn: head.sn,
             principal,
             deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
             data: head.data,
             trace: head.trace,
+            group: request.group,
             attempt: 1,
             redelivered: origin.redelivered,
             cancel: Cancellation::default(),
+            moved: Moved::default(),
             progress: Steps::new(wants.progress),
-            endpoint: core.weak.clone(),
+            // Only a context lends it, and only a layer can make one for a method that takes none.
+            endpoint: if method.context || core.layers.is_some() { core.weak.clone() } else { WeakEndpoint::none() },
         });
         let mut asked = Some(Attached { reply: answered.as_ref().map(|a| a.reply.clone()), acker });
         let verdict = match &mut key {
@@ -241,16 +252,16 @@ impl Inbox {
             }
         }
         let work = Box::new(Work {
-            core: Arc::clone(core),
-            binding: Arc::clone(binding),
-            service: Arc::clone(&served.service),
+            core: running,
+            binding: binding.index,
+            served: Arc::clone(served),
             answered,
             wants,
             key,
             acker,
-            _running: running,
             job: Arc::clone(&job),
             method,
+            permitted: false,
         });
         let asking = core.layers.as_ref().map(|layers| {
             let args = &request.args;
@@ -275,14 +286,13 @@ impl Inbox {
             max_args: binding.limits.arguments,
             job,
         };
-        let place = Place { lane: served.lane.as_ref().unwrap_or(&core.permits), sequence: served.sequence.as_ref() };
         match asking {
             None => {
-                place.begin(work, call);
+                work.begin(call);
                 None
             }
             Some((layers, incoming)) => {
-                let rejecting = layers.admit(incoming, work, call, place)?;
+                let rejecting = layers.admit(incoming, work, call)?;
                 self.aside(rejecting)
             }
         }
@@ -299,7 +309,7 @@ impl Inbox {
             acker.settle(Disposition::Ack);
             return None;
         };
-        let (binding, running) = (Arc::clone(&self.binding), self.core.running.enter());
+        let (binding, running) = (Arc::clone(&self.binding), Guard::enter(&self.core, |core| &core.running));
         self.aside(Box::pin(async move {
             if binding.outcome(&answered, outcome).await {
                 acker.settle(Disposition::Ack);
@@ -326,7 +336,7 @@ impl Inbox {
 
 impl Core {
     /// The method that a request is for, if it may be called by this binding.
-    fn find(&self, binding: &Binding, request: &Request) -> Result<(&Served, usize), Rejection> {
+    fn find(&self, binding: &Binding, request: &Request) -> Result<(&Arc<Served>, usize), Rejection> {
         let (served, index) = self.classes.find(request, self.name.as_str())?;
         let contract = served.contract();
         if !binding.lets_in(contract.name, contract.methods[index].name) {

@@ -72,22 +72,23 @@ enum Next {
     Batch,
     Verified(Vec<Opened>),
     End,
+    Lost,
 }
 
 /// Receives from one subscription until it ends or `stop` says so, keeping its order. Gives the subscription back: what was
-/// taken from it can be settled as long as it is kept.
+/// taken from it can be settled as long as it is kept; and says whether the transport ended it with an error.
 pub(crate) async fn receive(
     binding: Arc<Binding>,
     mut deliveries: Box<dyn Deliveries>,
     at: Option<Address>,
     receiver: impl Receiver,
     stop: impl Future<Output = ()> + Send,
-) -> Box<dyn Deliveries> {
+) -> (Box<dyn Deliveries>, bool) {
     let mut stop = pin!(stop);
     let mut batch = Vec::with_capacity(BATCH);
     let mut verifying: VecDeque<JoinHandle<Vec<Opened>>> = VecDeque::new();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    loop {
+    let lost = loop {
         let next = {
             let room = verifying.len() < 2 * cores;
             let mut recv = room.then(|| deliveries.recv(&mut batch, BATCH));
@@ -105,7 +106,7 @@ pub(crate) async fn receive(
                     Some(Poll::Ready(Ok(_))) => Poll::Ready(Next::Batch),
                     Some(Poll::Ready(Err(error))) => {
                         tracing::error!(%error, address = ?at, "a subscription has ended");
-                        Poll::Ready(Next::End)
+                        Poll::Ready(Next::Lost)
                     }
                     Some(Poll::Pending) | None => Poll::Pending,
                 }
@@ -158,9 +159,10 @@ pub(crate) async fn receive(
                     }
                 }
             }
-            Next::End => break,
+            Next::End => break false,
+            Next::Lost => break true,
         }
-    }
+    };
     for chunk in verifying {
         for opened in chunk.await.unwrap_or_default() {
             opened.acker.settle(Disposition::Release);
@@ -169,7 +171,7 @@ pub(crate) async fn receive(
     for delivery in batch {
         delivery.acker.settle(Disposition::Release);
     }
-    deliveries
+    (deliveries, lost)
 }
 
 /// What was read: boxed once, because it goes from hand to hand.

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    endpoint::{place::Place, work::Work},
+    endpoint::work::Work,
     layer::{Incoming, Layer},
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode},
     service::{BoxFuture, Invocation},
@@ -47,29 +47,28 @@ impl Layers {
         request: Incoming,
         work: Box<Work>,
         call: Invocation,
-        place: Place<'_>,
     ) -> Option<BoxFuture<'static, ()>> {
         let mut deciding = Box::pin(Arc::clone(self).decide(request));
         let mut cx = task::Context::from_waker(task::Waker::noop());
         match deciding.as_mut().poll(&mut cx) {
             Poll::Ready(Ok(())) => {
-                place.begin(work, call);
+                work.begin(call);
                 return None;
             }
             Poll::Ready(Err(rejection)) => return Some(Box::pin(work.refuse(rejection.into()))),
             Poll::Pending => {}
         }
         let Ok(permit) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            work.binding.counters.crowded.add();
+            work.binding().counters.crowded.add();
             let details = "too many requests wait to be admitted";
             return Some(Box::pin(work.refuse(Rejection::new(RejectionCode::Busy, details).into())));
         };
-        let (place, limit) = (place.kept(), self.limit);
+        let limit = self.limit;
         tokio::spawn(async move {
             let decision = wait(&work, deciding, limit).await;
             drop(permit);
             match decision {
-                Some(Ok(())) => place.lent().begin(work, call),
+                Some(Ok(())) => work.begin(call),
                 Some(Err(outcome)) => work.refuse(outcome).await,
                 None => {}
             }
@@ -128,7 +127,7 @@ async fn wait(work: &Work, deciding: impl Future<Output = Result<(), Rejection>>
             if job.deadline.is_some_and(|at| at <= Instant::now()) {
                 return reject(RejectionCode::Expired, "");
             }
-            work.binding.counters.undecided.add();
+            work.binding().counters.undecided.add();
             tracing::warn!(method = work.method.name, ?limit, "no layer decided in time; the request is rejected");
             reject(RejectionCode::Undecided, "")
         } else {

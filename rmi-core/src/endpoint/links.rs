@@ -15,6 +15,8 @@ use crate::{
         binding::{Binding, KnownLink},
         dispatch::{Core, Inbox},
         inbound::receive,
+        resubscribe, resume,
+        shutdown::Guard,
     },
     lock::lock,
     protocol::{Replies, Role},
@@ -28,16 +30,28 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
             Source::Address(address) => Some(address.clone()),
             Source::Topic { .. } | Source::Links => None,
         };
+        let admin_only = matches!(role, Role::Admin { .. });
         // Where replies come the same way as requests, they are still wanted while handlers finish.
         let until_closed = subscription.purpose == Purpose::Everything;
-        let deliveries = binding.transport.subscribe(subscription).await?;
-        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
+        let mut deliveries = binding.transport.subscribe(subscription.clone()).await?;
         let core = Arc::clone(core);
         let binding = Arc::clone(binding);
-        let receiving = (!until_closed).then(|| core.receiving.enter());
+        let receiving = (!until_closed).then(|| Guard::enter(&core, |core| &core.receiving));
         tokio::spawn(async move {
-            let stop = async { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
-            let deliveries = receive(binding, deliveries, at, inbox, stop).await;
+            let stop = || async { if until_closed { core.stage.closed().await } else { core.stage.stopping().await } };
+            loop {
+                let inbox = Inbox { core: Arc::clone(&core), binding: Arc::clone(&binding), admin_only };
+                let (received, lost) = receive(Arc::clone(&binding), deliveries, at.clone(), inbox, stop()).await;
+                if !lost {
+                    deliveries = received;
+                    break;
+                }
+                drop(received);
+                match resubscribe::again(&binding, &subscription, &core.broken, stop()).await {
+                    Some(again) => deliveries = again,
+                    None => return,
+                }
+            }
             drop(receiving);
             // Without its subscription the bus would give to others what handlers are still busy with.
             core.stage.closed().await;
@@ -74,6 +88,9 @@ pub(crate) async fn connect(
         }
     }
     let (core, binding) = (Arc::clone(core), Arc::clone(binding));
+    if binding.resumes {
+        tokio::spawn(resume::drive(Arc::clone(&core), Arc::clone(&binding)));
+    }
     tokio::spawn(async move {
         loop {
             let first = held.take();
@@ -136,9 +153,15 @@ fn departed(binding: &Binding, link: LinkId, why: &str) {
     if many {
         lock(&binding.links).retain(|known| known.id != link);
     } else {
+        if binding.resumes {
+            // First: a call that still finds the old address notices that when it has been sent.
+            binding.pending.lose_address();
+        }
         *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
-    binding.pending.lose(many.then_some(link));
+    if !binding.resumes {
+        binding.pending.lose(many.then_some(link));
+    }
 }
 
 /// Ends the receiving of replies when it is dropped.
@@ -167,6 +190,7 @@ async fn await_replies(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<Stop,
     let stop = replies_at(core, binding, &Role::Caller { address: &address }, &address).await?;
     *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
     binding.reply_to_made.notify_waiters();
+    binding.pending.has_address();
     Ok(stop)
 }
 
@@ -180,7 +204,7 @@ pub(crate) async fn replies_at(
     let stop = Arc::new(Cancellation::default());
     for subscription in binding.protocol.listen(role) {
         let deliveries = binding.transport.subscribe(subscription).await?;
-        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding) };
+        let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding), admin_only: false };
         let (core, stopped) = (Arc::clone(core), Arc::clone(&stop));
         let until = async move {
             let mut closed = std::pin::pin!(core.stage.closed());

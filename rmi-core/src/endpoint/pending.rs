@@ -17,10 +17,13 @@ use tokio::{
 
 use crate::{
     address::Address,
+    call::Stub,
+    endpoint::admin,
     error::Phase,
     lock::lock,
     message::{Outcome, Status},
     table::Table,
+    time::Timestamp,
     transport::{Answering, LinkId},
 };
 
@@ -47,6 +50,8 @@ pub(crate) struct Times {
 pub(crate) enum Lost {
     Timeout(Phase, Duration),
     Reply,
+    /// The agent says that the request never came, and will not be run if it does.
+    Request,
     Closed,
 }
 
@@ -55,6 +60,18 @@ pub(crate) enum Lost {
 pub(crate) struct PendingTable {
     state: Mutex<State>,
     earlier: Notify,
+    /// There are calls whose replies go to an address that is no more, and another address.
+    astray: Notify,
+}
+
+/// A call whose replies go to an address that is no more.
+#[derive(Debug)]
+pub(crate) struct Astray {
+    pub(crate) serial: u128,
+    pub(crate) agent: Address,
+    pub(crate) sent: Timestamp,
+    /// How much of the call's time is left.
+    pub(crate) left: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +79,8 @@ struct State {
     slots: Table<Key, Slot>,
     /// When the sweeper looks next.
     wake: Option<Instant>,
+    /// How often the address that replies come to was lost.
+    losses: u32,
     closed: bool,
 }
 
@@ -75,6 +94,10 @@ struct Slot {
     times: Times,
     heard: Instant,
     link: Option<LinkId>,
+    /// When it was sent, if its agent can be asked for its outcome after a loss of the link.
+    resumes: Option<Timestamp>,
+    /// How many losses there had been when its agent was told where its replies go; none when it named an address too late.
+    knows: Option<u32>,
 }
 
 /// How far a call has come, as far as its caller can tell.
@@ -122,45 +145,6 @@ fn after(from: Instant, time: Duration) -> Instant {
 }
 
 impl PendingTable {
-    /// Enters a call. The guard takes it out again, whatever happens.
-    pub(crate) fn begin(
-        self: &Arc<Self>,
-        key: Key,
-        agent: Address,
-        answering: Option<Answering>,
-        times: Times,
-        watched: bool,
-    ) -> Waiting {
-        let waiter = Arc::new(Waiter::new(watched));
-        let now = Instant::now();
-        let slot = Slot {
-            waiter: Arc::clone(&waiter),
-            agent,
-            answering: answering.map(Box::new),
-            began: now,
-            times,
-            heard: now,
-            link: None,
-        };
-        let deadline = slot.deadline().0;
-        let mut state = lock(&self.state);
-        if state.closed {
-            drop(state);
-            waiter.end(Err(Lost::Closed));
-        } else {
-            state.slots.insert(key.clone(), slot);
-            let earlier = state.wake.is_none_or(|wake| deadline < wake);
-            if earlier {
-                state.wake = Some(deadline);
-            }
-            drop(state);
-            if earlier {
-                self.earlier.notify_one();
-            }
-        }
-        Waiting { table: Arc::clone(self), key, waiter }
-    }
-
     /// The call that an address was made for.
     pub(crate) fn answering(&self, address: &Address) -> Option<Answering> {
         lock(&self.state).slots.get(&Key::Address(address.clone())).and_then(|slot| slot.answering.as_deref().cloned())
@@ -214,6 +198,53 @@ impl PendingTable {
         drop(state);
         for (_, slot) in lost {
             slot.waiter.end(Err(Lost::Reply));
+        }
+    }
+
+    /// The address that replies come to is lost. Calls whose agents can be asked wait for that; the others have lost their replies.
+    pub(crate) fn lose_address(&self) {
+        let mut state = lock(&self.state);
+        state.losses = state.losses.wrapping_add(1);
+        let lost = |_: &Key, slot: &mut Slot| slot.resumes.is_none() && slot.waiter.has(Reached::Sent);
+        let lost: Vec<_> = state.slots.extract_if(lost).collect();
+        drop(state);
+        for (_, slot) in lost {
+            slot.waiter.end(Err(Lost::Reply));
+        }
+    }
+
+    /// There is an address again.
+    pub(crate) fn has_address(&self) {
+        self.astray.notify_one();
+    }
+
+    /// Waits until there may be calls that have gone astray.
+    pub(crate) async fn gone_astray(&self) {
+        self.astray.notified().await;
+    }
+
+    /// The calls whose replies go to an address that is no more: each once for each loss.
+    pub(crate) fn take_astray(&self) -> Vec<Astray> {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        let losses = state.losses;
+        let astray = state.slots.iter_mut().filter_map(|(key, slot)| {
+            let (Key::Serial(serial), Some(sent)) = (key, slot.resumes) else { return None };
+            if slot.knows == Some(losses) || !slot.waiter.has(Reached::Sent) {
+                return None;
+            }
+            slot.knows = Some(losses);
+            let left = after(slot.began, slot.times.total).saturating_duration_since(now);
+            Some(Astray { serial: *serial, agent: slot.agent.clone(), sent, left })
+        });
+        astray.collect()
+    }
+
+    /// Ends a call whose agent has been asked.
+    pub(crate) fn end(&self, serial: u128, lost: Lost) {
+        let slot = lock(&self.state).slots.remove(&Key::Serial(serial));
+        if let Some(slot) = slot {
+            slot.waiter.end(Err(lost));
         }
     }
 
@@ -285,15 +316,70 @@ impl PendingTable {
 /// A call that waits. Dropped, it waits no longer; the call itself goes on.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    table: Arc<PendingTable>,
+    /// What the call was made with. Keeps the table as well.
+    stub: Stub,
     key: Key,
     waiter: Arc<Waiter>,
 }
 
 impl Waiting {
+    /// Enters a call in the table of its stub's binding.
+    pub(crate) fn begin(
+        stub: Stub,
+        key: Key,
+        agent: Address,
+        answering: Option<Answering>,
+        times: Times,
+        watched: bool,
+        sent: Option<Timestamp>,
+    ) -> Self {
+        // Who asks for outcomes is not asked for: it asks again.
+        let resumes = sent.filter(|_| stub.binding().resumes && &*stub.0.class != admin::CLASS);
+        let waiter = Arc::new(Waiter::new(watched));
+        let now = Instant::now();
+        let mut slot = Slot {
+            waiter: Arc::clone(&waiter),
+            agent,
+            answering: answering.map(Box::new),
+            began: now,
+            times,
+            heard: now,
+            link: None,
+            resumes,
+            knows: None,
+        };
+        let deadline = slot.deadline().0;
+        let table = &stub.binding().pending;
+        let mut state = lock(&table.state);
+        if state.closed {
+            drop(state);
+            waiter.end(Err(Lost::Closed));
+        } else {
+            slot.knows = Some(state.losses);
+            state.slots.insert(key.clone(), slot);
+            let earlier = state.wake.is_none_or(|wake| deadline < wake);
+            if earlier {
+                state.wake = Some(deadline);
+            }
+            drop(state);
+            if earlier {
+                table.earlier.notify_one();
+            }
+        }
+        Waiting { stub, key, waiter }
+    }
+
+    pub(crate) fn stub(&self) -> &Stub {
+        &self.stub
+    }
+
+    fn table(&self) -> &PendingTable {
+        &self.stub.binding().pending
+    }
+
     /// The request is about to take this link: it is lost with it, and its replies come by it.
     pub(crate) fn takes(&self, link: LinkId) {
-        if let Some(slot) = lock(&self.table.state).slots.get_mut(&self.key) {
+        if let Some(slot) = lock(&self.table().state).slots.get_mut(&self.key) {
             slot.link = Some(link);
         }
     }
@@ -305,7 +391,17 @@ impl Waiting {
 
     /// The replies will come to an address that is no more.
     pub(crate) fn lose(&self) {
-        let lost = lock(&self.table.state).slots.remove(&self.key);
+        let mut state = lock(&self.table().state);
+        if let Some(slot) = state.slots.get_mut(&self.key)
+            && slot.resumes.is_some()
+        {
+            slot.knows = None;
+            drop(state);
+            self.table().astray.notify_one();
+            return;
+        }
+        let lost = state.slots.remove(&self.key);
+        drop(state);
         if let Some(slot) = lost {
             slot.waiter.end(Err(Lost::Reply));
         }
@@ -352,7 +448,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         // Whoever ends a call has taken it out of the table before.
         if !self.waiter.ended.load(Ordering::Acquire) {
-            lock(&self.table.state).slots.remove(&self.key);
+            lock(&self.table().state).slots.remove(&self.key);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How an endpoint ends: what runs may finish, what has not started goes back.
 
 use std::{
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -56,31 +57,19 @@ impl Stage {
 
 /// How many are at work: requests on their way to their outcome, or receivers.
 #[derive(Debug, Default)]
-pub(crate) struct Running(Arc<Count>);
-
-#[derive(Debug, Default)]
-struct Count {
+pub(crate) struct Running {
     running: AtomicUsize,
     none: Notify,
 }
 
-/// One of them.
-#[derive(Debug)]
-pub(crate) struct Guard(Arc<Count>);
-
 impl Running {
-    pub(crate) fn enter(&self) -> Guard {
-        self.0.running.fetch_add(1, Ordering::SeqCst);
-        Guard(Arc::clone(&self.0))
-    }
-
     pub(crate) fn count(&self) -> usize {
-        self.0.running.load(Ordering::SeqCst)
+        self.running.load(Ordering::SeqCst)
     }
 
     async fn none(&self) {
         loop {
-            let none = self.0.none.notified();
+            let none = self.none.notified();
             if self.count() == 0 {
                 return;
             }
@@ -89,10 +78,34 @@ impl Running {
     }
 }
 
+/// One of them, and the endpoint that it works for.
+pub(crate) struct Guard {
+    core: Arc<Core>,
+    among: fn(&Core) -> &Running,
+}
+
+impl Guard {
+    /// Counts one more among those that run.
+    pub(crate) fn enter(core: &Arc<Core>, among: fn(&Core) -> &Running) -> Self {
+        among(core).running.fetch_add(1, Ordering::SeqCst);
+        Guard { core: Arc::clone(core), among }
+    }
+}
+
+impl Deref for Guard {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.none.notify_waiters();
+        let running = (self.among)(&self.core);
+        // Nobody waits for the last one before the endpoint stops, which it does before it looks at the count.
+        if running.running.fetch_sub(1, Ordering::SeqCst) == 1 && self.core.stage.is_stopping() {
+            running.none.notify_waiters();
         }
     }
 }

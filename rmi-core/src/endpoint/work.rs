@@ -1,15 +1,16 @@
 //! One admitted request: from its place among the running to its outcome.
 
 use std::{
-    future::{Future, poll_fn},
+    borrow::Cow,
+    future::{Future, Ready, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Semaphore, SemaphorePermit},
     time::Instant,
 };
 use tracing::Instrument;
@@ -20,48 +21,65 @@ use crate::{
     endpoint::{
         admission::{Attached, Key},
         binding::{Answered, Binding},
-        dispatch::Core,
+        classes::Served,
         sequence::Turn,
         shutdown::Guard,
     },
     layer::Next,
     lock::lock,
-    message::{Abort, AbortReason, Outcome, Rejection, RejectionCode, Status, Statuses},
-    service::{BoxFuture, Invocation, Service},
+    message::{Abort, AbortReason, Outcome, Rejection, RejectionCode, ReplyPath, Status, Statuses},
+    service::{BoxFuture, Invocation},
     trace::{self, TraceParent},
     transport::{Acker, Disposition},
 };
 
 /// An admitted request on its way to its outcome.
 pub(crate) struct Work {
-    pub(crate) core: Arc<Core>,
-    pub(crate) binding: Arc<Binding>,
-    pub(crate) service: Arc<dyn Service>,
+    /// The endpoint, one of whose requests this is.
+    pub(crate) core: Guard,
+    /// Which of the endpoint's bindings it came by.
+    pub(crate) binding: usize,
+    pub(crate) served: Arc<Served>,
     pub(crate) answered: Option<Answered>,
     pub(crate) wants: Statuses,
     pub(crate) key: Option<Key>,
     pub(crate) acker: Acker,
     pub(crate) job: Arc<Job>,
     pub(crate) method: &'static Method,
-    pub(crate) _running: Guard,
+    /// It has one of its lane's permits.
+    pub(crate) permitted: bool,
 }
 
 impl Work {
-    /// Everything that is not on the way of a call that only waits for its outcome is boxed: the task is as small as that way.
-    pub(crate) async fn run(
-        self: Box<Self>,
-        call: Invocation,
-        permit: Result<OwnedSemaphorePermit, Arc<Semaphore>>,
-        mut turn: Option<Box<Turn>>,
-    ) {
+    /// Takes its place in the order of these calls, and sets it going.
+    pub(crate) fn begin(mut self: Box<Self>, call: Invocation) {
+        let inline = self.method.inline;
+        // Its turn comes first: who waits for that takes no place from others.
+        let turn = self.served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
+        let permitted = turn.as_ref().is_none_or(|turn| turn.has_come()) && self.try_permit();
+        // Boxed here, because spawning moves what it is given several times.
+        let mut run = Box::pin(self.run(call, turn));
+        if inline && permitted {
+            let mut cx = Context::from_waker(Waker::noop());
+            // Polled once where it was received; if it is not ready at once it moves to a task of its own.
+            if run.as_mut().poll(&mut cx).is_pending() {
+                tokio::spawn(run);
+            }
+        } else {
+            tokio::spawn(run);
+        }
+    }
+
+    /// Runs it, in its turn if there is one to wait for. Everything that is not on the way of a call that only waits for its
+    /// outcome is boxed: the task is as small as that way.
+    async fn run(mut self: Box<Self>, call: Invocation, mut turn: Option<Box<Turn>>) {
         if self.wants.accepted {
             Box::pin(self.status(Status::Accepted)).await;
         }
-        let permit = match permit {
-            Ok(permit) => Some(permit),
-            Err(lane) => Box::pin(self.wait(lane, turn.as_deref_mut())).await,
-        };
-        let outcome = match self.obstacle(permit.is_some()) {
+        if !self.permitted {
+            self.permitted = Box::pin(self.wait(turn.as_deref_mut())).await;
+        }
+        let outcome = match self.obstacle() {
             Some(outcome) => outcome,
             None => {
                 if self.wants.started {
@@ -69,7 +87,7 @@ impl Work {
                 }
                 let mut handler = self.handler(call);
                 let mut abandoned = pin!(self.core.stage.abandoned());
-                let ended = poll_fn(|cx| match handler.as_mut().poll(cx) {
+                let ended = poll_fn(|cx| match Pin::new(&mut handler).poll(cx) {
                     Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
                     Poll::Pending => abandoned.as_mut().poll(cx).map(|()| None),
                 })
@@ -82,47 +100,94 @@ impl Work {
                 }
             }
         };
-        drop((permit, turn));
-        self.conclude(outcome).await;
-    }
-
-    async fn status(&self, status: Status) {
-        if let Some(to) = &self.answered {
-            self.binding.status(to, status).await;
+        drop(turn);
+        self.release();
+        if let Some(unfinished) = self.conclude(outcome) {
+            unfinished.await;
         }
     }
 
-    /// Waits for its turn and for a handler to end, for being cancelled, or for the endpoint to stop.
-    async fn wait(&self, lane: Arc<Semaphore>, turn: Option<&mut Turn>) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn binding(&self) -> &Binding {
+        &self.core.bindings[self.binding]
+    }
+
+    fn lane(&self) -> &Semaphore {
+        self.served.lane.as_ref().unwrap_or(&self.core.permits)
+    }
+
+    /// Takes a permit of the lane, if there is one.
+    fn try_permit(&mut self) -> bool {
+        self.permitted = self.lane().try_acquire().map(SemaphorePermit::forget).is_ok();
+        self.permitted
+    }
+
+    fn release(&mut self) {
+        if std::mem::take(&mut self.permitted) {
+            self.lane().add_permits(1);
+        }
+    }
+
+    async fn status(&self, status: Status) {
+        if let Some(to) = self.answered() {
+            self.binding().status(&to, status).await;
+        }
+    }
+
+    /// Who waits for the replies, where they are awaited now.
+    fn answered(&self) -> Option<Cow<'_, Answered>> {
+        let named = self.answered.as_ref()?;
+        Some(match self.job.moved.get() {
+            None => Cow::Borrowed(named),
+            Some(to) => Cow::Owned(Answered { reply: ReplyPath { to, ..named.reply.clone() }, ..named.clone() }),
+        })
+    }
+
+    /// Waits for its turn and for a handler to end, for being cancelled, or for the endpoint to stop. True with a permit.
+    async fn wait(&self, turn: Option<&mut Turn>) -> bool {
         let mut acquire = pin!(async {
             if let Some(turn) = turn {
                 turn.come().await;
             }
-            lane.acquire_owned().await
+            self.lane().acquire().await.map(SemaphorePermit::forget)
         });
         let mut cancelled = pin!(self.job.cancel.wait());
         let mut stopping = pin!(self.core.stage.stopping());
         let mut expired = pin!(until(self.job.deadline));
         poll_fn(|cx| {
             if let Poll::Ready(permit) = acquire.as_mut().poll(cx) {
-                return Poll::Ready(permit.ok());
+                return Poll::Ready(permit.is_ok());
             }
             let gave_up = cancelled.as_mut().poll(cx).is_ready()
                 || stopping.as_mut().poll(cx).is_ready()
                 || expired.as_mut().poll(cx).is_ready();
-            if gave_up { Poll::Ready(None) } else { Poll::Pending }
+            if gave_up { Poll::Ready(false) } else { Poll::Pending }
         })
         .await
     }
 
     /// Why the method is not run, if it is not.
-    fn obstacle(&self, permitted: bool) -> Option<Outcome> {
+    fn obstacle(&self) -> Option<Outcome> {
+        self.hindrance().map(|outcome| self.as_far_as_known(outcome))
+    }
+
+    /// What was delivered before may have run then, here or elsewhere: nobody can say of it that it never did.
+    fn as_far_as_known(&self, outcome: Outcome) -> Outcome {
+        let now = match &outcome {
+            Outcome::Rejected(rejection) if self.job.redelivered => rejection.to_string(),
+            Outcome::Aborted(abort) if self.job.redelivered && abort.reason == AbortReason::Cancelled => abort.to_string(),
+            _ => return outcome,
+        };
+        let message = format!("it was delivered before, and may have run then; it is not run again: {now}");
+        Abort::new(AbortReason::Interrupted, message).into()
+    }
+
+    fn hindrance(&self) -> Option<Outcome> {
         let job = &self.job;
         if job.cancel.is_set() {
             Some(Abort::new(AbortReason::Cancelled, "cancelled before it started").into())
         } else if job.deadline.is_some_and(|at| at <= Instant::now()) {
             Some(Rejection::new(RejectionCode::Expired, "").into())
-        } else if !permitted || self.core.stage.is_stopping() {
+        } else if !self.permitted || self.core.stage.is_stopping() {
             Some(Rejection::new(RejectionCode::Closing, "").into())
         } else if job.redelivered && !self.method.idempotent {
             let message = "it was delivered before, and may have run then; it is not idempotent, so it is not run again";
@@ -133,7 +198,7 @@ impl Work {
     }
 
     /// The handler as a future, in its span and its trace.
-    fn handler(&self, call: Invocation) -> BoxFuture<'_, Outcome> {
+    fn handler(&self, call: Invocation) -> Handler<'_> {
         let span = tracing::info_span!(
             "rmi.serve",
             otel.kind = "server",
@@ -146,52 +211,42 @@ impl Work {
             trace_id = tracing::field::Empty,
         );
         let trace = self.job.trace.as_ref().and_then(TraceParent::parse);
-        let reporting = self.answered.as_ref().filter(|_| self.wants.progress && self.method.context);
+        let reporting = self.answered.is_some() && self.wants.progress && self.method.context;
         match (trace, reporting) {
-            (None, None) if span.is_disabled() => Box::pin(self.guarded(call)),
-            (trace, reporting) => Box::pin(async move {
+            (None, false) if span.is_disabled() => Handler::Plain(self.guarded(call)),
+            (trace, reporting) => Handler::Watched(Box::pin(async move {
                 if let Some(trace) = &trace {
                     span.record("trace_id", trace.trace_id());
                 }
-                let handler = async move {
-                    match reporting {
-                        Some(to) => self.reporting(call, to).await,
-                        None => self.guarded(call).await,
-                    }
-                };
+                let handler = async move { if reporting { self.reporting(call).await } else { self.guarded(call).await } };
                 match trace {
                     None => handler.instrument(span).await,
                     Some(trace) => trace::scope(trace, handler.instrument(span)).await,
                 }
-            }),
+            })),
         }
     }
 
     /// The method, inside the layers.
     fn inside(&self) -> Next<'_> {
-        Next { layers: self.core.layers.as_ref().map_or(&[], |layers| &layers.stack), service: &*self.service }
+        Next { layers: self.core.layers.as_ref().map_or(&[], |layers| &layers.stack), service: &*self.served.service }
     }
 
     /// Runs the handler; a panic is its outcome.
-    async fn guarded(&self, call: Invocation) -> Outcome {
-        let mut running = match catch_unwind(AssertUnwindSafe(|| self.inside().run(call))) {
-            Ok(running) => running,
-            Err(panic) => return self.panicked(&*panic),
-        };
-        poll_fn(|cx| {
-            catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
-                .unwrap_or_else(|panic| Poll::Ready(self.panicked(&*panic)))
+    fn guarded(&self, call: Invocation) -> Guarded<'_> {
+        Guarded(match catch_unwind(AssertUnwindSafe(|| self.inside().run(call))) {
+            Ok(running) => Dispatched::Runs(self, running),
+            Err(panic) => Dispatched::Panicked(ready(self.panicked(&*panic))),
         })
-        .await
     }
 
     /// Runs the handler, and sends the progress that it reports while it runs.
-    async fn reporting(&self, call: Invocation, to: &Answered) -> Outcome {
+    async fn reporting(&self, call: Invocation) -> Outcome {
         let progress = &self.job.progress;
         let mut run = pin!(self.guarded(call));
         let mut send = pin!(async {
             while let Some(step) = progress.next().await {
-                self.binding.status(to, Status::Progress(step)).await;
+                self.status(Status::Progress(step)).await;
             }
         });
         let mut outcome = None;
@@ -214,7 +269,7 @@ impl Work {
     }
 
     fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Outcome {
-        self.binding.counters.panics.add();
+        self.binding().counters.panics.add();
         let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         tracing::error!(method = self.method.name, panic = said, "a handler panicked");
         // What a panic says is for the log: it may hold what no caller should read.
@@ -222,37 +277,101 @@ impl Work {
     }
 
     /// It never runs: its outcome is kept and sent like any other.
-    pub(crate) async fn refuse(self: Box<Self>, outcome: Outcome) {
+    pub(crate) async fn refuse(mut self: Box<Self>, outcome: Outcome) {
         if let Outcome::Rejected(rejection) = &outcome {
-            self.binding.counters.rejected.add();
+            self.binding().counters.rejected.add();
             tracing::debug!(%rejection, method = self.method.name, principal = %self.job.principal, "a request was not admitted");
         }
-        self.conclude(outcome).await;
+        let outcome = self.as_far_as_known(outcome);
+        if let Some(unfinished) = self.conclude(outcome) {
+            unfinished.await;
+        }
     }
 
-    /// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with.
-    async fn conclude(self: Box<Self>, outcome: Outcome) {
-        let binding = &self.binding;
+    /// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with. What is
+    /// left is returned, if that takes waiting.
+    fn conclude(&mut self, outcome: Outcome) -> Option<BoxFuture<'_, ()>> {
+        let binding = &self.core.bindings[self.binding];
+        let acker = std::mem::replace(&mut self.acker, Acker::settled());
         let attached = match &self.key {
             Some(key) => lock(&binding.window).finish(&self.job.principal, key, &outcome),
             None => Vec::new(),
         };
+        // Looked up after that: whoever moves the replies from now on finds the outcome, and sends it.
+        if let (Some(to), Some(answered)) = (self.job.moved.get(), &mut self.answered) {
+            answered.reply.to = to;
+        }
         let Some(to) = &self.answered else {
-            self.acker.settle(Disposition::Ack);
+            acker.settle(Disposition::Ack);
             attached.into_iter().for_each(|again| again.acker.settle(Disposition::Ack));
-            return;
+            return None;
         };
-        if attached.is_empty() {
-            if binding.outcome(to, outcome).await {
-                self.acker.settle(Disposition::Ack);
+        let again = (!attached.is_empty()).then(|| (attached, outcome.clone()));
+        let told = binding.try_outcome(to, outcome);
+        if let (Ok(told), None) = (&told, &again) {
+            if *told {
+                acker.settle(Disposition::Ack);
             }
-            return;
+            return None;
         }
-        let told = binding.outcome(to, outcome.clone()).await;
-        if told {
-            self.acker.settle(Disposition::Ack);
+        Some(Box::pin(async move {
+            let told = match told {
+                Ok(told) => told,
+                Err(unsent) => binding.outcome_later(to, unsent).await,
+            };
+            if told {
+                acker.settle(Disposition::Ack);
+            }
+            if let Some((attached, outcome)) = again {
+                tell(binding, to, told, attached, outcome).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// The handler of a request as a future.
+enum Handler<'a> {
+    /// Nobody looks on: it needs no box around its own.
+    Plain(Guarded<'a>),
+    /// In its span, in its trace, or with its progress sent.
+    Watched(BoxFuture<'a, Outcome>),
+}
+
+impl Future for Handler<'_> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self.get_mut() {
+            Handler::Plain(guarded) => Pin::new(guarded).poll(cx),
+            Handler::Watched(handler) => handler.as_mut().poll(cx),
         }
-        Box::pin(tell(binding, to, told, attached, outcome)).await;
+    }
+}
+
+/// A handler whose panic is its outcome.
+struct Guarded<'a>(Dispatched<'a>);
+
+enum Dispatched<'a> {
+    Runs(&'a Work, BoxFuture<'a, Outcome>),
+    /// It panicked before there was a future.
+    Panicked(Ready<Outcome>),
+}
+
+impl Future for Guarded<'_> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match &mut self.get_mut().0 {
+            Dispatched::Runs(work, running) => catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
+                .unwrap_or_else(|panic| Poll::Ready(work.panicked(&*panic))),
+            Dispatched::Panicked(outcome) => Pin::new(outcome).poll(cx),
+        }
     }
 }
 

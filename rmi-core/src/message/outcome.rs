@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{json::Json, message::Exception, text::Text};
 
@@ -25,6 +25,8 @@ pub struct Rejection {
     pub description: Text,
     /// Where, or what would have been right.
     pub details: Text,
+    /// How long to wait at least before trying again; `None` when the agent did not say. Not every dialect can say it.
+    pub retry_after: Option<Duration>,
 }
 
 impl Rejection {
@@ -32,7 +34,13 @@ impl Rejection {
     #[must_use]
     pub fn new(code: RejectionCode, details: impl Into<Text>) -> Self {
         let description = Text::from_static(code.description());
-        Rejection { code, description, details: details.into() }
+        Rejection { code, description, details: details.into(), retry_after: None }
+    }
+
+    /// The same rejection, which says how long to wait before trying again.
+    #[must_use]
+    pub fn retry_after(self, time: Duration) -> Self {
+        Rejection { retry_after: Some(time), ..self }
     }
 }
 

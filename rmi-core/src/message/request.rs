@@ -19,6 +19,8 @@ pub struct Request {
     pub args: Arguments,
     /// Which statuses the caller wants; `None` when it did not say, which means all of them.
     pub wants: Option<Statuses>,
+    /// The group that the request belongs to: the same call, made to many agents at once.
+    pub group: Option<Text>,
     /// The method as its contract describes it, in a request that was made from one. Never read off the wire.
     pub contract: Option<&'static Method>,
 }

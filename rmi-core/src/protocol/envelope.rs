@@ -101,6 +101,15 @@ impl Protocol for Native {
             Role::Agent { address, prefetch, .. } => vec![
                 at(address, Purpose::Requests).sharing(Sharing::Competing).acknowledged(true).durable(true).prefetch(*prefetch),
             ],
+            Role::Admin { address, prefetch } => {
+                vec![
+                    at(address, Purpose::Requests)
+                        .sharing(Sharing::Competing)
+                        .acknowledged(true)
+                        .durable(false)
+                        .prefetch(*prefetch),
+                ]
+            }
             Role::Caller { address } => {
                 vec![at(address, Purpose::Replies).sharing(Sharing::Exclusive).acknowledged(false).durable(false)]
             }

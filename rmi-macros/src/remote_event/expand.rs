@@ -1,11 +1,11 @@
 //! From the model to the implementation of `RemoteEvent`.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 
 use super::model::{Event, Kind, Word};
 use crate::{
-    expand::{by_us, generated, scope},
+    expand::{by_us, generated, probe, probed, scope},
     spell::spell,
 };
 
@@ -42,7 +42,8 @@ pub(super) fn expand(event: &Event) -> TokenStream {
             }
         }
     };
-    scope(&event.private, implementation)
+    let probe = probe(&event.private);
+    scope(&event.private, generated!(#probe #implementation))
 }
 
 fn span(kind: &Kind) -> Span {
@@ -56,7 +57,11 @@ fn describe(kind: &Kind) -> TokenStream {
         let (name, ty) = (&field.name, spell(&field.ty));
         let carried = kind.place(index).map(|_| if field.body { generated!(.in_both()) } else { generated!(.in_key()) });
         let default = field.default.then(|| generated!(.with_default()));
-        generated!(__rmi::EventField::new(#name, #ty) #carried #default)
+        // What travels in the key alone is text, and no JSON.
+        let in_body = field.body || kind.place(index).is_none();
+        let schema = in_body.then(|| probed(&field.ty, &field.ty.to_token_stream(), "SCHEMA"));
+        let schema = schema.map(|schema| generated!(.probed(#schema)));
+        generated!(__rmi::EventField::new(#name, #ty) #schema #carried #default)
     });
     generated!(__rmi::EventKind::new(#name, #template, &[#(#fields),*]) #docs)
 }

@@ -40,6 +40,9 @@ fn read_word(word: &str, fields: &[Field]) -> Result<Word, String> {
     if let Some(name) = word.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))
         && !name.contains(['{', '}'])
     {
+        if name.is_empty() {
+            return Err("`{}` names no field: write its name between the braces".to_owned());
+        }
         return fields.iter().position(|field| field.ident.unraw() == name).map(Word::Field).ok_or_else(|| {
             let names: Vec<_> = fields.iter().map(|field| format!("`{{{}}}`", field.ident.unraw())).collect();
             match names.as_slice() {

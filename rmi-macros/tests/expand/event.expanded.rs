@@ -1,5 +1,7 @@
 const _: () = {
     use ::rmi_core::__private as __rmi;
+    #[allow(unused_imports)]
+    use ::rmi_core::__private::Fallback as _;
     static __EVENTS: __rmi::EventContract = __rmi::EventContract::new(
             "Dog",
             &[
@@ -8,7 +10,8 @@ const _: () = {
                         "dog.barked.{name}.loudly",
                         &[
                             __rmi::EventField::new("name", "String").in_key(),
-                            __rmi::EventField::new("theWords", "Vec<String>"),
+                            __rmi::EventField::new("theWords", "Vec<String>")
+                                .probed(<__rmi::Probe<Vec<String>>>::SCHEMA),
                         ],
                     )
                     .docs("A dog has barked."),
@@ -16,10 +19,15 @@ const _: () = {
                     "Moved",
                     "{kennel}.{dog}",
                     &[
-                        __rmi::EventField::new("dog", "Name").in_both(),
-                        __rmi::EventField::new("since", "u64").with_default(),
+                        __rmi::EventField::new("dog", "Name")
+                            .probed(<__rmi::Probe<Name>>::SCHEMA)
+                            .in_both(),
+                        __rmi::EventField::new("since", "u64")
+                            .probed(<__rmi::Probe<u64>>::SCHEMA)
+                            .with_default(),
                         __rmi::EventField::new("kennel", "u32").in_key(),
-                        __rmi::EventField::new("type", "Option<Breed>"),
+                        __rmi::EventField::new("type", "Option<Breed>")
+                            .probed(<__rmi::Probe<Option<Breed>>>::SCHEMA),
                     ],
                 ),
                 __rmi::EventKind::new("AllAsleep", "dog.all.asleep", &[]),

@@ -1,5 +1,7 @@
 const _: () = {
     use elsewhere::rmi::__private as __rmi;
+    #[allow(unused_imports)]
+    use elsewhere::rmi::__private::Fallback as _;
     static __EVENTS: __rmi::EventContract = __rmi::EventContract::new(
         "Leased",
         &[
@@ -8,7 +10,8 @@ const _: () = {
                 "lease.{node}",
                 &[
                     __rmi::EventField::new("node", "NodeId").in_key(),
-                    __rmi::EventField::new("ip", "Ipv4Addr"),
+                    __rmi::EventField::new("ip", "Ipv4Addr")
+                        .probed(<__rmi::Probe<Ipv4Addr>>::SCHEMA),
                 ],
             ),
         ],

@@ -70,6 +70,7 @@ fn bark(signer: &Ed25519, sent: Timestamp) -> Result<Frame, Box<dyn Error>> {
             cntr: None,
             args: Arguments { positional: serde_json::json!(["give me the keys"]).into(), ..Arguments::NONE },
             wants: Some(Statuses::NONE),
+            group: None,
             contract: None,
         }),
     };

@@ -160,7 +160,7 @@ impl<E: RemoteEvent> Subscribe<E> {
             };
             let (core, binding, stop, queue) = (Arc::clone(&core), Arc::clone(&binding), Arc::clone(&stop), Arc::clone(&queue));
             tokio::spawn(async move {
-                let deliveries = receive(binding, deliveries, None, collect, over(&core, &stop)).await;
+                let (deliveries, _) = receive(binding, deliveries, None, collect, over(&core, &stop)).await;
                 drop(deliveries);
                 let wanted = !core.stage.is_closed() && !stop.is_set();
                 queue.end(if wanted { End::Lost } else { End::Closed });

@@ -143,7 +143,7 @@ fn read_body(text: &Text, envelope: &Envelope<'_>, extras: &Extras<'_>, kind: &K
     match kind {
         Kind::Request(Part::Object(request)) => read_request(text, request, extras).map(Body::Request),
         Kind::Request(_) => Err(malformed("`request` is not an object")),
-        Kind::Status(status) => read_status(text, envelope, *status),
+        Kind::Status(status) => read_status(text, envelope, extras, *status),
         Kind::Result(Part::Object(result)) => read_outcome(text, result, extras).map(Body::Outcome),
         Kind::Result(_) => Err(malformed("`result` is not an object")),
         Kind::Event(event) => read_event(text, event).map(Body::Event),
@@ -169,6 +169,7 @@ fn read_request(text: &Text, request: &RequestPart<'_>, extras: &Extras<'_>) -> 
         cntr: read_constructor(text, request.cntr)?,
         args: Arguments { positional, named: keywords, params: &[] },
         wants: extras.statuses.statuses,
+        group: extras.group.and_then(|raw| values::string(text, raw)),
         contract: None,
     })
 }
@@ -186,7 +187,7 @@ fn read_constructor(text: &Text, raw: Raw<'_>) -> Result<Option<Constructor>, Re
     Ok(Some(Constructor { positional, named }))
 }
 
-fn read_status(text: &Text, envelope: &Envelope<'_>, status: Value<'_>) -> Result<Body, Rejection> {
+fn read_status(text: &Text, envelope: &Envelope<'_>, extras: &Extras<'_>, status: Value<'_>) -> Result<Body, Rejection> {
     let count = |raw: Raw<'_>| raw.and_then(values::count).unwrap_or_default();
     let words = |raw: Raw<'_>| raw.and_then(|raw| values::words(text, raw)).unwrap_or_default();
     let name = values::string(text, status);
@@ -202,6 +203,7 @@ fn read_status(text: &Text, envelope: &Envelope<'_>, status: Value<'_>) -> Resul
             code: RejectionCode::from_name(&words(envelope.code)),
             description: words(envelope.description),
             details: words(envelope.details),
+            retry_after: extras.retry_after.and_then(values::count).map(Duration::from_millis),
         })),
         _ => return Err(malformed(format!("there is no status {}", values::shortened(status.get())))),
     })

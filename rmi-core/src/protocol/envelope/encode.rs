@@ -19,6 +19,8 @@ use crate::{
 struct Extras<'a> {
     code: Option<Code<'a>>,
     event: Option<&'a Event>,
+    group: Option<&'a str>,
+    retry_after: Option<Duration>,
     statuses: Option<Statuses>,
     trace: Option<&'a str>,
     ttl: Option<Duration>,
@@ -104,6 +106,7 @@ fn write_request(w: &mut Writer, head: &Head, request: &Request, kwargs: bool) -
     w.string(&request.method);
     w.literal("}");
     let extras = Extras {
+        group: request.group.as_deref(),
         statuses: request.wants,
         trace: trace(head),
         ttl: head.ttl,
@@ -165,7 +168,11 @@ fn write_rejection(w: &mut Writer, head: &Head, rejection: &Rejection) {
     w.string(&rejection.description);
     w.literal(r#","details":"#);
     w.string(&rejection.details);
-    close_reply(w, head, None, r#","status":"rejected""#);
+    write_extras(w, &Extras { retry_after: rejection.retry_after, trace: trace(head), ..Extras::default() });
+    write_address(w, head);
+    w.literal(r#","status":"rejected""#);
+    write_date(w, head.sent.map(Timestamp::seconds));
+    close(w);
 }
 
 fn write_event(w: &mut Writer, head: &Head, event: &Event) -> Result<(), ProtocolError> {
@@ -234,6 +241,14 @@ fn write_extras(w: &mut Writer, extras: &Extras<'_>) {
         w.string(&event.key);
         w.literal("}");
     }
+    if let Some(group) = extras.group {
+        member(w, r#""group":"#);
+        w.string(group);
+    }
+    if let Some(time) = extras.retry_after {
+        member(w, r#""retry_after":"#);
+        w.number(millis(time));
+    }
     if let Some(statuses) = extras.statuses {
         member(w, r#""statuses":["#);
         let mut before = "";
@@ -266,9 +281,9 @@ fn trace(head: &Head) -> Option<&str> {
     head.trace.as_deref().filter(|trace| names::is_traceparent(trace))
 }
 
-/// Whole milliseconds, rounded up: a time to live never becomes none by being written.
-fn millis(ttl: Duration) -> u64 {
-    ttl.as_secs().saturating_mul(1_000).saturating_add(ttl.subsec_nanos().div_ceil(1_000_000).into())
+/// Whole milliseconds, rounded up: a time never becomes none by being written.
+fn millis(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000).saturating_add(time.subsec_nanos().div_ceil(1_000_000).into())
 }
 
 fn array<'a>(name: &str, json: &'a Json) -> Result<&'a Json, ProtocolError> {

@@ -180,6 +180,8 @@ fields! {
     Extras {
         code: Raw<'a>,
         event: Part<EventPart<'a>>,
+        group: Raw<'a>,
+        retry_after: Raw<'a>,
         statuses: Wanted,
         trace: Raw<'a>,
         ttl: Raw<'a>,

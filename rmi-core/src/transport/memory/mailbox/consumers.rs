@@ -171,7 +171,7 @@ impl Mailbox {
             let tag = consumer.unsettled.insert(stored);
             (payload, properties, Acker::new(Arc::clone(at) as Arc<dyn Settle>, tag))
         } else {
-            let (payload, properties) = (mem::take(&mut stored.frame.payload), mem::take(&mut stored.frame.properties));
+            let (payload, properties) = (mem::take(&mut stored.frame.payload), Arc::clone(&stored.frame.properties));
             after.spent.push(stored);
             (payload, properties, Acker::settled())
         };

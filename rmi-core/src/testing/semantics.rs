@@ -1,0 +1,225 @@
+//! What a call means, on any pair of a protocol and a transport: the sentences of `docs/semantics.md` that can be shown from outside.
+//!
+//! A pair says with a [`Setting`] how an endpoint is bound, and gets a `#[test]` for each sentence, under the sentence's own name:
+//!
+//! ```
+//! use rmi_core::{Endpoint, Memory, Native, Trust, endpoint::Builder, testing::semantics::{self, Setting}};
+//!
+//! struct Unsealed(Memory);
+//!
+//! #[async_trait::async_trait]
+//! impl Setting for Unsealed {
+//!     const NOT_APPLICABLE: &'static [(&'static str, &'static str)] =
+//!         &[("only_its_own_principal_cancels", "nobody signs: all callers are the same principal")];
+//!
+//!     async fn start() -> Self {
+//!         Unsealed(Memory::new())
+//!     }
+//!
+//!     async fn endpoint(&self, name: &'static str) -> Builder {
+//!         Endpoint::builder(name).bind(Native::default(), self.0.clone(), Trust::insecure())
+//!     }
+//! }
+//!
+//! semantics::suite!(Unsealed);
+//! # fn main() { semantics::run::<Unsealed>("a_typed_error_arrives_as_itself") }
+//! ```
+//!
+//! A sentence that a dialect or a transport cannot keep is in [`Setting::NOT_APPLICABLE`], by name and with the reason. It is tried
+//! nevertheless, and is a failure if it holds, so that the list stays true.
+
+mod cancel;
+mod end;
+mod outcome;
+pub mod probe;
+mod running;
+mod time;
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use self::probe::{ProbeClient, ProbeServer, Watch};
+use crate::{Endpoint, endpoint::Builder, service::BoxFuture};
+
+/// How the endpoints of a pair of protocol and transport are bound. Each sentence starts one of its own.
+#[async_trait]
+pub trait Setting: Send + Sync + Sized + 'static {
+    /// The sentences that this pair cannot keep, and why.
+    const NOT_APPLICABLE: &'static [(&'static str, &'static str)] = &[];
+
+    /// What the sentences run on: one thread, with timers and I/O, unless this says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// The runtime cannot be made.
+    fn runtime() -> io::Result<tokio::runtime::Runtime> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()
+    }
+
+    /// Starts a bus, or reaches one that nobody else uses.
+    async fn start() -> Self;
+
+    /// An endpoint that is bound and not started yet. `agent` serves a probe, and may be asked for again when it has gone; `caller` and
+    /// `other` call it by that name.
+    async fn endpoint(&self, name: &'static str) -> Builder;
+}
+
+/// Longer than any sentence takes, with all that it waits for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An endpoint that serves a probe.
+struct Agent {
+    endpoint: Endpoint,
+    watch: Watch,
+}
+
+async fn agent<S: Setting>(setting: &S) -> Agent {
+    agent_with(setting, |builder| builder).await
+}
+
+async fn agent_with<S: Setting>(setting: &S, special: impl FnOnce(Builder) -> Builder) -> Agent {
+    let (probing, watch) = Watch::new();
+    let builder = setting.endpoint("agent").await.serve(ProbeServer::new(probing));
+    Agent { endpoint: special(builder).start().await.expect("an agent starts"), watch }
+}
+
+async fn caller<S: Setting>(setting: &S, name: &'static str) -> (Endpoint, ProbeClient) {
+    let endpoint = setting.endpoint(name).await.start().await.expect("a caller starts");
+    let probe = endpoint.client("agent");
+    (endpoint, probe)
+}
+
+/// One sentence.
+#[derive(Clone, Copy, Debug)]
+pub struct Sentence {
+    /// Its name, which is that of its `#[test]`, and is at the end of the sentence in `docs/semantics.md`.
+    pub name: &'static str,
+    run: fn() -> BoxFuture<'static, ()>,
+}
+
+impl Sentence {
+    /// Tries it, inside a runtime.
+    ///
+    /// # Panics
+    ///
+    /// It does not hold.
+    pub async fn run(self) {
+        (self.run)().await;
+    }
+}
+
+/// Every sentence.
+#[must_use]
+pub fn sentences<S: Setting>() -> Vec<Sentence> {
+    crate::__rmi_semantics_each!(list[S])
+}
+
+/// Tries one sentence on a runtime of its own.
+///
+/// # Panics
+///
+/// It does not hold, and [`Setting::NOT_APPLICABLE`] does not list it, or the other way round; or there is no such sentence.
+pub fn run<S: Setting>(name: &str) {
+    let sentence = sentences::<S>().into_iter().find(|sentence| sentence.name == name);
+    let sentence = sentence.unwrap_or_else(|| panic!("there is no sentence `{name}`"));
+    let runtime = S::runtime().expect("a runtime for the sentence");
+    let tried = async {
+        let ended = tokio::time::timeout(PATIENCE, sentence.run()).await;
+        assert!(ended.is_ok(), "`{name}` has not come to its end in {PATIENCE:?}");
+    };
+    match S::NOT_APPLICABLE.iter().find(|(listed, _)| *listed == name) {
+        None => runtime.block_on(tried),
+        Some((_, why)) => {
+            let held = catch_unwind(AssertUnwindSafe(|| runtime.block_on(tried))).is_ok();
+            assert!(!held, "`{name}` holds: take it out of `NOT_APPLICABLE`, where it says: {why}");
+            println!("`{name}` is not applicable, and does not hold: {why}");
+        }
+    }
+    // A transport's own tasks need not end by themselves.
+    runtime.shutdown_background();
+}
+
+/// Fails when `NOT_APPLICABLE` lists what is no sentence.
+///
+/// # Panics
+///
+/// It does.
+pub fn run_listed<S: Setting>() {
+    let sentences = sentences::<S>();
+    for (name, _) in S::NOT_APPLICABLE {
+        let known = sentences.iter().any(|sentence| sentence.name == *name);
+        assert!(known, "`NOT_APPLICABLE` lists `{name}`, and there is no such sentence");
+    }
+}
+
+/// The sentences, in one place: `__rmi_semantics_each!(list [S])` and `__rmi_semantics_each!(tests [S])`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __rmi_semantics_each {
+    ($what:ident [$setting:ty]) => {
+        $crate::__rmi_semantics_each! { @$what [$setting]
+            outcome::a_rejection_means_it_never_ran
+            outcome::each_mistake_of_a_caller_has_its_code
+            outcome::a_typed_error_arrives_as_itself
+            outcome::an_unknown_exception_arrives_raw
+            outcome::a_panic_is_an_outcome
+            outcome::every_call_has_one_outcome
+            outcome::a_redelivered_request_runs_again_only_if_idempotent
+            outcome::nobody_there_is_told_at_once
+            outcome::replies_elsewhere_wait_for_their_reader
+            outcome::limits_are_held
+            time::the_total_time_covers_everything
+            time::an_expired_request_never_runs
+            cancel::a_handler_is_told_that_it_is_cancelled
+            cancel::dropping_a_call_stops_nothing
+            cancel::cancelled_before_its_start_it_never_runs
+            cancel::only_its_own_principal_cancels
+            cancel::admin_reaches_a_busy_agent
+            cancel::the_second_cancel_says_so
+            running::statuses_come_in_order
+            running::progress_never_waits
+            running::concurrency_is_held
+            running::an_inline_handler_that_waits_moves_away
+            end::a_drain_lets_running_handlers_finish
+            end::a_drain_ends_with_its_grace
+            end::pending_calls_end_with_the_endpoint
+            end::dropping_the_endpoint_stops_it
+        }
+    };
+    (@list [$setting:ty] $($module:ident :: $name:ident)*) => {
+        vec![$(Sentence {
+            name: stringify!($name),
+            run: || Box::pin(async { $module::$name(&<$setting>::start().await).await }),
+        }),*]
+    };
+    (@tests [$setting:ty] $($module:ident :: $name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::testing::semantics::run::<$setting>(stringify!($name));
+            }
+        )*
+
+        #[test]
+        fn what_is_not_applicable_is_a_sentence() {
+            $crate::testing::semantics::run_listed::<$setting>();
+        }
+    };
+}
+
+/// A `#[test]` for each sentence, where this is written: `suite!(MySetting)`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __rmi_semantics_suite {
+    ($setting:ty) => {
+        $crate::__rmi_semantics_each!(tests[$setting]);
+    };
+}
+
+#[doc(inline)]
+pub use crate::__rmi_semantics_suite as suite;

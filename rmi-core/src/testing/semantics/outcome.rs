@@ -1,0 +1,148 @@
+use std::convert::Infallible;
+
+use serde_json::{Value, json};
+
+use super::{
+    Setting, agent, agent_with, caller,
+    probe::{ProbeError, Seen},
+};
+use crate::{
+    CallError, Endpoint, Limits, Update,
+    error::Fate,
+    message::{Exception, RejectionCode},
+    testing::conformance::soon,
+};
+
+async fn refused(caller: &Endpoint, class: &'static str, method: &'static str, args: &Value) -> CallError<Exception> {
+    caller.peer("agent").class(class).call::<Value>(method, args).await.expect_err("it is not served")
+}
+
+pub(super) async fn a_rejection_means_it_never_ran<S: Setting>(setting: &S) {
+    let (agent, (endpoint, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let error = refused(&endpoint, "probe", "echo", &json!({"text": 1})).await;
+    assert_eq!(error.fate(), Fate::NeverRan, "{error:?}");
+    assert_eq!(agent.watch.ran(), 0);
+    assert_eq!(probe.echo("again").await.unwrap(), "again");
+    assert_eq!(agent.watch.ran(), 1);
+}
+
+pub(super) async fn each_mistake_of_a_caller_has_its_code<S: Setting>(setting: &S) {
+    let (agent, (endpoint, _)) = (agent(setting).await, caller(setting, "caller").await);
+    let cases = [
+        ("nobody", "echo", json!({"text": "x"}), RejectionCode::UnknownClass),
+        ("probe", "nothing", json!({}), RejectionCode::UnknownMethod),
+        ("probe", "echo", json!({}), RejectionCode::Arguments),
+        ("probe", "echo", json!({"text": 7}), RejectionCode::Arguments),
+        ("probe", "echo", json!({"txt": "x"}), RejectionCode::Arguments),
+    ];
+    for (class, method, args, expected) in cases {
+        match refused(&endpoint, class, method, &args).await {
+            CallError::Rejected(rejection) => assert_eq!(rejection.code, expected, "{class}.{method}({args})"),
+            other => panic!("{class}.{method}({args}): {other:?}"),
+        }
+    }
+    assert_eq!(agent.watch.ran(), 0);
+}
+
+pub(super) async fn a_typed_error_arrives_as_itself<S: Setting>(setting: &S) {
+    let (agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let error = probe.fail(7).await.unwrap_err();
+    assert_eq!(error.fate(), Fate::Ran);
+    assert!(matches!(error, CallError::Remote(ProbeError::Broken { code: 7 })), "{error:?}");
+    let error = probe.fail_as_python("no such thing").await.unwrap_err();
+    assert!(matches!(&error, CallError::Remote(ProbeError::Value(said)) if said == "no such thing"), "{error:?}");
+    assert_eq!(agent.watch.ran(), 2);
+}
+
+pub(super) async fn an_unknown_exception_arrives_raw<S: Setting>(setting: &S) {
+    let (_agent, (endpoint, _)) = (agent(setting).await, caller(setting, "caller").await);
+    let args = json!({"module": "package.module", "class": "Strange", "message": "how odd"});
+    let said = endpoint.peer("agent").class("probe").call::<Value>("raise", &args).await;
+    let Err(CallError::Remote(exception)) = said else { panic!("{said:?}") };
+    assert!(exception.is("package.module", "Strange"), "{exception:?}");
+    assert_eq!(exception.message(), "how odd");
+}
+
+pub(super) async fn a_panic_is_an_outcome<S: Setting>(setting: &S) {
+    let (agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    for call in [probe.explode("swordfish"), probe.explode_inline("swordfish")] {
+        let error = call.await.unwrap_err();
+        assert!(matches!(error, CallError::Panicked(_)), "{error:?}");
+        assert!(!error.to_string().contains("swordfish"), "{error}");
+    }
+    assert_eq!(agent.endpoint.figures()[0].panics, 2);
+    assert_eq!(probe.echo("still here").await.unwrap(), "still here");
+}
+
+pub(super) async fn every_call_has_one_outcome<S: Setting>(setting: &S) {
+    let (agent, (endpoint, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let mut pending = Vec::new();
+    for number in 0..20 {
+        pending.push(probe.echo(&number.to_string()).send().await.unwrap());
+    }
+    for (number, mut call) in pending.into_iter().enumerate() {
+        let mut outcomes = Vec::new();
+        while let Some(update) = soon("a call ends", call.next()).await {
+            match update.unwrap() {
+                Update::Done(said) => outcomes.push(said),
+                update => assert!(outcomes.is_empty(), "{update:?} after the outcome"),
+            }
+        }
+        assert_eq!(outcomes, [number.to_string()]);
+    }
+    assert_eq!((agent.watch.ran(), endpoint.figures()[0].calls_waiting), (20, 0));
+    let drained = agent.endpoint.shutdown(std::time::Duration::from_secs(10)).await.unwrap();
+    assert_eq!((drained.left_behind, agent.endpoint.running()), (0, 0));
+}
+
+pub(super) async fn a_redelivered_request_runs_again_only_if_idempotent<S: Setting>(setting: &S) {
+    let (mut first, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let once = probe.hold("once").send().await.unwrap();
+    let again = probe.hold_again("again").send().await.unwrap();
+    first.watch.began_all(["once", "again"]).await;
+    drop(first.endpoint);
+    let mut second = agent(setting).await;
+    second.watch.open(2);
+    let error = soon("it is delivered again", once).await.unwrap_err();
+    assert_eq!(error.fate(), Fate::MayHaveRun);
+    assert!(matches!(error, CallError::Interrupted(_)), "{error:?}");
+    assert_eq!(soon("it is delivered again", again).await.unwrap(), "again");
+    assert_eq!(second.watch.next().await, Seen::Began("again".to_owned()));
+    assert_eq!(second.watch.ran(), 1);
+}
+
+pub(super) async fn nobody_there_is_told_at_once<S: Setting>(setting: &S) {
+    let (endpoint, _) = caller(setting, "caller").await;
+    let probe: super::ProbeClient = endpoint.client("nobody");
+    for error in [probe.echo("x").await.map(drop).unwrap_err(), probe.echo("x").send().await.map(drop).unwrap_err()] {
+        assert_eq!((error.fate(), error.is_retryable()), (Fate::NeverRan, true));
+        assert!(matches!(error, CallError::NoAgent(_)), "{error:?}");
+    }
+}
+
+pub(super) async fn replies_elsewhere_wait_for_their_reader<S: Setting>(setting: &S) {
+    let (mut agent, (endpoint, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    drop(endpoint.replies("log").await.unwrap());
+    let sn = probe.echo("elsewhere").reply_to("log").send().await.unwrap();
+    agent.watch.ended("elsewhere").await;
+    let (reader, _) = caller(setting, "other").await;
+    let mut replies = reader.replies("log").await.unwrap();
+    let reply = soon("a reply waits", replies.next()).await.unwrap();
+    assert_eq!(reply.sn.as_ref(), Some(&sn));
+    assert_eq!(reply.body.decode::<String, Infallible>().unwrap().unwrap(), "elsewhere");
+}
+
+pub(super) async fn limits_are_held<S: Setting>(setting: &S) {
+    let agent = agent_with(setting, |builder| builder.limits(Limits::default().payload(4000).arguments(3))).await;
+    let (endpoint, probe) = caller(setting, "caller").await;
+    let four = json!({"a": 1, "b": 2, "c": 3, "d": 4});
+    match refused(&endpoint, "probe", "echo", &four).await {
+        CallError::Rejected(rejection) => assert_eq!(rejection.code, RejectionCode::Limit),
+        other => panic!("{other:?}"),
+    }
+    // It may be answered, or not, and is not run.
+    let long = probe.echo(&"x".repeat(4000)).timeout(std::time::Duration::from_millis(300)).await;
+    assert!(long.is_err(), "it is too long");
+    assert_eq!(agent.watch.ran(), 0);
+    assert_eq!(probe.echo("short").await.unwrap(), "short");
+}

@@ -1,0 +1,124 @@
+//! What a call means, on every pair of a protocol and a transport that there is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{collections::BTreeSet, fs, io};
+
+use async_trait::async_trait;
+use rmi_core::{
+    Endpoint, Native, Trust,
+    endpoint::Builder,
+    testing::semantics::{self, Setting},
+};
+use rmi_tests::{lines::Lines, wires::Listener, world::World};
+use tokio::runtime::Runtime;
+
+/// Nothing that is timed takes any time.
+fn paused() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()
+}
+
+macro_rules! native_on_memory {
+    ($($name:ident: $world:expr, $not_applicable:expr;)*) => {$(
+        mod $name {
+            use super::*;
+
+            struct This(World);
+
+            #[async_trait]
+            impl Setting for This {
+                const NOT_APPLICABLE: &'static [(&'static str, &'static str)] = $not_applicable;
+
+                fn runtime() -> io::Result<Runtime> {
+                    paused()
+                }
+
+                async fn start() -> Self {
+                    This($world)
+                }
+
+                async fn endpoint(&self, name: &'static str) -> Builder {
+                    Endpoint::builder(name).bind(Native::default(), self.0.bus.clone(), self.0.trust(name)).clock(self.0.clock.clone())
+                }
+            }
+
+            semantics::suite!(This);
+        }
+    )*};
+}
+
+native_on_memory! {
+    native_sealed_on_memory: World::sealed(), &[];
+    native_unsealed_on_memory: World::unsealed(), &[("only_its_own_principal_cancels", "nobody signs: all are one principal")];
+}
+
+mod lines_on_wires {
+    use super::*;
+
+    struct This(Listener);
+
+    const NO_ADMIN: &str = "the dialect has no `Admin`, and no way to cancel";
+    const NO_CLASS: &str = "the dialect has no rejections: a mistake is an exception like others";
+    const NO_STATUSES: &str = "the dialect has no statuses";
+
+    #[async_trait]
+    impl Setting for This {
+        const NOT_APPLICABLE: &'static [(&'static str, &'static str)] = &[
+            ("a_rejection_means_it_never_ran", NO_CLASS),
+            ("each_mistake_of_a_caller_has_its_code", NO_CLASS),
+            ("limits_are_held", NO_CLASS),
+            ("an_expired_request_never_runs", NO_CLASS),
+            ("a_typed_error_arrives_as_itself", "the dialect carries the text of an error, and not its class"),
+            ("an_unknown_exception_arrives_raw", "the dialect carries the text of an error, and not its class"),
+            ("a_panic_is_an_outcome", "the dialect has no aborts"),
+            ("a_redelivered_request_runs_again_only_if_idempotent", "a link delivers nothing again"),
+            ("replies_elsewhere_wait_for_their_reader", "replies come by the link that the request took"),
+            ("a_handler_is_told_that_it_is_cancelled", NO_ADMIN),
+            ("cancelled_before_its_start_it_never_runs", NO_ADMIN),
+            ("admin_reaches_a_busy_agent", NO_ADMIN),
+            ("the_second_cancel_says_so", NO_ADMIN),
+            ("statuses_come_in_order", NO_STATUSES),
+            ("progress_never_waits", NO_STATUSES),
+            ("a_drain_lets_running_handlers_finish", NO_STATUSES),
+            ("pending_calls_end_with_the_endpoint", "its goodbye ends the link first, and the calls with it: `ReplyLost`"),
+        ];
+
+        fn runtime() -> io::Result<Runtime> {
+            paused()
+        }
+
+        async fn start() -> Self {
+            This(Listener::new())
+        }
+
+        async fn endpoint(&self, name: &'static str) -> Builder {
+            let builder = Endpoint::builder(name);
+            if name == "agent" {
+                builder.bind(Lines::server("probe"), self.0.clone(), Trust::insecure())
+            } else {
+                builder.bind(Lines::agent("probe", name, "agent"), self.0.dial(), Trust::insecure())
+            }
+        }
+    }
+
+    semantics::suite!(This);
+}
+
+#[test]
+fn every_portable_sentence_is_one_of_the_document() {
+    struct Any;
+    #[async_trait]
+    impl Setting for Any {
+        async fn start() -> Self {
+            Any
+        }
+        async fn endpoint(&self, name: &'static str) -> Builder {
+            Endpoint::builder(name)
+        }
+    }
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/semantics.md")).unwrap();
+    let known: BTreeSet<&str> =
+        document.lines().filter_map(|line| line.strip_suffix('`')?.rsplit_once(" `").map(|(_, name)| name)).collect();
+    for sentence in semantics::sentences::<Any>() {
+        assert!(known.contains(sentence.name), "the document has no sentence `{}`", sentence.name);
+    }
+}
