@@ -94,9 +94,11 @@ async fn recorded_requests_are_answered_as_gofer_answers_them() {
         let theirs: Vec<Value> = theirs.iter().map(|message| message["body"].clone()).collect();
         let Some(replyto) = request["body"]["replyto"].as_str() else {
             // Nobody waits, and nothing is said.
+            // An event of an earlier call may have had nobody to hear it.
+            let before = world.bus.counters().unroutable;
             assert_eq!(replay(&world, request).await, Receipt::Stored);
             world.settle_at("dog").await;
-            assert_eq!(world.bus.counters().unroutable, 0);
+            assert_eq!(world.bus.counters().unroutable, before);
             continue;
         };
         let mut replies = world.mailbox(replyto).await;
