@@ -32,6 +32,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use self::admin::is_admin;
 pub use self::{
     admin::{AdminAction, AdminClient, AdminPolicy, Criteria, Known, Operators},
     admission::WindowSize,

@@ -38,11 +38,24 @@
 //! }
 //! ```
 
+#[cfg(feature = "policy")]
+mod authorize;
+#[cfg(feature = "policy")]
+mod policy;
+mod rate;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 /// What an implementation of [`Layer`] is marked with.
 pub use async_trait::async_trait;
 
+pub use self::rate::{Rate, RateFigures, RateLimit};
+#[cfg(feature = "policy")]
+#[cfg_attr(docsrs, doc(cfg(feature = "policy")))]
+pub use self::{
+    authorize::Authorize,
+    policy::{Explanation, Policy, PolicyError},
+};
 use crate::{
     address::Address,
     context::Job,

@@ -143,14 +143,6 @@ pub enum AuthError {
     Failed(Text),
 }
 
-impl AuthError {
-    /// A name that an unverified message claims, fit for an error: not long, on one line, and not holding on to the message.
-    pub(crate) fn claimed(name: &str) -> Text {
-        let one_line = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-        Text::from(name.chars().take(128).map(one_line).collect::<String>())
-    }
-}
-
 /// What a binding demands of its peers, and what it gives them. Fixed when it is opened.
 #[derive(Clone, Debug)]
 pub struct Trust {

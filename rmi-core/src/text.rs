@@ -62,6 +62,12 @@ impl Text {
     }
 }
 
+/// A name that a peer made up, fit for an error or a log: not long, on one line, and not holding on to the message.
+pub(crate) fn shown(name: &str) -> Text {
+    let one_line = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    Text::from(name.chars().take(128).map(one_line).collect::<String>())
+}
+
 impl Deref for Text {
     type Target = str;
 

@@ -244,6 +244,65 @@ fn schemas_say_more_than_names() {
     assert!(findings.len() == 1 && !findings[0].is_breaking(), "{findings:?}");
 }
 
+/// A description may be a peer's.
+#[test]
+fn a_comparison_ends_whatever_it_is_given() {
+    let with_param = |ty: &str, schema: &Value| {
+        let mut value = released();
+        value["methods"][0]["params"][0]["type"] = json!(ty);
+        value["methods"][0]["params"][0]["schema"] = schema.clone();
+        read(&value)
+    };
+    let nested = |first: Value| {
+        let inside = json!({"items": {"items": {"$ref": "#/$defs/A"}}});
+        json!({"items": first, "$defs": {"A": inside}})
+    };
+    // Types that contain themselves, and whose references never meet: the same values.
+    let (one, other) = (nested(json!({"$ref": "#/$defs/A"})), nested(json!({"items": {"$ref": "#/$defs/A"}})));
+    let findings = compare(&with_param("u8", &one), &with_param("u8", &other));
+    assert!(findings.iter().all(|finding| !finding.is_breaking()), "{findings:?}");
+    // Alternatives within alternatives.
+    let mut definitions = serde_json::Map::new();
+    for level in 0..200 {
+        let next = json!({"$ref": format!("#/$defs/{}", level + 1)});
+        let object = |name: &str| json!({"type": "object", "properties": {"a": next, "b": next}, "required": [name]});
+        let _ = definitions.insert(level.to_string(), json!({"anyOf": [object("a"), object("b"), object("c")]}));
+    }
+    let tree = |last: Value| {
+        let mut definitions = definitions.clone();
+        let _ = definitions.insert("200".to_owned(), last);
+        json!({"$ref": "#/$defs/0", "$defs": definitions})
+    };
+    let findings =
+        compare(&with_param("u8", &tree(json!({"type": "string"}))), &with_param("u8", &tree(json!({"type": "null"}))));
+    assert!(findings.iter().any(|finding| finding.is_breaking()), "{findings:?}");
+    // A name that is nothing but brackets.
+    let brackets = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let findings = compare(&with_param(&brackets, &json!(true)), &with_param("[&[&str]]", &json!(true)));
+    assert_eq!(findings.len(), 1);
+    assert_eq!(compare(&with_param("[&[&str]]", &json!(true)), &with_param("&Vec<Vec<String>>", &json!(true))), []);
+}
+
+/// What was found to differ once differs wherever it is met again.
+#[test]
+fn a_difference_is_not_forgotten_in_the_next_alternative() {
+    let with_param = |schema: &Value| {
+        let mut value = released();
+        value["methods"][0]["params"][0]["schema"] = schema.clone();
+        read(&value)
+    };
+    let variant = |more: &str| {
+        let properties = json!({"lease": {"$ref": "#/$defs/Lease"}, more: {"type": "string"}});
+        json!({"type": "object", "properties": properties, "required": ["lease"]})
+    };
+    let lease = |ty: &str| json!({"Lease": {"type": ty}});
+    let before = json!({"type": "object", "properties": {"lease": {"$ref": "#/$defs/Lease"}}, "required": ["lease"],
+        "$defs": lease("string")});
+    let after = json!({"anyOf": [variant("a"), variant("b")], "$defs": lease("integer")});
+    let findings = compare(&with_param(&before), &with_param(&after));
+    assert!(findings.iter().any(|finding| finding.is_breaking()), "{findings:?}");
+}
+
 #[remote(name = "dhcp", version = "1.3")]
 trait Dhcp {
     async fn lookup(&self, ip: String) -> Result<String, std::convert::Infallible>;

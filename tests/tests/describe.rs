@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 
 use rmi_core::{
-    CallError, Client as _, Context, RemoteError,
+    CallError, Client as _, Context, Endpoint, Memory, Native, RemoteError, Trust,
     contract::{Description, Style, Version},
     endpoint::EndpointDescription,
     message::Exception,
@@ -238,6 +238,39 @@ async fn an_endpoint_says_what_it_serves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_are_shown_what_they_can_reach() {
+    for world in World::both() {
+        let (wide, narrow) = (Tap::on(&world.bus), Memory::new());
+        let only = ["dhcp.lookup", "Admin.describe", "Admin.help"];
+        let agent = world.builder("agent", &wide).bind(Native::default(), narrow.clone(), Trust::insecure().only(only));
+        let agent = agent.serve(DhcpServer::new(Service)).serve(LeasesServer::new(Service)).start().await.unwrap();
+        let outside = Endpoint::builder("outside").bind(Native::default(), narrow, Trust::insecure()).start().await.unwrap();
+        let admin = outside.peer("agent").class("Admin");
+
+        let told: EndpointDescription = admin.call("describe", ()).await.unwrap();
+        let names: Vec<_> =
+            told.contracts.iter().flat_map(|c| c.methods.iter().map(move |m| format!("{}.{}", c.class, m.name))).collect();
+        assert_eq!(names, ["Admin.help", "Admin.describe", "dhcp.lookup"]);
+        let help: String = admin.call("help", ()).await.unwrap();
+        assert!(help.contains("    lookup(") && !help.contains("scan") && !help.contains("leases"), "{help}");
+        // What they cannot reach is as little there as what nobody serves.
+        for class in ["leases", "dns"] {
+            match admin.call::<Value>("describe", [class]).await {
+                Err(CallError::Remote(exception)) => {
+                    let expected = format!("Exception: class ({class}), not-found; served are Admin, dhcp");
+                    assert_eq!(&*exception.exval, expected);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+
+        let inside = world.caller("caller").await;
+        let told: EndpointDescription = inside.endpoint.peer("agent").class("Admin").call("describe", ()).await.unwrap();
+        assert_eq!(told, agent.describe(), "the other binding is not narrowed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn help_is_for_people() {
     let world = World::unsealed();
     let _agent = world.builder("agent", &Tap::on(&world.bus)).serve(DhcpServer::new(Service)).start().await.unwrap();
@@ -306,9 +339,15 @@ enum LeaseEvent {
     },
 }
 
-#[remote(name = "leases", events = LeaseEvent, server = false)]
+#[remote(name = "leases", events = LeaseEvent)]
 trait Leases {
     async fn count(&self) -> Result<u64, Infallible>;
+}
+
+impl Leases for Service {
+    async fn count(&self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
 }
 
 #[test]

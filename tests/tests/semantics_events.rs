@@ -230,6 +230,23 @@ async fn what_a_member_of_a_pool_leaves_is_for_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_of_a_pool_that_is_closed_takes_nothing_more() {
+    for world in World::both() {
+        let (agent, one, other) = (world.agent("agent").await, world.caller("one").await, world.caller("other").await);
+        let mut closing = one.endpoint.subscribe::<Lease>().pool("workers").await.unwrap();
+        for number in 0..5 {
+            agent.endpoint.publish(&bound(number)).await.unwrap();
+        }
+        assert_eq!(numbers(&mut closing, 2).await, [0, 1]);
+        until(&closing, "the others wait", |figures| figures.waiting == 3).await;
+        let mut staying = other.endpoint.subscribe::<Lease>().pool("workers").await.unwrap();
+        let _ = one.endpoint.shutdown(Duration::from_secs(1)).await.unwrap();
+        assert!(soon("the end", closing.next()).await.is_none(), "each event is for one of the pool");
+        assert_eq!(numbers(&mut staying, 3).await, [2, 3, 4]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscriber_that_waits_loses_nothing_and_holds_up_nobody() {
     for world in World::both() {
         let (agent, caller) = (world.agent("agent").await, world.caller("caller").await);
@@ -284,6 +301,47 @@ async fn what_the_bus_drops_the_subscriber_is_told() {
         assert_eq!(rest, (2 + lost..20).collect::<Vec<_>>());
         assert_eq!(slow.figures().dropped, lost);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_bus_drops_is_told_whatever_comes_after_it() {
+    for sealed in [true, false] {
+        let world = World::with(sealed, Options::default().mailbox_frames(8));
+        let (agent, other, caller) = (world.agent("agent").await, world.caller("other").await, world.caller("caller").await);
+        let mut slow = caller.endpoint.subscribe::<Lease>().from(["agent"]).capacity(2).await.unwrap();
+        agent.endpoint.publish(&bound(0)).await.unwrap();
+        agent.endpoint.publish(&bound(1)).await.unwrap();
+        until(&slow, "two wait", |figures| figures.waiting == 2).await;
+        for number in 2..20 {
+            other.endpoint.publish(&bound(number)).await.unwrap();
+        }
+        assert_eq!(numbers(&mut slow, 2).await, [0, 1]);
+        // What came after those that are lost is none that this subscriber wants.
+        let Err(Missed::Lagged(lost)) = next(&mut slow).await else { panic!("it is told") };
+        until(&slow, "the rest is looked at", |figures| figures.unwanted + lost == 18).await;
+        agent.endpoint.publish(&bound(20)).await.unwrap();
+        assert_eq!(numbers(&mut slow, 1).await, [20]);
+        assert_eq!(slow.figures().dropped, lost);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_event_in_a_long_message_counts_with_all_of_it() {
+    let world = World::unsealed();
+    let agent = world.agent("agent").await;
+    let caller = world.builder("caller", &Tap::on(&world.bus)).limits(Limits::default().payload(8 << 10)).start().await.unwrap();
+    let mut events = caller.subscribe::<Lease>().overflow(Overflow::DropOldest).await.unwrap();
+    let payload = recorded(&world, async || assert_eq!(agent.endpoint.publish(&bound(1)).await.unwrap(), Receipt::Stored)).await;
+    let text = std::str::from_utf8(&payload).unwrap();
+    // Nobody reads this key, and what was read lies in the same buffer.
+    let padded = format!("{{\"padding\":\"{}\",{}", "x".repeat(5 << 10), &text[1..]);
+    for _ in 0..3 {
+        world.bus.publish(frame("dhcp.bind.n1", padded.clone())).await.unwrap();
+    }
+    until(&events, "all have come", |figures| figures.received == 4).await;
+    assert_eq!((events.figures().waiting, events.figures().dropped), (1, 3));
+    assert!(matches!(next(&mut events).await, Err(Missed::Lagged(3))));
+    assert_eq!(numbers(&mut events, 1).await, [1]);
 }
 
 #[tokio::test(start_paused = true)]

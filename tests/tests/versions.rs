@@ -181,6 +181,25 @@ async fn what_is_not_served_is_rejected_with_what_is() {
     }
 }
 
+/// What nobody serves may be a text of any length, with anything in it.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_not_served_is_told_in_short() {
+    let world = World::unsealed();
+    let (_agent, caller) = both(&world).await;
+    let long = format!("x\n{}", "y".repeat(100_000));
+    let named = Value::Object([(long.clone(), json!(1))].into_iter().collect());
+    let peer = caller.endpoint.peer("agent");
+    for outcome in [
+        peer.class(long.clone()).call::<Value>("lookup", json!(["a"])).await,
+        peer.class("dhcp").call::<Value>(long.clone(), json!(["a"])).await,
+        peer.class("Admin").call::<Value>("hello", named).await,
+    ] {
+        let Err(CallError::Rejected(rejection)) = outcome else { panic!("{outcome:?}") };
+        assert!(rejection.details.contains("yyy"), "{rejection}");
+        assert!(rejection.details.len() < 250 && !rejection.details.contains('\n'), "{rejection}");
+    }
+}
+
 #[tokio::test]
 async fn a_major_is_served_once() {
     let world = World::unsealed();

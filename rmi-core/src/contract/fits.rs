@@ -29,14 +29,19 @@ pub(super) fn names(old: &str, new: &str, reader: Reader) -> Fit {
 
 /// A type as a value has it: what it is lent as, and where it is defined, do not count.
 fn canonical(name: &str) -> String {
-    let name = without_paths(name.trim_start_matches('&').trim_start_matches("'static "));
-    match name.as_str() {
-        "str" => "String".to_owned(),
-        slice if slice.starts_with('[') && slice.ends_with(']') && !slice.contains(';') => {
-            format!("Vec<{}>", canonical(&slice[1..slice.len() - 1]))
-        }
-        _ => name,
+    fn lent(name: &str) -> &str {
+        name.trim_start_matches('&').trim_start_matches("'static ")
     }
+    let name = without_paths(lent(name));
+    let is_array = name.contains(';');
+    let (mut element, mut slices) = (name.as_str(), 0);
+    while let Some(inner) = element.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
+        && !is_array
+    {
+        (element, slices) = (lent(inner), slices + 1);
+    }
+    let element = if element == "str" { "String" } else { element };
+    format!("{}{element}{}", "Vec<".repeat(slices), ">".repeat(slices))
 }
 
 /// Whether every whole number of one type is one of another.
@@ -56,15 +61,14 @@ fn contains(wide: &str, narrow: &str) -> bool {
 /// By their schemas; `None` unless both have one.
 pub(super) fn schemas(old: &TypeDescription, new: &TypeDescription, reader: Reader) -> Option<Fit> {
     let (old, new) = (old.schema.as_ref()?, new.schema.as_ref()?);
-    let same = Accepts { wide: old, narrow: new, seen: Vec::new() }.everything()
-        && Accepts { wide: new, narrow: old, seen: Vec::new() }.everything();
+    let same = Accepts::new(old, new).everything() && Accepts::new(new, old).everything();
     let (reads, written) = match reader {
         Reader::New => (new, old),
         Reader::Old => (old, new),
     };
     Some(if same && shape(old) == shape(new) {
         Fit::Same
-    } else if (Accepts { wide: reads, narrow: written, seen: Vec::new() }).everything() {
+    } else if Accepts::new(reads, written).everything() {
         Fit::Fits
     } else {
         Fit::Breaks
@@ -100,23 +104,50 @@ fn shape(schema: &Value) -> Value {
 struct Accepts<'a> {
     wide: &'a Value,
     narrow: &'a Value,
-    /// Pairs of definitions that are being compared: where types contain themselves.
-    seen: Vec<(&'a str, &'a str)>,
+    /// Pairs that were reached by a reference and hold if all that is being compared does: where types contain themselves.
+    assumed: Vec<(&'a Value, &'a Value)>,
+    depth: u32,
+    steps: u32,
 }
 
+/// How deep schemas are followed. A description may come from a peer, and what it refers to in circles is as deep as it likes.
+const DEEPEST: u32 = 128;
+/// How many pairs are compared at most.
+const LONGEST: u32 = 20_000;
+
 impl<'a> Accepts<'a> {
+    fn new(wide: &'a Value, narrow: &'a Value) -> Self {
+        Accepts { wide, narrow, assumed: Vec::new(), depth: 0, steps: 0 }
+    }
+
     fn everything(mut self) -> bool {
         self.schema(self.wide, self.narrow)
     }
 
     fn schema(&mut self, wide: &'a Value, narrow: &'a Value) -> bool {
-        if let (Some(a), Some(b)) = (reference(wide), reference(narrow)) {
-            if self.seen.contains(&(a, b)) {
+        if self.depth == DEEPEST || self.steps == LONGEST {
+            return false;
+        }
+        let referred = reference(wide).or(reference(narrow)).is_some();
+        let (wide, narrow) = (resolve(self.wide, wide), resolve(self.narrow, narrow));
+        let assumed = self.assumed.len();
+        if referred {
+            if self.assumed.iter().any(|(a, b)| std::ptr::eq(*a, wide) && std::ptr::eq(*b, narrow)) {
                 return true;
             }
-            self.seen.push((a, b));
+            self.assumed.push((wide, narrow));
         }
-        let (wide, narrow) = (resolve(self.wide, wide), resolve(self.narrow, narrow));
+        (self.depth, self.steps) = (self.depth + 1, self.steps + 1);
+        let accepted = self.resolved(wide, narrow);
+        self.depth -= 1;
+        if !accepted {
+            // What it rested on may not hold either.
+            self.assumed.truncate(assumed);
+        }
+        accepted
+    }
+
+    fn resolved(&mut self, wide: &'a Value, narrow: &'a Value) -> bool {
         let (wide, narrow) = match (wide, narrow) {
             (Value::Bool(true), _) | (_, Value::Bool(false)) => return true,
             (Value::Object(wide), Value::Object(narrow)) => (wide, narrow),
@@ -135,14 +166,7 @@ impl<'a> Accepts<'a> {
 
     fn any(&mut self, wide: &'a Map<String, Value>, narrow: &'a Value) -> bool {
         match alternatives(wide) {
-            Some(wide) => wide.iter().any(|wide| {
-                let seen = self.seen.len();
-                let accepted = self.schema(wide, narrow);
-                if !accepted {
-                    self.seen.truncate(seen);
-                }
-                accepted
-            }),
+            Some(wide) => wide.iter().any(|wide| self.schema(wide, narrow)),
             None => match resolve(self.narrow, narrow) {
                 Value::Object(narrow) => self.demands(wide, narrow),
                 _ => false,

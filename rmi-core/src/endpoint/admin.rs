@@ -92,6 +92,11 @@ const fn optional(name: &'static str, ty: &'static str) -> Param {
     Param::new(name, ty).with_default("None")
 }
 
+/// Whether a contract is the `Admin` that every endpoint serves, and not one of the program's own by that name.
+pub(crate) fn is_admin(contract: &'static Contract) -> bool {
+    std::ptr::eq(contract, &CONTRACT)
+}
+
 /// Serves `Admin`.
 pub(crate) struct Admin {
     core: Arc<OnceLock<Weak<Core>>>,
@@ -130,7 +135,7 @@ impl Admin {
                 let class: Option<String> = args.optional("class", || None)?;
                 args.end()?;
                 let Some(core) = self.core() else { return Err(Rejection::new(RejectionCode::Closing, "").into()) };
-                let described = core.describe_class(class.as_deref()).map_err(Outcome::Exception)?;
+                let described = core.describe_to(call.job.binding, class.as_deref()).map_err(Outcome::Exception)?;
                 Ok(if method == "help" { result(&described.to_string()) } else { result(&described) })
             }
             "resume" => {

@@ -10,7 +10,7 @@ use crate::{
     message::{Rejection, RejectionCode, Request},
     service::Service,
     table::Table,
-    text::Text,
+    text::{Text, shown},
 };
 
 /// A contract that is served.
@@ -114,7 +114,7 @@ impl Classes {
     /// The contract and the method that a request is for, at an endpoint of this name.
     pub(crate) fn find(&self, request: &Request, endpoint: &str) -> Result<(&Arc<Served>, usize), Rejection> {
         let class = self.0.get(&*request.class).ok_or_else(|| {
-            let details = format!("\"{}\" is not served by `{endpoint}`", request.class);
+            let details = format!("\"{}\" is not served by `{endpoint}`", shown(&request.class));
             Rejection::new(RejectionCode::UnknownClass, details)
         })?;
         let (served, asked) = match &request.version {
@@ -147,7 +147,7 @@ fn not_served(class: &Class, request: &Request, asked: Version) -> Rejection {
 }
 
 fn no_method(class: &Class, served: &Served, request: &Request, asked: Option<Version>, endpoint: &str) -> Rejection {
-    let mut details = format!("\"{}.{}()\" is not served by `{endpoint}`", request.class, request.method);
+    let mut details = format!("\"{}.{}()\" is not served by `{endpoint}`", request.class, shown(&request.method));
     let version = served.version();
     if let Some(asked) = asked.filter(|asked| asked.minor > version.minor) {
         details += &format!(": {asked} was asked for, and {version} is served");

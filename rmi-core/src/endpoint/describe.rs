@@ -8,6 +8,7 @@ use crate::{
     contract::Description,
     endpoint::{Endpoint, dispatch::Core},
     message::Exception,
+    text::shown,
 };
 
 /// What an endpoint serves.
@@ -29,7 +30,8 @@ impl fmt::Display for EndpointDescription {
 }
 
 impl Endpoint {
-    /// What the endpoint serves: names, parameters, types, documentation, promises. What its `Admin.describe` tells callers.
+    /// What the endpoint serves: names, parameters, types, documentation, promises. Its `Admin.describe` tells callers as much of it
+    /// as their binding lets them reach ([`Trust::only`](crate::Trust::only)).
     ///
     /// It is put together anew each time.
     #[must_use]
@@ -44,15 +46,21 @@ impl Core {
         EndpointDescription { address: self.name.to_string(), contracts }
     }
 
-    /// What is served of one class, or all of it.
-    pub(crate) fn describe_class(&self, class: Option<&str>) -> Result<EndpointDescription, Box<Exception>> {
+    /// What is served of one class, or all of it, to the callers of a binding: what it does not let them reach they are not shown.
+    pub(crate) fn describe_to(&self, binding: usize, class: Option<&str>) -> Result<EndpointDescription, Box<Exception>> {
         let mut all = self.describe();
+        if let Some(binding) = self.bindings.get(binding) {
+            all.contracts.retain_mut(|Description { class, methods, .. }| {
+                let events_alone = methods.is_empty() && binding.lets_in(class, "*");
+                methods.retain(|method| binding.lets_in(class, &method.name));
+                events_alone || !methods.is_empty()
+            });
+        }
         let Some(class) = class else { return Ok(all) };
         let served: Vec<_> = all.contracts.iter().map(|contract| contract.class.clone()).collect();
         all.contracts.retain(|contract| contract.class == class);
         if all.contracts.is_empty() {
-            let shown: String = class.chars().take(128).collect();
-            let text = format!("class ({shown}), not-found; served are {}", served.join(", "));
+            let text = format!("class ({}), not-found; served are {}", shown(class), served.join(", "));
             return Err(Box::new(Exception::new("builtins", "Exception", text)));
         }
         Ok(all)

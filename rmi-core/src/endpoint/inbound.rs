@@ -60,6 +60,8 @@ pub(crate) struct Origin {
     pub(crate) redelivered: bool,
     /// How many deliveries before this one the bus has dropped, as far as it says.
     pub(crate) missed: u64,
+    /// How many bytes it has, all of which what was read of it may keep alive.
+    pub(crate) size: usize,
 }
 
 /// Who takes what was opened, in the order in which it arrived.
@@ -245,7 +247,7 @@ fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> V
 
 fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read {
     let Delivery { link, redelivered, missed, .. } = delivery;
-    let origin = Origin { address: delivery.address(), link, redelivered, missed };
+    let origin = Origin { address: delivery.address(), link, redelivered, missed, size: delivery.payload.len() };
     let acker = std::mem::replace(&mut delivery.acker, Acker::settled());
     let peer = delivery.peer.take();
     let content = read_message(binding, at, delivery).map_err(|refused| {

@@ -8,6 +8,7 @@ use crate::{
     contract::{Method, Param, Style},
     json::{Json, JsonError},
     message::{Rejection, RejectionCode},
+    text::shown,
 };
 
 /// A method's arguments, encoded once and decoded by the types that they are meant for.
@@ -235,7 +236,9 @@ impl<'a> ArgumentsReader<'a> {
             return Err(Rejection::new(RejectionCode::Arguments, details));
         }
         match self.named.into_iter().find(|(_, value)| value.is_some()) {
-            Some((name, _)) => Err(Rejection::new(RejectionCode::Arguments, format!("the method has no parameter `{name}`"))),
+            Some((name, _)) => {
+                Err(Rejection::new(RejectionCode::Arguments, format!("the method has no parameter `{}`", shown(&name))))
+            }
             None => Ok(()),
         }
     }

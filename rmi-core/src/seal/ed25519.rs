@@ -4,7 +4,10 @@ use super::{
     AuthError, Authenticator, Keyring, Principal, PrivateKey, Sealed, Signature,
     keyring::{Ring, SCHEME},
 };
-use crate::{text::Text, time::Timestamp};
+use crate::{
+    text::{Text, shown},
+    time::Timestamp,
+};
 
 /// Ed25519 over the exact bytes of a text (RFC 8032, without a context or a prehash).
 ///
@@ -59,7 +62,7 @@ fn verify(ring: &Ring, now: Timestamp, sealed: &Sealed<'_>) -> Result<Principal,
         return Err(AuthError::Unsigned);
     }
     if let Some(scheme) = sealed.signature.scheme.as_deref().filter(|scheme| *scheme != SCHEME) {
-        return Err(AuthError::Scheme(AuthError::claimed(scheme)));
+        return Err(AuthError::Scheme(shown(scheme)));
     }
     let (mut known, mut tried) = (false, false);
     for (name, key) in ring.live(sender, now) {
@@ -72,8 +75,8 @@ fn verify(ring: &Ring, now: Timestamp, sealed: &Sealed<'_>) -> Result<Principal,
         }
     }
     Err(match (known, tried) {
-        (false, _) => AuthError::UnknownSender(AuthError::claimed(sender)),
+        (false, _) => AuthError::UnknownSender(shown(sender)),
         (true, false) => AuthError::Scheme(Text::from_static(SCHEME)),
-        (true, true) => AuthError::BadSignature(AuthError::claimed(sender)),
+        (true, true) => AuthError::BadSignature(shown(sender)),
     })
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{AuthError, Authenticator, Demands, Principal, Sealed, Signature};
-use crate::text::Text;
+use crate::text::{Text, shown};
 
 /// gofer's `Authenticator` plug-in: signs the digest of a message, not the message.
 ///
@@ -63,7 +63,7 @@ impl Gofer {
 
     fn verify_one(&self, sealed: &Sealed<'_>) -> Result<Principal, AuthError> {
         if let Some(scheme) = &sealed.signature.scheme {
-            return Err(AuthError::Scheme(AuthError::claimed(scheme)));
+            return Err(AuthError::Scheme(shown(scheme)));
         }
         if sealed.signature.bytes.is_empty() {
             return Err(AuthError::Unsigned);

@@ -33,16 +33,17 @@ pub(super) struct Item {
     pub(super) head: Head,
     pub(super) principal: Principal,
     pub(super) redelivered: bool,
-    /// How many events before this one are lost.
+    /// How many events before this one are lost; [`Queue::put`] knows.
     pub(super) missed: u64,
+    /// How long the message was: the event's parts share its buffer, and keep all of it alive.
+    pub(super) size: usize,
     pub(super) acker: Acker,
 }
 
 impl Item {
-    /// How many bytes it keeps alive, about: its parts share the buffer that they came in.
+    /// How many bytes it keeps alive, about.
     fn size(&self) -> usize {
-        let data = self.head.data.as_ref().map_or(0, |data| data.as_str().len());
-        self.event.key.len() + self.event.body.as_str().len() + data + size_of::<Item>()
+        self.size + size_of::<Item>()
     }
 }
 
@@ -94,6 +95,8 @@ struct State {
     bytes: usize,
     /// How many were dropped at the front.
     lagged: u64,
+    /// How many were dropped by the bus behind those that wait.
+    behind: u64,
     end: Option<End>,
     reader: Option<Waker>,
 }
@@ -103,7 +106,16 @@ impl Queue {
         Queue { state: Mutex::default(), room: Notify::new(), capacity: capacity.max(1), most_bytes, overflow }
     }
 
-    pub(super) fn put(&self, item: Box<Item>) -> Put {
+    /// So many events are lost that would have come next.
+    pub(super) fn missed(&self, many: u64) {
+        let mut state = lock(&self.state);
+        state.behind += many;
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+    }
+
+    pub(super) fn put(&self, mut item: Box<Item>) -> Put {
         // Dropped after the lock is released: they settle, and wake.
         let mut dropped = Vec::new();
         let mut state = lock(&self.state);
@@ -128,6 +140,7 @@ impl Queue {
             }
         }
         state.bytes += size;
+        item.missed = std::mem::take(&mut state.behind);
         state.waiting.push_back(item);
         let reader = state.reader.take();
         drop(state);
@@ -165,6 +178,9 @@ impl Queue {
             self.room.notify_waiters();
             return Poll::Ready(Next::Event(item));
         }
+        if state.behind > 0 {
+            return Poll::Ready(Next::Lagged(std::mem::take(&mut state.behind)));
+        }
         if let Some(end) = &mut state.end {
             return Poll::Ready(Next::Over(std::mem::replace(end, End::Closed)));
         }
@@ -180,9 +196,14 @@ impl Queue {
     }
 
     /// Nobody reads any more: what waits goes back to the bus, where somebody else may have it.
-    pub(super) fn abandon(&self) {
-        let waiting = std::mem::take(&mut lock(&self.state).waiting);
-        self.end(End::Closed);
+    pub(super) fn abandon(&self, why: End) {
+        let mut state = lock(&self.state);
+        let waiting = std::mem::take(&mut state.waiting);
+        state.bytes = 0;
+        let reader = state.over(why);
+        drop(state);
+        wake(reader);
+        self.room.notify_waiters();
         drop(waiting);
     }
 

@@ -15,7 +15,7 @@ use crate::{
     endpoint::{
         binding::Binding,
         dispatch::Core,
-        inbound::{Opened, Receiver, Verified},
+        inbound::{Opened, Origin, Receiver, Verified},
     },
     lock::lock,
     message::{Body, Head},
@@ -45,6 +45,11 @@ impl Receiver for Collect {
     fn take(&self, opened: Opened) -> Option<BoxFuture<'_, ()>> {
         let Opened { content, origin, acker } = opened;
         let (figures, binding) = (&self.figures, &self.binding);
+        // Whatever becomes of this one: those before it are lost.
+        if origin.missed > 0 {
+            figures.dropped.add_many(origin.missed);
+            self.queue.missed(origin.missed);
+        }
         let Ok(Verified { message, principal, .. }) = content else {
             figures.refused.add();
             acker.settle(Disposition::Discard);
@@ -83,9 +88,8 @@ impl Receiver for Collect {
             acker.settle(Disposition::Discard);
             return None;
         }
-        figures.dropped.add_many(origin.missed);
-        let (redelivered, missed) = (origin.redelivered, origin.missed);
-        match self.queue.put(Box::new(Item { event, head, principal, redelivered, missed, acker })) {
+        let Origin { redelivered, size, .. } = origin;
+        match self.queue.put(Box::new(Item { event, head, principal, redelivered, missed: 0, size, acker })) {
             Put::Full(item) => Some(Box::pin(self.put_in_turn(item))),
             put => {
                 self.note(&put);

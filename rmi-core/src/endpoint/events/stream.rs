@@ -9,7 +9,7 @@ use std::{
 use super::queue::{End, Item, Next, Queue};
 use crate::{
     address::Address,
-    endpoint::{counters::Counter, links::Stop},
+    endpoint::{counters::Counter, dispatch::Core, links::Stop},
     event::{EventError, RemoteEvent},
     json::Json,
     seal::Principal,
@@ -24,6 +24,8 @@ use crate::{
 pub struct Events<E> {
     queue: Arc<Queue>,
     figures: Arc<Figuring>,
+    /// In a pool: whose end leaves what waits to the other members.
+    pooled: Option<Arc<Core>>,
     _stop: Stop,
     events: PhantomData<fn() -> E>,
 }
@@ -114,11 +116,12 @@ pub struct EventFigures {
 }
 
 impl<E: RemoteEvent> Events<E> {
-    pub(super) fn new(queue: Arc<Queue>, figures: Arc<Figuring>, stop: Stop) -> Self {
-        Events { queue, figures, _stop: stop, events: PhantomData }
+    pub(super) fn new(queue: Arc<Queue>, figures: Arc<Figuring>, pooled: Option<Arc<Core>>, stop: Stop) -> Self {
+        Events { queue, figures, pooled, _stop: stop, events: PhantomData }
     }
 
-    /// The next event, or what became of it; `None` when the endpoint is closed.
+    /// The next event, or what became of it; `None` when the endpoint is closed. What had come by then can still be taken, unless
+    /// the subscription is of a pool: there it is for the other members.
     ///
     /// # Errors
     ///
@@ -134,6 +137,9 @@ impl<E: RemoteEvent> Events<E> {
 
     /// The next event as [`Events::next`] gives it, for those who poll. This is the signature of `Stream`.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Received<E>, Missed>>> {
+        if self.pooled.as_ref().is_some_and(|core| core.stage.is_closed()) {
+            self.queue.abandon(End::Closed);
+        }
         loop {
             let item = match ready!(self.queue.poll_next(cx)) {
                 Next::Event(item) => item,
@@ -186,7 +192,7 @@ impl<E> Events<E> {
 
 impl<E> Drop for Events<E> {
     fn drop(&mut self) {
-        self.queue.abandon();
+        self.queue.abandon(End::Closed);
     }
 }
 

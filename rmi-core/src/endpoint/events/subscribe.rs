@@ -79,8 +79,8 @@ impl<E: RemoteEvent> Subscribe<E> {
         self
     }
 
-    /// How many events wait here for the subscriber, at least one. 256 unless it is set. Together they are no longer than the
-    /// longest message that is taken ([`Limits::payload`](crate::Limits::payload)), or there is one.
+    /// How many events wait here for the subscriber, at least one. 256 unless it is set. Together their messages are no longer than
+    /// the longest that is taken ([`Limits::payload`](crate::Limits::payload)), or there is one.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.max(1);
         self
@@ -159,14 +159,20 @@ impl<E: RemoteEvent> Subscribe<E> {
                 seen: dated.then(|| Mutex::new(Seen::new(since, binding.limits))),
             };
             let (core, binding, stop, queue) = (Arc::clone(&core), Arc::clone(&binding), Arc::clone(&stop), Arc::clone(&queue));
+            let pooled = self.pool.is_some();
             tokio::spawn(async move {
                 let (deliveries, _) = receive(binding, deliveries, None, collect, over(&core, &stop)).await;
-                drop(deliveries);
                 let wanted = !core.stage.is_closed() && !stop.is_set();
-                queue.end(if wanted { End::Lost } else { End::Closed });
+                let why = if wanted { End::Lost } else { End::Closed };
+                if pooled {
+                    // With the subscription what it has not taken goes to the others: once is enough.
+                    queue.abandon(why);
+                }
+                drop(deliveries);
+                queue.end(why);
             });
         }
-        Ok(Events::new(queue, figures, stopping))
+        Ok(Events::new(queue, figures, self.pool.is_some().then_some(core), stopping))
     }
 }
 
