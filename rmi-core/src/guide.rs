@@ -10,7 +10,6 @@
 //! | [`events`] | tells everybody that something happened |
 //! | [`security`] | decides who may call what, and looks after keys |
 //! | [`testing`] | tests a service or its callers without a broker, or a transport against its promises |
-//! | [`operations`] | runs it: what to watch, what to set, what to do when |
 //!
 //! What may be relied on is said sentence by sentence, each with its test, in
 //! [`docs/semantics.md`](https://github.com/rmi-rs/rmi/blob/main/docs/semantics.md); the bytes are in
@@ -37,6 +36,3 @@ pub mod security {}
 
 #[doc = include_str!("../guide/testing.md")]
 pub mod testing {}
-
-#[doc = include_str!("../guide/operations.md")]
-pub mod operations {}
