@@ -1,7 +1,8 @@
 //! Layers: what stands before every method of an endpoint, and around it.
 //!
-//! A [`Layer`] sees each request twice. [`Layer::admit`] decides whether it is taken at all: who is it, may they, is there room.
-//! [`Layer::call`] stands around the execution: it measures, it sets something up, it answers in the method's place. Layers are
+//! A [`Layer`] sees each request up to three times. [`Layer::admit`] decides whether it is taken at all: who is it, may they, is
+//! there room. [`Layer::call`] stands around the execution: it measures, it sets something up, it answers in the method's place.
+//! [`Layer::concluded`] is told the one outcome, whatever made it. Layers are
 //! given to [`Builder::layer`](crate::endpoint::Builder::layer); the first is asked first, and is the outermost.
 //!
 //! What every endpoint does anyway is no layer: spans, the bound on handlers that run at once, duplicates. Nor is what a caller
@@ -40,6 +41,8 @@
 
 #[cfg(feature = "policy")]
 mod authorize;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "policy")]
 mod policy;
 mod rate;
@@ -49,6 +52,9 @@ use std::{fmt, sync::Arc, time::Duration};
 /// What an implementation of [`Layer`] is marked with.
 pub use async_trait::async_trait;
 
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use self::metrics::Metrics;
 pub use self::rate::{Rate, RateFigures, RateLimit};
 #[cfg(feature = "policy")]
 #[cfg_attr(docsrs, doc(cfg(feature = "policy")))]
@@ -100,6 +106,12 @@ pub trait Layer: Send + Sync + 'static {
         next.run(call).await
     }
 
+    /// Is told the outcome of a request that layers were asked about: what ran, and what was rejected by a layer, expired, cancelled
+    /// or not started before the end. Before the outcome is sent; it must not take its time. A panic is logged, and changes nothing.
+    fn concluded(&self, request: &Concluded<'_>) {
+        let _ = request;
+    }
+
     /// What logs call the layer: its type, unless it says otherwise.
     fn name(&self) -> &str {
         std::any::type_name::<Self>()
@@ -115,6 +127,10 @@ impl<L: Layer + ?Sized> Layer for Arc<L> {
 
     async fn call(&self, call: Invocation, next: Next<'_>) -> Outcome {
         (**self).call(call, next).await
+    }
+
+    fn concluded(&self, request: &Concluded<'_>) {
+        (**self).concluded(request);
     }
 
     fn name(&self) -> &str {
@@ -207,6 +223,60 @@ impl Incoming {
     #[must_use]
     pub fn redelivered(&self) -> bool {
         self.job.redelivered
+    }
+}
+
+/// A request that has its outcome.
+#[derive(Debug)]
+pub struct Concluded<'a> {
+    pub(crate) contract: &'static Contract,
+    pub(crate) method: &'static Method,
+    pub(crate) job: &'a Job,
+    pub(crate) binding: usize,
+    pub(crate) outcome: &'a Outcome,
+}
+
+impl Concluded<'_> {
+    /// How it ended.
+    #[must_use]
+    pub fn outcome(&self) -> &Outcome {
+        self.outcome
+    }
+
+    /// Who sent it, as far as that is verified.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.job.principal
+    }
+
+    /// The contract that it was for.
+    #[must_use]
+    pub fn contract(&self) -> &'static Contract {
+        self.contract
+    }
+
+    /// The method that it was for.
+    #[must_use]
+    pub fn method(&self) -> &'static Method {
+        self.method
+    }
+
+    /// Which of the endpoint's bindings it came by: its number, from 0.
+    #[must_use]
+    pub fn binding(&self) -> usize {
+        self.binding
+    }
+
+    /// Its serial number; some peers send none.
+    #[must_use]
+    pub fn sn(&self) -> Option<&Sn> {
+        self.job.sn.as_ref()
+    }
+
+    /// The caller's own data.
+    #[must_use]
+    pub fn data(&self) -> Option<&Json> {
+        self.job.data.as_ref()
     }
 }
 

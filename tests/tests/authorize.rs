@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 
 use rmi_core::{
     CallError, Principal,
+    endpoint::{AdminAction, AdminPolicy},
     layer::{Authorize, Policy, PolicyError},
     message::RejectionCode,
 };
@@ -179,4 +180,44 @@ async fn a_rule_about_nothing_that_is_served_is_found() {
     let text = "[[deny]]\nwho = ['key:*']\ncall = ['prob.*', 'probe.ech', 'probe.echo', '*', 'Admin.h*', '*.task']";
     let idle = Policy::parse(text).unwrap().idle(&agent.endpoint.describe());
     assert_eq!(idle, ["line 1: `prob.*` is nothing that `agent` serves", "line 1: `probe.ech` is nothing that `agent` serves"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_grants_requests_of_others() {
+    let world = World::sealed();
+    let authorize = rack();
+    let mut agent = world.agent_with("agent", |b| b.layer(authorize.clone()).admin(authorize.clone())).await;
+    let (one, alice, bob) = (world.caller("ops-1").await, world.caller("alice").await, world.caller("bob").await);
+    let call = one.probe().listen("x").send().await.unwrap();
+    agent.watch.began().await;
+    let admin = |caller: &rmi_tests::world::Caller| caller.endpoint.peer("agent").admin();
+    assert!(admin(&bob).cancel(call.sn()).await.is_err());
+    assert_eq!(admin(&alice).cancel(call.sn()).await.unwrap(), [call.sn().clone()]);
+    assert_eq!(call.await.unwrap(), "x was cancelled");
+    let says = |asker, action, owner: &Principal| authorize.permits(&key(asker), action, owner);
+    for (asker, action, owner, granted) in [
+        ("ops-2", AdminAction::Cancel, key("bob"), true),
+        ("ops-2", AdminAction::Resume, key("bob"), false),
+        ("ops-2", AdminAction::Cancel, Principal::Anonymous, false),
+        ("auditor", AdminAction::Resume, key("ops-1"), true),
+        ("auditor", AdminAction::Resume, Principal::Anonymous, true),
+        ("auditor", AdminAction::Resume, key("bob"), false),
+        ("auditor", AdminAction::Cancel, key("ops-1"), false),
+        ("bob", AdminAction::Cancel, key("ops-1"), false),
+    ] {
+        assert_eq!(says(asker, action, &owner), granted, "{asker} {action:?} {owner}");
+    }
+}
+
+/// The policy of the guide is one, and decides what the guide says.
+#[test]
+fn the_policy_of_the_guide_says_what_the_guide_says() {
+    let guide = include_str!("../../rmi-core/guide/operations.md");
+    let blocks: Vec<_> = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let policy = Policy::parse(blocks.iter().find(|block| block.contains("[[allow]]")).unwrap()).unwrap();
+    for name in ["ops-1", "ops-7", "rack-3"] {
+        let said = format!("\nkey:{name} power.off: {}\n", policy.explain(&key(name), "power", "off"));
+        assert!(guide.contains(&said), "{said}");
+    }
+    assert!(policy.permits(&key("alice"), AdminAction::Cancel, &key("rack-3")));
 }

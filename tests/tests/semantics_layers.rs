@@ -12,7 +12,7 @@ use std::{
 use rmi_core::{
     CallError,
     error::Fate,
-    layer::{Incoming, Layer, Next, async_trait},
+    layer::{Concluded, Incoming, Layer, Next, async_trait},
     message::{Outcome, Rejection, RejectionCode},
     service::Invocation,
 };
@@ -323,5 +323,47 @@ async fn a_layer_knows_what_a_request_says_of_itself() {
         let who = if world.is_sealed() { "key:caller" } else { "anonymous" };
         let expected = format!("{who} 0 probe.echo 7 Some(\"caller\") Some(\"7\") Some(60s) false");
         assert_eq!(*log.lock().unwrap(), [expected]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_are_told_how_every_request_ended() {
+    struct Told(Log);
+    #[async_trait]
+    impl Layer for Told {
+        fn concluded(&self, request: &Concluded<'_>) {
+            let how = match request.outcome() {
+                Outcome::Result(result) => result.as_str().to_owned(),
+                Outcome::Exception(exception) => exception.class().to_string(),
+                Outcome::Rejected(rejection) => rejection.code.to_string(),
+                Outcome::Aborted(abort) => abort.reason.as_str().to_owned(),
+            };
+            let said = format!("{} {} {how}", request.principal(), request.method().name);
+            self.0.lock().unwrap().push(said);
+            assert_ne!(request.method().name, "task", "a layer that panics costs nobody an outcome");
+        }
+    }
+    for world in World::both() {
+        let (log, gate) = (Log::default(), Arc::new(Gate::default()));
+        let agent = world.agent_with("agent", |b| b.layer(Told(Arc::clone(&log))).layer(Arc::clone(&gate)).concurrency(1)).await;
+        let caller = world.caller("caller").await;
+        caller.probe().echo("x").await.unwrap();
+        caller.probe().fail(1).await.unwrap_err();
+        caller.probe().explode("x").await.unwrap_err();
+        caller.probe().task().await.unwrap();
+        gate.closed.store(true, Ordering::SeqCst);
+        caller.probe().echo("x").await.unwrap_err();
+        gate.closed.store(false, Ordering::SeqCst);
+        let runs = caller.probe().hold("runs").send().await.unwrap();
+        let waits = caller.probe().hold("waits").ttl(SECOND).send().await.unwrap();
+        assert_eq!(code(waits.await), RejectionCode::Expired);
+        agent.watch.open(1);
+        runs.await.unwrap();
+        let who = if world.is_sealed() { "key:caller" } else { "anonymous" };
+        let log = log.lock().unwrap();
+        let told: Vec<_> = log.iter().map(|said| said.strip_prefix(who).unwrap().trim()).collect();
+        assert_eq!(told[..3], ["echo \"x\"", "fail ProbeError.Broken", "explode Panicked"]);
+        assert!(told[3].starts_with("task "));
+        assert_eq!(told[4..], ["echo agent.busy", "hold request.expired", "hold \"runs\""]);
     }
 }

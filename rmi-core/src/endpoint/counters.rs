@@ -20,8 +20,11 @@ impl Counter {
     }
 }
 
+#[cfg(feature = "metrics")]
+pub(crate) type CounterMetric = (&'static str, &'static str, fn(&Figures) -> u64);
+
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $doc:literal] $name:ident,)*) => {
         /// The counters of a binding.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
@@ -42,7 +45,15 @@ macro_rules! counters {
             pub calls_waiting: u64,
             /// Requests that the duplicate window remembers now.
             pub remembered: u64,
-            $($(#[$doc])* pub $name: u64,)*
+            $(#[doc = $doc] pub $name: u64,)*
+        }
+
+        #[cfg(feature = "metrics")]
+        impl Figures {
+            /// What each counter is called as a metric, what it counts, and how it is read.
+            pub(crate) const COUNTERS: &'static [CounterMetric] = &[
+                $((concat!("rmi_binding_", stringify!($name), "_total"), $doc, |figures| figures.$name),)*
+            ];
         }
     };
 }

@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     endpoint::work::Work,
-    layer::{Incoming, Layer},
+    layer::{Concluded, Incoming, Layer},
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode},
     service::{BoxFuture, Invocation},
 };
@@ -74,6 +74,18 @@ impl Layers {
             }
         });
         None
+    }
+
+    /// Tells every layer how a request ended.
+    pub(crate) fn concluded(&self, request: &Concluded<'_>) {
+        for layer in &self.stack {
+            if catch_unwind(AssertUnwindSafe(|| layer.concluded(request))).is_err() {
+                tracing::error!(
+                    layer = layer.name(),
+                    "a layer panicked when it was told an outcome; the caller gets it all the same"
+                );
+            }
+        }
     }
 
     async fn decide(self: Arc<Self>, request: Incoming) -> Result<(), Rejection> {

@@ -25,7 +25,7 @@ use crate::{
         sequence::Turn,
         shutdown::Guard,
     },
-    layer::Next,
+    layer::{Concluded, Next},
     lock::lock,
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode, ReplyPath, Status, Statuses},
     service::{BoxFuture, Invocation},
@@ -291,6 +291,10 @@ impl Work {
     /// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with. What is
     /// left is returned, if that takes waiting.
     fn conclude(&mut self, outcome: Outcome) -> Option<BoxFuture<'_, ()>> {
+        if let Some(layers) = &self.core.layers {
+            let (contract, method, job) = (self.served.contract(), self.method, &*self.job);
+            layers.concluded(&Concluded { contract, method, job, binding: self.binding, outcome: &outcome });
+        }
         let binding = &self.core.bindings[self.binding];
         let acker = std::mem::replace(&mut self.acker, Acker::settled());
         let attached = match &self.key {

@@ -8,10 +8,11 @@ use std::{
 };
 
 use crate::{
-    endpoint::is_admin,
+    endpoint::{AdminAction, AdminPolicy, is_admin},
     layer::{Incoming, Layer, Policy, PolicyError, async_trait},
     lock::lock,
     message::{Rejection, RejectionCode},
+    seal::Principal,
 };
 
 /// A layer that lets in what its [`Policy`] allows, and rejects everything else `security.authorization`.
@@ -27,7 +28,7 @@ use crate::{
 /// use rmi_core::layer::Authorize;
 ///
 /// let authorize = Authorize::from_file("/etc/rmi/policy.toml")?;
-/// let endpoint = builder.layer(authorize.clone()).start().await?;
+/// let endpoint = builder.layer(authorize.clone()).admin(authorize.clone()).start().await?;
 /// for line in authorize.policy().idle(&endpoint.describe()) {
 ///     tracing::warn!("policy: {line}");
 /// }
@@ -133,6 +134,13 @@ impl Layer for Authorize {
         tracing::debug!(%principal, binding, class = contract.name, method, why = %said, "not authorised");
         let details = format!("\"{}.{method}()\" is not open to this caller", contract.name);
         Err(Rejection::new(RejectionCode::Authorization, details))
+    }
+}
+
+/// What the policy's `[[admin]]` grants, now.
+impl AdminPolicy for Authorize {
+    fn permits(&self, asker: &Principal, action: AdminAction, owner: &Principal) -> bool {
+        self.policy().permits(asker, action, owner)
     }
 }
 

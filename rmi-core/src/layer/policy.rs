@@ -11,7 +11,11 @@ use std::{
 
 pub use self::error::PolicyError;
 use self::pattern::{What, Who};
-use crate::{endpoint::EndpointDescription, seal::Principal, table::Table};
+use crate::{
+    endpoint::{AdminAction, AdminPolicy, EndpointDescription},
+    seal::Principal,
+    table::Table,
+};
 
 /// Who may call what, and who may cancel or resume requests that others have sent: a text in [TOML](https://toml.io).
 ///
@@ -78,6 +82,8 @@ use crate::{endpoint::EndpointDescription, seal::Principal, table::Table};
 ///
 /// `Admin.cancel` and `Admin.resume` reach only what their caller has sent itself, beside what `[[admin]]` grants. They need no rule that allows
 /// them; one that denies them holds.
+///
+/// What `[[admin]]` grants holds where the policy is given to [`Builder::admin`](crate::endpoint::Builder::admin) as well.
 ///
 /// Keys that are not in this table are mistakes, and so is an empty list in a rule.
 #[derive(Clone, Debug, Default)]
@@ -208,18 +214,6 @@ impl Policy {
         Explanation(reason)
     }
 
-    /// Whether somebody may cancel what another has sent.
-    #[must_use]
-    pub fn may_cancel(&self, asker: &Principal, owner: &Principal) -> bool {
-        self.grants.iter().any(|grant| grant.cancel && any(&grant.who, asker) && any(&grant.whose, owner))
-    }
-
-    /// Whether somebody may be told the outcome of what another has sent.
-    #[must_use]
-    pub fn may_resume(&self, asker: &Principal, owner: &Principal) -> bool {
-        self.grants.iter().any(|grant| grant.resume && any(&grant.who, asker) && any(&grant.whose, owner))
-    }
-
     /// What the rules say about methods that an endpoint does not serve, for a warning when it starts: a name that is misspelled
     /// denies nothing.
     #[must_use]
@@ -243,6 +237,16 @@ impl Policy {
     #[must_use]
     pub fn rules(&self) -> usize {
         self.rules.len()
+    }
+}
+
+impl AdminPolicy for Policy {
+    fn permits(&self, asker: &Principal, action: AdminAction, owner: &Principal) -> bool {
+        let grants = |grant: &Grant| match action {
+            AdminAction::Cancel => grant.cancel,
+            AdminAction::Resume => grant.resume,
+        };
+        self.grants.iter().any(|grant| grants(grant) && any(&grant.who, asker) && any(&grant.whose, owner))
     }
 }
 
