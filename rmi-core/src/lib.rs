@@ -8,6 +8,7 @@ pub mod context;
 pub mod contract;
 pub mod endpoint;
 pub mod error;
+mod escape;
 pub mod event;
 pub mod json;
 pub mod layer;

@@ -315,20 +315,23 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How far a string is looked through word by word: names, numbers and dates end there. A text goes on in vectors.
+/// How far a string is looked through in pairs of words: names, numbers and dates end there. A text goes on in vectors.
 const SHORT: usize = 64;
 
 /// Where the next quote, backslash or control character is; the end when there is none.
 #[inline]
 fn next_special(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
-    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        if let Some(place) = special_in(u64::from_le_bytes(*word)) {
-            return at + place;
+    while let Some(pair) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let pair = u128::from_le_bytes(*pair);
+        let (low, high) = (specials(pair as u64), specials((pair >> 64) as u64));
+        if low | high != 0 {
+            let place = if low == 0 { 64 + high.trailing_zeros() } else { low.trailing_zeros() };
+            return at + place as usize / 8;
         }
-        at += 8;
+        at += 16;
         if at - from == SHORT {
-            at += length_without_special(&bytes[at..]);
+            at += plain_length(&bytes[at..]);
         }
     }
     while bytes.get(at).is_some_and(|b| !is_special(*b)) {
@@ -337,29 +340,32 @@ fn next_special(bytes: &[u8], from: usize) -> usize {
     at
 }
 
-/// How much of the beginning has nothing special in it, in whole vectors.
-fn length_without_special(bytes: &[u8]) -> usize {
+/// How many bytes, from the first on, are nothing special, counted in whole vectors.
+pub(crate) fn plain_length(bytes: &[u8]) -> usize {
     const VECTOR: usize = 32;
-    // Without a branch per byte each of these is a few comparisons of whole vectors.
-    let plain = |vector: &&[u8]| vector.iter().fold(true, |plain, byte| plain & !is_special(*byte));
-    bytes.chunks_exact(VECTOR).take_while(plain).count() * VECTOR
+    bytes.chunks_exact(VECTOR).take_while(|vector| is_plain(vector)).count() * VECTOR
 }
 
-const fn is_special(byte: u8) -> bool {
+/// Whether a short text has nothing special in it. Without a branch per byte this is a few comparisons of whole vectors.
+#[inline]
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |plain, byte| plain & !is_special(*byte))
+}
+
+/// Whether a byte cannot stand in a string of JSON as it is, or ends it.
+pub(crate) const fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Where the first special byte of a word is, the lowest byte being the first.
+/// The high bit of each special byte of a word; what stands above the first such bit means nothing.
 #[inline]
-const fn special_in(word: u64) -> Option<usize> {
+const fn specials(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    // Each sets the high bit of a byte that it looks for; what stands above the first such bit means nothing.
     let control = word.wrapping_sub(ONES * 0x20);
     let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
     let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    let special = (control | quote | backslash) & !word & HIGH;
-    if special == 0 { None } else { Some(special.trailing_zeros() as usize / 8) }
+    (control | quote | backslash) & !word & HIGH
 }
 
 #[cfg(test)]

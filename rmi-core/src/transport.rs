@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 pub use self::{
     deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Settle},
-    frame::{Destination, Frame, Properties},
+    frame::{Destination, Frame, Properties, SharedProperties},
     links::{Link, LinkChange, LinkId, LinkReporter, Links},
     subscription::{Purpose, Sharing, Source, Subscription, WhenFull},
 };

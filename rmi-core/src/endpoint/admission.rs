@@ -1,6 +1,10 @@
 //! Duplicates and replays are one look-up: what a principal has asked for before, and how it ended.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{VecDeque, hash_map::Entry as TableEntry},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     address::Address,
@@ -133,6 +137,8 @@ pub(crate) struct Attached {
 #[derive(Debug)]
 pub(crate) struct Window {
     lanes: Table<Principal, Lane>,
+    /// That of all who are nobody in particular: on an unsealed binding, everybody.
+    anonymous: Lane,
     size: WindowSize,
     /// Set on sealed bindings: dates are demanded and checked.
     fresh: Option<Limits>,
@@ -218,7 +224,7 @@ const ATTACHED: usize = 16;
 
 impl Window {
     pub(crate) fn new(size: WindowSize, fresh: Option<Limits>) -> Self {
-        Window { lanes: Table::default(), size, fresh, floor: Timestamp::MIN, turn: 0 }
+        Window { lanes: Table::default(), anonymous: Lane::default(), size, fresh, floor: Timestamp::MIN, turn: 0 }
     }
 
     /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request; what
@@ -226,7 +232,7 @@ impl Window {
     pub(crate) fn admit(
         &mut self,
         candidate: &mut Candidate<'_>,
-        now: Timestamp,
+        now: impl FnOnce() -> Timestamp,
         job: &Arc<Job>,
         asked: &mut Option<Attached>,
     ) -> Verdict {
@@ -253,7 +259,7 @@ impl Window {
             }
         }
         if let Some(limits) = sealed
-            && let Err(rejection) = lane.fresh(candidate, now, &limits, floor)
+            && let Err(rejection) = lane.fresh(candidate, now(), &limits, floor)
         {
             return Verdict::Rejected(rejection);
         }
@@ -271,7 +277,7 @@ impl Window {
     /// A request has ended: its outcome is kept, and those who asked again are returned.
     pub(crate) fn finish(&mut self, principal: &Principal, key: &Key, outcome: &Outcome) -> Vec<Attached> {
         let size = self.size;
-        let Some(lane) = self.lanes.get_mut(principal) else { return Vec::new() };
+        let Some(lane) = self.lane_of_mut(principal) else { return Vec::new() };
         let Some(entry) = lane.entries.get_mut(key) else { return Vec::new() };
         let kept = Kept::new(outcome);
         let weight = kept.weight();
@@ -289,7 +295,7 @@ impl Window {
 
     /// Moves the replies of a request to another address: to whoever sent it, or may ask for it instead.
     pub(crate) fn resume(&mut self, owners: &[Principal], key: &Key, to: &Address) -> Option<Resumed> {
-        owners.iter().find_map(|owner| match &self.lanes.get(owner)?.entries.get(key)?.state {
+        owners.iter().find_map(|owner| match &self.lane_of(owner)?.entries.get(key)?.state {
             State::Running { job, .. } => {
                 job.moved.set(to.clone());
                 Some(Resumed::Running)
@@ -302,7 +308,7 @@ impl Window {
 
     /// Up to which date requests of a principal may have come and been forgotten.
     pub(crate) fn floor(&self, principal: &Principal) -> Timestamp {
-        self.lanes.get(principal).map_or(self.floor, |lane| lane.floor.max(self.floor))
+        self.lane_of(principal).map_or(self.floor, |lane| lane.floor.max(self.floor))
     }
 
     /// Sees to it that a request which has not come is rejected if it does.
@@ -319,12 +325,13 @@ impl Window {
 
     /// Everybody whose requests are remembered.
     pub(crate) fn principals(&self) -> Vec<Principal> {
-        self.lanes.keys().cloned().collect()
+        let anonymous = (!self.anonymous.entries.is_empty()).then_some(Principal::Anonymous);
+        self.lanes.keys().cloned().chain(anonymous).collect()
     }
 
     /// The requests of a principal that run under a serial number: on an unsealed binding there may be several.
     pub(crate) fn running(&self, principal: &Principal, key: &Key) -> Vec<Arc<Job>> {
-        let Some(lane) = self.lanes.get(principal) else { return Vec::new() };
+        let Some(lane) = self.lane_of(principal) else { return Vec::new() };
         if self.fresh.is_some() {
             return lane.entries.get(key).and_then(Entry::job).into_iter().collect();
         }
@@ -334,15 +341,26 @@ impl Window {
 
     /// All requests of a principal that run.
     pub(crate) fn all_running(&self, principal: &Principal) -> Vec<Arc<Job>> {
-        self.lanes.get(principal).map(|lane| lane.entries.values().filter_map(Entry::job).collect()).unwrap_or_default()
+        self.lane_of(principal).map(|lane| lane.entries.values().filter_map(Entry::job).collect()).unwrap_or_default()
     }
 
     /// How many requests are remembered.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.values().map(|lane| lane.entries.len()).sum()
+        self.lanes.values().map(|lane| lane.entries.len()).sum::<usize>() + self.anonymous.entries.len()
+    }
+
+    fn lane_of(&self, principal: &Principal) -> Option<&Lane> {
+        if *principal == Principal::Anonymous { Some(&self.anonymous) } else { self.lanes.get(principal) }
+    }
+
+    fn lane_of_mut(&mut self, principal: &Principal) -> Option<&mut Lane> {
+        if *principal == Principal::Anonymous { Some(&mut self.anonymous) } else { self.lanes.get_mut(principal) }
     }
 
     fn lane(&mut self, principal: &Principal) -> &mut Lane {
+        if *principal == Principal::Anonymous {
+            return &mut self.anonymous;
+        }
         if !self.lanes.contains_key(principal) && self.lanes.len() >= PRINCIPALS {
             let idle = self.lanes.iter().filter(|(_, lane)| lane.is_idle()).min_by_key(|(_, lane)| lane.used);
             if let Some(idle) = idle.map(|(principal, _)| principal.clone())
@@ -352,14 +370,20 @@ impl Window {
                 self.floor = self.floor.max(lane.floor).max(newest);
             }
         }
-        self.lanes.entry(principal.clone()).or_insert_with(|| Lane {
+        self.lanes.entry(principal.clone()).or_default()
+    }
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Lane {
             entries: Table::default(),
             order: VecDeque::new(),
             kept: VecDeque::new(),
             bytes: 0,
             floor: Timestamp::MIN,
             used: 0,
-        })
+        }
     }
 }
 
@@ -428,17 +452,14 @@ impl Lane {
         let mut running = 0;
         while self.entries.len() > most && running < self.order.len() {
             let Some(key) = self.order.pop_front() else { return };
-            match self.entries.get(&key).map(|e| &e.state) {
-                Some(State::Running { .. }) => {
-                    self.order.push_back(key);
-                    running += 1;
-                }
-                Some(_) => {
-                    if let Some(entry) = self.remove(&key) {
-                        self.floor = self.floor.max(entry.sent);
-                    }
-                }
-                None => {}
+            let TableEntry::Occupied(entry) = self.entries.entry(key) else { continue };
+            if matches!(entry.get().state, State::Running { .. }) {
+                self.order.push_back(entry.key().clone());
+                running += 1;
+            } else {
+                let entry = entry.remove();
+                self.bytes -= entry.weight();
+                self.floor = self.floor.max(entry.sent);
             }
         }
     }
@@ -457,11 +478,5 @@ impl Lane {
             let entries = &self.entries;
             self.kept.retain(|(key, turn)| entries.get(key).is_some_and(|e| e.turn == *turn));
         }
-    }
-
-    fn remove(&mut self, key: &Key) -> Option<Entry> {
-        let entry = self.entries.remove(key)?;
-        self.bytes -= entry.weight();
-        Some(entry)
     }
 }

@@ -225,7 +225,7 @@ impl Inbox {
         let verdict = match &mut key {
             Some(key) => {
                 let mut candidate = Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl };
-                lock(&binding.window).admit(&mut candidate, binding.clock.now(), &job, &mut asked)
+                lock(&binding.window).admit(&mut candidate, || binding.clock.now(), &job, &mut asked)
             }
             None if binding.authenticator().is_some_and(|a| a.demands().dated) => {
                 Verdict::Rejected(Rejection::new(RejectionCode::Stale, "it has no serial number"))

@@ -246,11 +246,14 @@ fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> V
 }
 
 fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read {
-    let Delivery { link, redelivered, missed, .. } = delivery;
-    let origin = Origin { address: delivery.address(), link, redelivered, missed, size: delivery.payload.len() };
+    // Of what travelled: what is read may be without its wrapper.
+    let size = delivery.payload.len();
     let acker = std::mem::replace(&mut delivery.acker, Acker::settled());
     let peer = delivery.peer.take();
-    let content = read_message(binding, at, delivery).map_err(|refused| {
+    let content = read_message(binding, at, &mut delivery);
+    let Delivery { key, link, redelivered, missed, .. } = delivery;
+    let origin = Origin { address: Address::from(key), link, redelivered, missed, size };
+    let content = content.map_err(|refused| {
         binding.counters.malformed.add();
         tracing::debug!(rejection = %refused.rejection, at = %origin.address, "a delivery was refused");
         Box::new(Unreadable { refused, verified: binding.authenticator().is_none() })
@@ -258,7 +261,7 @@ fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read
     Read { content, origin, acker, peer }
 }
 
-fn read_message(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Result<Content, Refused> {
+fn read_message(binding: &Binding, at: Option<&Address>, delivery: &mut Delivery) -> Result<Content, Refused> {
     let refuse = |code, details: String| Refused::silently(Rejection::new(code, details));
     let limits = &binding.limits;
     if delivery.payload.len() > limits.payload {
@@ -278,11 +281,11 @@ fn read_message(binding: &Binding, at: Option<&Address>, mut delivery: Delivery)
     if !within_depth(text.as_bytes(), limits.depth) {
         return Err(refuse(RejectionCode::Limit, format!("nested deeper than {} levels", limits.depth)));
     }
-    delivery.payload = text.clone().into_bytes();
+    delivery.set_text(&text);
     if binding.features.replies == Replies::PerCall && delivery.purpose == Purpose::Replies {
         delivery.answering = binding.pending.answering(&delivery.address()).map(Box::new);
     }
-    let message = Box::new(binding.protocol.decode(&delivery)?);
+    let message = Box::new(binding.protocol.decode(delivery)?);
     // What was made for another address and is played here is not for us, whoever signed it.
     if binding.authenticator().is_some()
         && let Some(at) = at

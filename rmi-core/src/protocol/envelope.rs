@@ -11,13 +11,11 @@ mod python;
 mod values;
 mod write;
 
-use std::sync::{Arc, LazyLock};
-
 use crate::{
     message::{Body, Message},
     protocol::{Features, Protocol, ProtocolError, Refused, Replies, Role, Serials},
     text::Text,
-    transport::{Delivery, Destination, Frame, Properties, Purpose, Sharing, Source, Subscription, WhenFull},
+    transport::{Delivery, Destination, Frame, Properties, Purpose, SharedProperties, Sharing, Source, Subscription, WhenFull},
 };
 
 /// The version that is written, and by default the only one that is read.
@@ -140,11 +138,9 @@ impl Protocol for Native {
             Body::Request(_) | Body::Status(_) | Body::Outcome(_) => Destination::Address(head.to.clone()),
         };
         let (is_request, is_event) = (matches!(body, Body::Request(_)), matches!(body, Body::Event(_)));
-        static PROPERTIES: LazyLock<Arc<Properties>> = LazyLock::new(|| {
-            Arc::new(Properties { content_encoding: Some(Text::from_static("utf-8")), ..Properties::default() })
-        });
+        static PROPERTIES: Properties = Properties { content_encoding: Some(Text::from_static("utf-8")), ..Properties::NONE };
         Ok(Some(Frame {
-            properties: Arc::clone(&PROPERTIES),
+            properties: SharedProperties::from(&PROPERTIES),
             // A reply is never too late: whoever waits decides.
             ttl: if is_request || is_event { head.ttl } else { None },
             mandatory: is_request,

@@ -11,6 +11,7 @@ use memchr::memmem;
 
 use super::Signature;
 use crate::{
+    escape::push_string,
     message::{Rejection, RejectionCode},
     scan::{ScanError, Scanner, Value},
     text::Text,
@@ -40,10 +41,10 @@ pub fn wrap(text: &str, signature: &Signature) -> Bytes {
     let room = text.len() + text.len() / 4 + signature.bytes.len() / 3 * 4 + 64;
     let mut out = Vec::with_capacity(room);
     out.extend_from_slice(b"{\"message\": ");
-    write_string(&mut out, text);
+    push_string(&mut out, text);
     if let Some(scheme) = &signature.scheme {
         out.extend_from_slice(b", \"scheme\": ");
-        write_string(&mut out, scheme);
+        push_string(&mut out, scheme);
     }
     out.extend_from_slice(b", \"signature\": \"");
     out.extend_from_slice(STANDARD.encode(&signature.bytes).as_bytes());
@@ -168,34 +169,4 @@ impl From<WrapperError> for Rejection {
         };
         Rejection::new(code, error.to_string())
     }
-}
-
-/// Writes a JSON string with the escapes that RFC 8259, section 7, demands, in the short form where there is one.
-fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut written = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[written..at]);
-        written = at + 1;
-        let short = match byte {
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0c => b'f',
-            0..0x20 => {
-                let digit = |four: u8| b"0123456789abcdef"[usize::from(four)];
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xf)]);
-                continue;
-            }
-            other => other,
-        };
-        out.extend_from_slice(&[b'\\', short]);
-    }
-    out.extend_from_slice(&bytes[written..]);
-    out.push(b'"');
 }

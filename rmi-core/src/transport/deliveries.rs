@@ -8,7 +8,7 @@ use crate::{
     json::Json,
     message::Sn,
     text::Text,
-    transport::{LinkId, Properties, Purpose, TransportError},
+    transport::{LinkId, Properties, Purpose, SharedProperties, TransportError},
 };
 
 /// The receiving end of a subscription.
@@ -41,7 +41,7 @@ pub struct Delivery {
     /// What the subscription is for.
     pub purpose: Purpose,
     /// What travelled beside the payload.
-    pub properties: Arc<Properties>,
+    pub properties: SharedProperties,
     /// The link it came by.
     pub link: LinkId,
     /// It was delivered before, to us or to somebody else, and not settled.
@@ -54,6 +54,8 @@ pub struct Delivery {
     pub answering: Option<Box<Answering>>,
     /// Settles it.
     pub acker: Acker,
+    /// The payload, when it is known to be text.
+    pub(crate) text: Option<Text>,
 }
 
 impl Delivery {
@@ -72,6 +74,26 @@ impl Delivery {
             peer: None,
             answering: None,
             acker,
+            text: None,
+        }
+    }
+
+    /// Sets the payload to a text, which no protocol has to check again.
+    pub(crate) fn set_text(&mut self, text: &Text) {
+        self.payload = text.clone().into_bytes();
+        self.text = Some(text.clone());
+    }
+
+    /// The payload as text.
+    ///
+    /// # Errors
+    ///
+    /// It is not UTF-8.
+    pub fn text(&self) -> Result<Text, std::str::Utf8Error> {
+        match &self.text {
+            // The payload is public, and may be another by now.
+            Some(text) if self.payload.as_ptr() == text.as_ptr() && self.payload.len() == text.len() => Ok(text.clone()),
+            _ => Text::from_utf8(self.payload.clone()),
         }
     }
 

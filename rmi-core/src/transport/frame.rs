@@ -1,7 +1,4 @@
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -16,7 +13,7 @@ pub struct Frame {
     pub payload: Bytes,
     /// What travels beside the payload, where the bus has a place for it: shared, because most frames of a protocol have the
     /// same.
-    pub properties: Arc<Properties>,
+    pub properties: SharedProperties,
     /// How long it may wait on the bus.
     pub ttl: Option<Duration>,
     /// The sender wants to know when nobody is there.
@@ -65,12 +62,78 @@ pub enum Destination {
 
 impl Properties {
     /// No properties at all.
+    pub const NONE: Properties = Properties {
+        content_type: None,
+        content_encoding: None,
+        kind: None,
+        reply_to: None,
+        correlation_id: None,
+        retain: false,
+    };
+
+    /// No properties at all, for a frame.
     #[must_use]
-    pub fn none() -> Arc<Properties> {
-        static NONE: LazyLock<Arc<Properties>> = LazyLock::new(Arc::default);
-        Arc::clone(&NONE)
+    pub fn none() -> SharedProperties {
+        static NONE: Properties = Properties::NONE;
+        SharedProperties::from(&NONE)
     }
 }
+
+/// The properties of a frame: those that all frames of a protocol have are lent, so that no two threads count them; others are
+/// counted.
+#[derive(Clone, Debug)]
+pub struct SharedProperties(Holding);
+
+#[derive(Clone, Debug)]
+enum Holding {
+    Lent(&'static Properties),
+    Counted(Arc<Properties>),
+}
+
+impl SharedProperties {
+    /// Changes the properties of this frame, and of no other.
+    pub fn change(&mut self, change: impl FnOnce(&mut Properties)) {
+        match &mut self.0 {
+            Holding::Counted(properties) => change(Arc::make_mut(properties)),
+            Holding::Lent(properties) => {
+                let mut changed = properties.clone();
+                change(&mut changed);
+                self.0 = Holding::Counted(Arc::new(changed));
+            }
+        }
+    }
+}
+
+impl Deref for SharedProperties {
+    type Target = Properties;
+
+    fn deref(&self) -> &Properties {
+        match &self.0 {
+            Holding::Lent(properties) => properties,
+            Holding::Counted(properties) => properties,
+        }
+    }
+}
+
+impl From<&'static Properties> for SharedProperties {
+    fn from(properties: &'static Properties) -> Self {
+        SharedProperties(Holding::Lent(properties))
+    }
+}
+
+impl From<Properties> for SharedProperties {
+    fn from(properties: Properties) -> Self {
+        SharedProperties(Holding::Counted(Arc::new(properties)))
+    }
+}
+
+impl PartialEq for SharedProperties {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for SharedProperties {}
 
 /// What travels beside a payload, under the names that AMQP 0-9-1 and MQTT 5 have for it. A transport carries what it can.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

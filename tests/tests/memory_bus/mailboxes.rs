@@ -11,9 +11,10 @@ async fn a_frame_arrives_whole() {
     let bus = Memory::new();
     let mut inbox = bus.clone().subscribe(at("ex/dog").acknowledged(false)).await.unwrap();
     let mut frame = to("ex/dog", "bark");
-    let properties = std::sync::Arc::make_mut(&mut frame.properties);
-    properties.reply_to = Some("cat".into());
-    properties.correlation_id = Some("7".into());
+    frame.properties.change(|properties| {
+        properties.reply_to = Some("cat".into());
+        properties.correlation_id = Some("7".into());
+    });
     let properties = frame.properties.clone();
     assert_eq!(publish(&bus, frame).await, Receipt::Stored);
     let delivery = one(&mut inbox).await;

@@ -24,7 +24,7 @@ use crate::{
 
 /// Reads a message that came by a delivery.
 pub(super) fn decode(native: &Native, delivery: &Delivery) -> Result<Message, Refused> {
-    let text = Text::from_utf8(delivery.payload.clone()).map_err(|e| Refused::silently(malformed(e.to_string())))?;
+    let text = delivery.text().map_err(|e| Refused::silently(malformed(e.to_string())))?;
     let mut envelope = Envelope::default();
     let Err(error) = envelope.read(&text) else { return read(native, &text, &envelope, delivery) };
     let refused = |error: ParseError| Refused::silently(malformed(error.to_string()));

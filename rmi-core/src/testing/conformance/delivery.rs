@@ -1,4 +1,4 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     Harness, Verdict,
@@ -19,7 +19,7 @@ pub(super) async fn a_frame_arrives_whole<H: Harness>(harness: &H) -> Verdict {
         retain: false,
     };
     let mut frame = lane.frame("hello").await;
-    frame.properties = Arc::new(properties.clone());
+    frame.properties = properties.clone().into();
     soon("a publish ends", lane.sender.publish(frame)).await.expect("it is published");
     let delivery = inbox.next().await;
     assert_eq!(text(&delivery), "hello");

@@ -1,11 +1,11 @@
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::queue::Stored;
 use crate::{
     text::Text,
-    transport::{Destination, Frame, Properties},
+    transport::{Destination, Frame, SharedProperties},
 };
 
 /// A frame that was discarded.
@@ -19,7 +19,7 @@ pub struct DeadLetter {
     /// The payload.
     pub payload: Bytes,
     /// What travelled beside the payload.
-    pub properties: Arc<Properties>,
+    pub properties: SharedProperties,
     /// It had been delivered before.
     pub redelivered: bool,
 }

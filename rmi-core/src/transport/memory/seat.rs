@@ -1,7 +1,10 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -30,6 +33,8 @@ pub(super) struct Seat {
     pub(super) link: LinkId,
     pub(super) reporter: LinkReporter,
     presence: watch::Sender<Presence>,
+    /// The same for every publish, which takes no lock to look at it.
+    is_up: AtomicBool,
     /// Taken before any lock of the bus; held while the seat comes and goes.
     state: Mutex<State>,
 }
@@ -70,7 +75,14 @@ impl Seat {
         let reporter = LinkReporter::default();
         reporter.up(Link { id: link, generation: 1, peer: None });
         let state = State { generation: 1, pauses: 0, members: Slots::default() };
-        Seat { bus, link, reporter, presence: watch::Sender::new(Presence::Up), state: Mutex::new(state) }
+        Seat {
+            bus,
+            link,
+            reporter,
+            presence: watch::Sender::new(Presence::Up),
+            is_up: AtomicBool::new(true),
+            state: Mutex::new(state),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -79,6 +91,12 @@ impl Seat {
 
     fn presence(&self) -> Presence {
         *self.presence.borrow()
+    }
+
+    /// Says to those who look and those who wait where the seat is, and returns where it was.
+    fn set_presence(&self, presence: Presence) -> Presence {
+        self.is_up.store(presence == Presence::Up, Ordering::SeqCst);
+        self.presence.send_replace(presence)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -106,13 +124,12 @@ impl Seat {
 
     /// Publishes without waiting. `None` if there is something to wait for; then the frame is still there.
     pub(super) fn publish_now(&self, frame: &mut Option<Box<Stored>>) -> Option<Result<Receipt, TransportError>> {
-        match self.presence() {
-            Presence::Closed => Some(Err(closed())),
-            Presence::Paused => None,
-            Presence::Up => match self.bus.route(frame) {
-                Routed::Done(receipt) => Some(Ok(receipt)),
-                Routed::Full(_) => None,
-            },
+        if !self.is_up.load(Ordering::SeqCst) {
+            return self.is_closed().then(|| Err(closed()));
+        }
+        match self.bus.route(frame) {
+            Routed::Done(receipt) => Some(Ok(receipt)),
+            Routed::Full(_) => None,
         }
     }
 
@@ -254,7 +271,7 @@ impl Seat {
             Presence::Closed => return Err(closed()),
             Presence::Paused => {}
             Presence::Up => {
-                self.presence.send_replace(Presence::Paused);
+                self.set_presence(Presence::Paused);
                 for member in state.members.iter() {
                     if let Some(at) = member.port.change(Standing::Away) {
                         self.bus.detach(&at);
@@ -287,14 +304,14 @@ impl Seat {
             member.port.change(standing);
         }
         state.generation += 1;
-        self.presence.send_replace(Presence::Up);
+        self.set_presence(Presence::Up);
         self.reporter.up(Link { id: self.link, generation: state.generation, peer: None });
     }
 
     /// Ends the seat, and nothing else on the bus.
     pub(super) fn close(&self) {
         let mut state = self.lock();
-        if self.presence.send_replace(Presence::Closed) == Presence::Closed {
+        if self.set_presence(Presence::Closed) == Presence::Closed {
             return;
         }
         for member in std::mem::take(&mut state.members).into_values() {

@@ -171,7 +171,7 @@ impl Mailbox {
             let tag = consumer.unsettled.insert(stored);
             (payload, properties, Acker::new(Arc::clone(at) as Arc<dyn Settle>, tag))
         } else {
-            let (payload, properties) = (mem::take(&mut stored.frame.payload), Arc::clone(&stored.frame.properties));
+            let (payload, properties) = (mem::take(&mut stored.frame.payload), stored.frame.properties.clone());
             after.spent.push(stored);
             (payload, properties, Acker::settled())
         };
@@ -187,6 +187,7 @@ impl Mailbox {
             peer: None,
             answering: None,
             acker,
+            text: None,
         }
     }
 }
