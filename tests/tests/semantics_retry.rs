@@ -45,6 +45,19 @@ impl Layer for Rejects {
     }
 }
 
+/// An agent that cannot be asked for lost outcomes.
+struct NoAdmin;
+
+#[async_trait]
+impl Layer for NoAdmin {
+    async fn admit(&self, request: &Incoming) -> Result<(), Rejection> {
+        match request.contract().name {
+            "Admin" => Err(Rejection::new(RejectionCode::Authorization, "not here")),
+            _ => Ok(()),
+        }
+    }
+}
+
 fn pauses(seen: &[(String, Instant)]) -> Vec<Duration> {
     seen.windows(2).map(|two| two[1].1 - two[0].1).collect()
 }
@@ -142,7 +155,7 @@ async fn a_late_outcome_is_asked_for_again_and_not_run_again() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_is_asked_for_under_a_new_number() {
     for world in World::both() {
-        let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+        let (mut agent, caller) = (world.agent_with("agent", |b| b.layer(NoAdmin)).await, world.caller("caller").await);
         let call = caller.probe().hold_again("x").retry(Retry::default()).into_future();
         let break_it = async {
             assert_eq!(agent.watch.began().await, "x");

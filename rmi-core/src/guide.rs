@@ -1,0 +1,38 @@
+//! The book: from a first service to one that runs for a year. It is in the documentation only; every example in it is compiled,
+//! and run where it can be.
+//!
+//! | page | for whom |
+//! |---|---|
+//! | [`tutorial`] | wants to write a service and call it, from an empty crate |
+//! | [`contracts`] | designs a trait that others will call for years |
+//! | [`calls`] | calls: every verb, every time, every way in which it can go wrong |
+//! | [`serving`] | serves: instances, concurrency, progress, cancelling, limits, the end |
+//! | [`events`] | tells everybody that something happened |
+//! | [`security`] | decides who may call what, and looks after keys |
+//! | [`testing`] | tests a service or its callers without a broker, or a transport against its promises |
+//!
+//! What may be relied on is said sentence by sentence, each with its test, in
+//! [`docs/semantics.md`](https://github.com/rmi-rs/rmi/blob/main/docs/semantics.md); the bytes are in
+//! [`docs/wire.md`](https://github.com/rmi-rs/rmi/blob/main/docs/wire.md), the macro's grammar in
+//! [`docs/macro.md`](https://github.com/rmi-rs/rmi/blob/main/docs/macro.md).
+
+#[doc = include_str!("../guide/tutorial.md")]
+pub mod tutorial {}
+
+#[doc = include_str!("../guide/contracts.md")]
+pub mod contracts {}
+
+#[doc = include_str!("../guide/calls.md")]
+pub mod calls {}
+
+#[doc = include_str!("../guide/serving.md")]
+pub mod serving {}
+
+#[doc = include_str!("../guide/events.md")]
+pub mod events {}
+
+#[doc = include_str!("../guide/security.md")]
+pub mod security {}
+
+#[doc = include_str!("../guide/testing.md")]
+pub mod testing {}
