@@ -58,6 +58,9 @@ mod lines_on_wires {
 
     const NO_ADMIN: &str = "the dialect has no `Admin`, and no way to cancel";
     const NO_CLASS: &str = "the dialect has no rejections: a mistake is an exception like others";
+    const NO_EVENTS: &str = "the dialect has no events";
+    const NO_MEMORY: &str = "the dialect's numbers are good for one link, and nothing is asked for again by them";
+    const ONE_CLASS: &str = "a link speaks with one class, of no version: here with the probe";
     const NO_STATUSES: &str = "the dialect has no statuses";
 
     #[async_trait]
@@ -80,6 +83,37 @@ mod lines_on_wires {
             ("progress_never_waits", NO_STATUSES),
             ("a_drain_lets_running_handlers_finish", NO_STATUSES),
             ("pending_calls_end_with_the_endpoint", "its goodbye ends the link first, and the calls with it: `ReplyLost`"),
+            ("a_builder_may_choose_the_default_major", ONE_CLASS),
+            ("a_newer_minor_is_no_obstacle", ONE_CLASS),
+            ("an_endpoint_says_what_it_serves", NO_ADMIN),
+            ("majors_are_served_side_by_side", ONE_CLASS),
+            ("what_is_not_served_is_rejected_with_what_is", ONE_CLASS),
+            ("who_names_no_version_gets_the_lowest_major", ONE_CLASS),
+            ("a_handler_publishes", NO_EVENTS),
+            ("a_pattern_that_can_never_match_is_an_error", NO_EVENTS),
+            ("a_subscriber_may_choose_its_publishers", NO_EVENTS),
+            ("a_value_that_breaks_the_key_is_not_published", NO_EVENTS),
+            ("an_event_goes_to_everybody_who_has_subscribed_to_its_key", NO_EVENTS),
+            ("an_unreadable_event_is_told_and_the_next_one_comes", NO_EVENTS),
+            ("closing_the_endpoint_ends_the_subscription", NO_EVENTS),
+            ("an_unknown_key_is_skipped_and_counted", NO_EVENTS),
+            ("events_come_in_the_order_of_their_publisher", NO_EVENTS),
+            ("nobody_to_hear_an_event_is_no_error", NO_EVENTS),
+            ("one_of_a_pool_gets_an_event", NO_EVENTS),
+            ("a_panic_ends_a_turn", ONE_CLASS),
+            ("an_inline_handler_waits_for_its_turn_as_well", ONE_CLASS),
+            ("sequential_requests_run_one_after_the_other", ONE_CLASS),
+            ("sequential_requests_keep_the_order_of_their_admission", ONE_CLASS),
+            ("who_waits_for_its_turn_can_be_cancelled", ONE_CLASS),
+            ("who_waits_for_its_turn_can_expire", ONE_CLASS),
+            ("who_waits_for_its_turn_is_rejected_by_a_drain", ONE_CLASS),
+            ("layers_are_asked_once_for_each_request", NO_MEMORY),
+            ("what_a_layer_rejects_is_neither_accepted_nor_run", NO_CLASS),
+            ("a_late_outcome_is_asked_for_again_and_not_run_again", NO_MEMORY),
+            ("no_attempt_outlasts_the_total_time", NO_CLASS),
+            ("pauses_grow_and_differ_and_honour_a_hint", NO_CLASS),
+            ("what_never_ran_is_tried_again_under_a_new_number", NO_CLASS),
+            ("a_group_is_one_call_to_many_agents", "the dialect does not carry the group"),
         ];
 
         fn runtime() -> io::Result<Runtime> {

@@ -27,13 +27,25 @@
 //!
 //! A sentence that a dialect or a transport cannot keep is in [`Setting::NOT_APPLICABLE`], by name and with the reason. It is tried
 //! nevertheless, and is a failure if it holds, so that the list stays true.
+//!
+//! Portable are those sentences on outcomes, time, cancelling, versions, progress, events, limits, sequential contracts, layers, trying
+//! again, groups and the end that need nothing but endpoints. The others are held on the native envelope over the in-memory bus alone,
+//! because they look at what only a test of that pair can: the text on the wire (duplicates, freshness, trust, which statuses are sent,
+//! criteria), a tap in the transport (lost links, resuming, lost subscriptions), its counters, or a clock that is set by hand (rates).
+//! What concerns no wire at all (policies, metrics, discovery, comparing contracts) runs once.
 
 mod cancel;
 mod end;
+mod events;
+mod groups;
+mod layers;
 mod outcome;
 pub mod probe;
+mod retry;
 mod running;
+mod sequence;
 mod time;
+mod versions;
 
 use std::{
     io,
@@ -185,6 +197,54 @@ macro_rules! __rmi_semantics_each {
             running::progress_never_waits
             running::concurrency_is_held
             running::an_inline_handler_that_waits_moves_away
+            versions::majors_are_served_side_by_side
+            versions::who_names_no_version_gets_the_lowest_major
+            versions::a_builder_may_choose_the_default_major
+            versions::a_newer_minor_is_no_obstacle
+            versions::what_is_not_served_is_rejected_with_what_is
+            versions::an_endpoint_says_what_it_serves
+            events::an_event_goes_to_everybody_who_has_subscribed_to_its_key
+            events::events_come_in_the_order_of_their_publisher
+            events::nobody_to_hear_an_event_is_no_error
+            events::a_handler_publishes
+            events::one_of_a_pool_gets_an_event
+            events::an_unknown_key_is_skipped_and_counted
+            events::an_unreadable_event_is_told_and_the_next_one_comes
+            events::a_value_that_breaks_the_key_is_not_published
+            events::a_pattern_that_can_never_match_is_an_error
+            events::a_subscriber_may_choose_its_publishers
+            events::closing_the_endpoint_ends_the_subscription
+            sequence::sequential_requests_run_one_after_the_other
+            sequence::an_agent_may_serve_any_contract_one_after_the_other
+            sequence::sequential_requests_keep_the_order_of_their_admission
+            sequence::who_waits_for_its_turn_can_be_cancelled
+            sequence::who_waits_for_its_turn_can_expire
+            sequence::who_waits_for_its_turn_is_rejected_by_a_drain
+            sequence::an_inline_handler_waits_for_its_turn_as_well
+            sequence::a_panic_ends_a_turn
+            layers::layers_stand_in_the_order_in_which_they_are_added
+            layers::a_layer_may_answer_in_the_place_of_the_method
+            layers::what_a_layer_rejects_is_neither_accepted_nor_run
+            layers::layers_are_asked_once_for_each_request
+            layers::a_layer_that_waits_holds_up_nobody
+            layers::a_layer_that_panics_lets_nothing_in
+            layers::layers_are_told_how_every_request_ended
+            retry::what_never_ran_is_tried_again_under_a_new_number
+            retry::pauses_grow_and_differ_and_honour_a_hint
+            retry::what_may_have_run_is_tried_again_only_if_it_is_idempotent
+            retry::a_late_outcome_is_asked_for_again_and_not_run_again
+            retry::no_attempt_outlasts_the_total_time
+            retry::one_ambiguous_attempt_makes_the_whole_call_ambiguous
+            retry::what_the_method_answered_is_never_tried_again
+            groups::a_group_is_one_call_to_many_agents
+            groups::answers_come_as_they_come
+            groups::some_may_fail_and_the_others_are_there
+            groups::the_first_result_is_enough
+            groups::a_quorum_is_so_many_results
+            groups::a_group_tries_each_agent_again
+            groups::a_large_group_is_sent_in_parts
+            groups::the_time_is_the_whole_groups
+            groups::dropping_a_group_stops_nothing
             end::a_drain_lets_running_handlers_finish
             end::a_drain_ends_with_its_grace
             end::pending_calls_end_with_the_endpoint

@@ -1,0 +1,139 @@
+//! Trying again: what never ran, and what may run twice.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::{Setting, agent, agent_with, caller};
+use crate::{
+    CallError,
+    call::Retry,
+    error::{Fate, Phase},
+    layer::{Incoming, Layer},
+    message::{Rejection, RejectionCode},
+};
+
+/// Long enough for a call and its answer.
+const EACH: Duration = Duration::from_millis(250);
+
+/// Rejects so many requests with this, and remembers the numbers and the times of all.
+struct Rejects {
+    rejection: Rejection,
+    times: usize,
+    seen: Mutex<Vec<(String, Instant)>>,
+}
+
+impl Rejects {
+    fn new(rejection: Rejection, times: usize) -> Arc<Self> {
+        Arc::new(Rejects { rejection, times, seen: Mutex::default() })
+    }
+
+    fn pauses(&self) -> Vec<Duration> {
+        self.seen.lock().unwrap().windows(2).map(|two| two[1].1 - two[0].1).collect()
+    }
+}
+
+#[async_trait]
+impl Layer for Rejects {
+    async fn admit(&self, request: &Incoming) -> Result<(), Rejection> {
+        let mut seen = self.seen.lock().unwrap();
+        seen.push((request.sn().map(ToString::to_string).unwrap_or_default(), Instant::now()));
+        if seen.len() <= self.times { Err(self.rejection.clone()) } else { Ok(()) }
+    }
+}
+
+fn busy() -> Rejection {
+    Rejection::new(RejectionCode::Busy, "not now")
+}
+
+pub(super) async fn what_never_ran_is_tried_again_under_a_new_number<S: Setting>(setting: &S) {
+    let layer = Rejects::new(busy(), 2);
+    let agent = agent_with(setting, |builder| builder.layer(Arc::clone(&layer))).await;
+    let (_caller, probe) = caller(setting, "caller").await;
+    // Not idempotent: it never ran, so it may.
+    agent.watch.open(1);
+    assert_eq!(probe.hold("it").retry(Retry::default()).await.unwrap(), "it");
+    let seen = layer.seen.lock().unwrap();
+    assert_eq!((seen.len(), agent.watch.ran()), (3, 1));
+    assert!(seen[0].0 != seen[1].0 && seen[1].0 != seen[2].0, "{seen:?}");
+}
+
+pub(super) async fn pauses_grow_and_differ_and_honour_a_hint<S: Setting>(setting: &S) {
+    let (least, most) = (Duration::from_millis(20), Duration::from_millis(80));
+    let (layer, hint) = (Rejects::new(busy().retry_after(most * 3), 1), most * 3);
+    let agent = agent_with(setting, |builder| builder.layer(Arc::clone(&layer))).await;
+    let (endpoint, probe) = caller(setting, "caller").await;
+    probe.echo("x").retry(Retry::default().pause(least, most)).await.unwrap();
+    assert!(layer.pauses().iter().all(|pause| *pause >= hint), "{:?}", layer.pauses());
+    drop((agent.endpoint, agent.watch, endpoint));
+
+    let layer = Rejects::new(busy(), 6);
+    let _agent = agent_with(setting, |builder| builder.layer(Arc::clone(&layer))).await;
+    let (_caller, probe) = caller(setting, "other").await;
+    probe.echo("x").retry(Retry::default().attempts(7).pause(least, most)).await.unwrap();
+    for (pause, times) in layer.pauses().iter().zip([1, 2, 4, 4, 4, 4]) {
+        assert!(*pause >= least * times / 2, "{:?}", layer.pauses());
+    }
+}
+
+pub(super) async fn what_may_have_run_is_tried_again_only_if_it_is_idempotent<S: Setting>(setting: &S) {
+    let (mut agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let policy = Retry::default().each(EACH).attempts(3).pause(Duration::from_millis(1), Duration::from_millis(2));
+    // Not idempotent: once, and the first error as it is.
+    let error = probe.hold("once").retry(policy).await.unwrap_err();
+    assert!(matches!(error, CallError::Timeout { phase: Phase::Total, after } if after == EACH), "{error:?}");
+    assert_eq!((error.fate(), error.attempts()), (Fate::MayHaveRun, 1));
+    assert_eq!(agent.watch.began().await, "once");
+    // Idempotent: it is.
+    let error = probe.hold_again("often").retry(policy).await.unwrap_err();
+    assert_eq!((error.fate(), error.attempts(), error.is_retryable()), (Fate::MayHaveRun, 3, false));
+    assert_eq!(agent.watch.began().await, "often");
+}
+
+pub(super) async fn a_late_outcome_is_asked_for_again_and_not_run_again<S: Setting>(setting: &S) {
+    let (mut agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let call = tokio::spawn(probe.hold_again("x").retry(Retry::default().each(EACH).attempts(9)).into_future());
+    assert_eq!(agent.watch.began().await, "x");
+    // Longer than an attempt: the answer is to one that came later.
+    tokio::time::sleep(EACH * 4).await;
+    agent.watch.open(1);
+    assert_eq!(call.await.unwrap().unwrap(), "x");
+    assert_eq!(agent.watch.ran(), 1);
+    assert!(agent.endpoint.figures()[0].attached >= 1);
+}
+
+pub(super) async fn no_attempt_outlasts_the_total_time<S: Setting>(setting: &S) {
+    // The agent's hint is beyond the call's time, and not waited for.
+    let layer = Rejects::new(busy().retry_after(Duration::from_secs(600)), 1000);
+    let agent = agent_with(setting, |builder| builder.layer(Arc::clone(&layer))).await;
+    let (_caller, probe) = caller(setting, "caller").await;
+    let (time, began) = (Duration::from_secs(30), Instant::now());
+    let error = probe.hold("x").timeout(time).retry(Retry::default().attempts(1000)).await.unwrap_err();
+    assert!(began.elapsed() < time);
+    // Nothing ran: as safe to try again as before.
+    assert_eq!((error.attempts(), error.fate(), error.is_retryable()), (1, Fate::NeverRan, true));
+    assert_eq!(agent.watch.ran(), 0);
+}
+
+pub(super) async fn one_ambiguous_attempt_makes_the_whole_call_ambiguous<S: Setting>(setting: &S) {
+    let (mut agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let policy = Retry::default().each(EACH).attempts(3).pause(EACH, EACH);
+    let call = tokio::spawn(probe.hold_again("x").retry(policy).into_future());
+    assert_eq!(agent.watch.began().await, "x");
+    drop(agent.endpoint);
+    // Whether the last attempt waited for nobody or found nobody: the first may have run.
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!((error.fate(), error.is_retryable()), (Fate::MayHaveRun, false), "{error}");
+    assert!(error.is_ambiguous() && error.attempts() > 1, "{error}");
+}
+
+pub(super) async fn what_the_method_answered_is_never_tried_again<S: Setting>(setting: &S) {
+    let (agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let error = probe.fail(7).retry(Retry::default()).await.unwrap_err();
+    assert_eq!((error.attempts(), error.fate()), (1, Fate::Ran), "{error:?}");
+    assert_eq!(agent.watch.ran(), 1);
+}
