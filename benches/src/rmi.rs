@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use rmi_core::{
     Ed25519, Endpoint, Keyring, Memory, Native, Trust,
-    endpoint::{Figures, WindowSize},
+    endpoint::{Builder, Figures, WindowSize},
     remote,
     seal::PrivateKey,
     transport::Transport,
@@ -85,6 +85,25 @@ impl Pair {
         sealing: Sealing,
         window: Option<WindowSize>,
     ) -> Result<Self, Error> {
+        let window = |builder: Builder| match window {
+            Some(window) => builder.window(window),
+            None => builder,
+        };
+        Pair::with(agents, callers, sealing, window, window).await
+    }
+
+    /// Starts both, each built with something special.
+    ///
+    /// # Errors
+    ///
+    /// One of the endpoints does not start.
+    pub async fn with(
+        agents: impl Transport,
+        callers: impl Transport,
+        sealing: Sealing,
+        special_agent: impl FnOnce(Builder) -> Builder,
+        special_caller: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self, Error> {
         let (agent, caller) = match sealing {
             Sealing::Unsigned => (Trust::insecure(), Trust::insecure()),
             Sealing::Signed => {
@@ -95,12 +114,9 @@ impl Pair {
                 (Ed25519::new(agent, keyring.clone()).into(), Ed25519::new(caller, keyring).into())
             }
         };
-        let mut agent = Endpoint::builder(AGENT).bind(Native::default(), agents, agent).serve(ParrotServer::new(Polly));
-        let mut caller = Endpoint::builder(CALLER).bind(Native::default(), callers, caller);
-        if let Some(window) = window {
-            (agent, caller) = (agent.window(window), caller.window(window));
-        }
-        let (agent, caller) = (agent.start().await?, caller.start().await?);
+        let agent = Endpoint::builder(AGENT).bind(Native::default(), agents, agent).serve(ParrotServer::new(Polly));
+        let caller = Endpoint::builder(CALLER).bind(Native::default(), callers, caller);
+        let (agent, caller) = (special_agent(agent).start().await?, special_caller(caller).start().await?);
         let client = caller.client(AGENT);
         Ok(Pair { agent, caller, client })
     }

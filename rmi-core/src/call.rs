@@ -39,7 +39,7 @@ use crate::{
     endpoint::{binding::SendError, pending::Lost},
     error::{CallError, RemoteError},
     json::Json,
-    message::{AbortReason, Exception, Outcome, Sn, Statuses},
+    message::{Abort, AbortReason, Exception, Outcome, Sn, Statuses},
     service::BoxFuture,
     transport::{TransportError, TransportErrorKind},
 };
@@ -257,12 +257,25 @@ pub(crate) fn answer<T: DeserializeOwned, E: RemoteError>(outcome: Outcome, cont
             None => CallError::Exception(exception),
         }),
         Outcome::Rejected(rejection) => Err(CallError::Rejected(rejection)),
-        Outcome::Aborted(abort) => Err(match abort.reason {
-            AbortReason::Cancelled => CallError::Cancelled,
-            AbortReason::Interrupted => CallError::Interrupted(abort),
-            AbortReason::Poisoned => CallError::Poisoned(abort),
-            AbortReason::Panicked => CallError::Panicked(abort),
-        }),
+        Outcome::Aborted(abort) => Err(aborted(abort)),
+    }
+}
+
+fn aborted<E>(abort: Abort) -> CallError<E> {
+    match abort.reason {
+        AbortReason::Cancelled => CallError::Cancelled,
+        AbortReason::Interrupted => CallError::Interrupted(abort),
+        AbortReason::Poisoned => CallError::Poisoned(abort),
+        AbortReason::Panicked => CallError::Panicked(abort),
+    }
+}
+
+/// What the method itself answered; anything else is an error.
+fn answered<E>(outcome: Outcome) -> Result<Outcome, CallError<E>> {
+    match outcome {
+        Outcome::Result(_) | Outcome::Exception(_) => Ok(outcome),
+        Outcome::Rejected(rejection) => Err(CallError::Rejected(rejection)),
+        Outcome::Aborted(abort) => Err(aborted(abort)),
     }
 }
 

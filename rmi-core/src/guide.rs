@@ -10,6 +10,7 @@
 //! | [`events`] | tells everybody that something happened |
 //! | [`security`] | decides who may call what, and looks after keys |
 //! | [`testing`] | tests a service or its callers without a broker, or a transport against its promises |
+//! | [`operations`] | runs it: a policy, rates, metrics, what each figure means, spans, the end |
 //!
 //! What may be relied on is said sentence by sentence, each with its test, in
 //! [`docs/semantics.md`](https://github.com/rmi-rs/rmi/blob/main/docs/semantics.md); the bytes are in
@@ -36,3 +37,6 @@ pub mod security {}
 
 #[doc = include_str!("../guide/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("../guide/operations.md")]
+pub mod operations {}

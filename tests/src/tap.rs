@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -55,6 +55,7 @@ struct Inner {
     open: watch::Sender<bool>,
     broken: Mutex<Option<TransportErrorKind>>,
     ended: watch::Sender<()>,
+    quiet: AtomicBool,
     unsubscribable: Mutex<Option<TransportErrorKind>>,
 }
 
@@ -77,6 +78,7 @@ impl Tap {
             open: watch::Sender::new(true),
             broken: Mutex::default(),
             ended: watch::Sender::new(()),
+            quiet: AtomicBool::new(false),
             unsubscribable: Mutex::default(),
         }))
     }
@@ -139,9 +141,16 @@ impl Tap {
         *lock(&self.0.broken) = kind;
     }
 
+    /// Ends every subscription without a word.
+    pub fn end_subscriptions_quietly(&self) {
+        self.0.quiet.store(true, Ordering::Relaxed);
+        self.0.ended.send_replace(());
+    }
+
     /// Ends every subscription with an error; new ones fail with an error of this kind, if there is one.
     pub fn end_subscriptions(&self, then: Option<TransportErrorKind>) {
         *lock(&self.0.unsubscribable) = then;
+        self.0.quiet.store(false, Ordering::Relaxed);
         self.0.ended.send_replace(());
     }
 
@@ -225,7 +234,7 @@ impl Deliveries for Tapped {
     async fn recv(&mut self, into: &mut Vec<Delivery>, max: usize) -> Result<usize, TransportError> {
         let taken = tokio::select! {
             biased;
-            _ = self.ended.changed() => return Err(TransportError::new(TransportErrorKind::Refused, "ended by the test")),
+            _ = self.ended.changed() => return if self.settling.tap.quiet.load(Ordering::Relaxed) { Ok(0) } else { Err(TransportError::new(TransportErrorKind::Refused, "ended by the test")) },
             taken = self.deliveries.recv(into, max) => taken?,
         };
         let from = into.len() - taken;

@@ -230,7 +230,7 @@ async fn an_endpoint_says_what_it_serves() {
         assert_eq!(classes, ["Admin", "dhcp"]);
         assert_eq!(own.contracts[1], DhcpClient::CONTRACT.describe());
 
-        let told: EndpointDescription = admin.call("describe", ()).await.unwrap();
+        let told: EndpointDescription = caller.endpoint.peer("agent").admin().describe(None).await.unwrap();
         assert_eq!(told, own);
         let one: EndpointDescription = admin.call("describe", ["dhcp"]).await.unwrap();
         assert_eq!(one.contracts, own.contracts[1..]);

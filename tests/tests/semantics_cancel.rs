@@ -4,15 +4,15 @@
 use std::{future::Future, time::Duration};
 
 use rmi_core::{
-    CallError, Principal, Update,
+    CallError, Native, Principal, Trust, Update,
     endpoint::{Criteria, Operators},
     error::Fate,
     message::{Exception, RejectionCode},
 };
 use rmi_tests::{
-    probe::Seen,
+    probe::{ProbeServer, Seen, Watch},
     raw::Raw,
-    tap::Event,
+    tap::{Event, Tap},
     world::{Caller, World},
 };
 use serde_json::{Value, json};
@@ -349,4 +349,20 @@ async fn the_second_cancel_says_so() {
         assert_unknown(cancel(&caller, sn.as_str()).await, sn.as_str());
         assert_unknown(cancel(&caller, "nonsense").await, "nonsense");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_somebodys_at_its_own_binding() {
+    let (here, there) = (World::unsealed(), World::unsealed());
+    let (probing, mut watch) = Watch::new();
+    let agent = here.builder("agent", &Tap::on(&here.bus)).bind(Native::default(), there.bus.clone(), Trust::insecure());
+    let _agent = agent.serve(ProbeServer::new(probing)).start().await.unwrap();
+    let (owner, other) = (here.caller("owner").await, there.caller("other").await);
+    let call = owner.probe().listen("it").data(1).send().await.unwrap();
+    assert_eq!(watch.began().await, "it");
+    assert_unknown(cancel(&other, call.sn().as_str()).await, call.sn().as_str());
+    let all = Criteria::eq(1).unwrap();
+    assert_eq!(other.endpoint.peer("agent").admin().cancel_where(&all).await.unwrap(), []);
+    assert_eq!(owner.endpoint.peer("agent").admin().cancel_where(&all).await.unwrap(), [call.sn().clone()]);
+    assert_eq!(call.await.unwrap(), "it was cancelled");
 }

@@ -7,7 +7,7 @@ use rmi_core::{
     CallError, Update,
     error::Fate,
     message::RejectionCode,
-    transport::{Receipt, TransportErrorKind},
+    transport::{Receipt, Transport, TransportErrorKind},
 };
 use rmi_tests::{probe::Seen, raw::kind, tap::Event, world::World};
 use serde_json::json;
@@ -206,7 +206,11 @@ async fn a_lost_subscription_is_begun_again() {
         agent.tap.end_subscriptions(None);
         // What came meanwhile is found.
         assert_eq!(caller.probe().echo("y").await.unwrap(), "y");
-        assert_eq!(agent.endpoint.figures()[0].subscriptions_lost, 2, "its own address, and the one for `Admin`");
+        assert_eq!(agent.endpoint.figures()[0].subscriptions_lost, 3, "its own address, the one for `Admin`, and replies");
+        // Nor does one that ends without a word leave an agent deaf.
+        agent.tap.end_subscriptions_quietly();
+        assert_eq!(caller.probe().echo("z").await.unwrap(), "z");
+        assert_eq!(agent.endpoint.figures()[0].subscriptions_lost, 6);
     }
 }
 
@@ -220,5 +224,52 @@ async fn an_agent_without_requests_says_so() {
         tap.end_subscriptions(Some(TransportErrorKind::Closed));
         let error = rmi_tests::soon::soon("it ends", running).await.unwrap().unwrap_err();
         assert_eq!(error.kind, TransportErrorKind::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_come_no_more_are_asked_for() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+        let mut named = caller.endpoint.replies("log").await.unwrap();
+        for quiet in [false, true] {
+            let call = caller.probe().hold("it").send().await.unwrap();
+            assert_eq!(agent.watch.began().await, "it");
+            let before = Instant::now();
+            if quiet {
+                caller.tap.end_subscriptions_quietly();
+            } else {
+                caller.tap.end_subscriptions(Some(TransportErrorKind::Refused));
+                tokio::time::sleep(SECOND * 5).await;
+                caller.tap.end_subscriptions(None);
+            }
+            world.settle().await;
+            agent.watch.open(1);
+            assert_eq!(call.await.unwrap(), "it");
+            assert!(before.elapsed() < SECOND * 60, "{:?}", before.elapsed());
+            // So is an address with a name listened at again.
+            caller.probe().echo("logged").reply_to("log").send().await.unwrap();
+            assert!(rmi_tests::soon::soon("a reply", named.next()).await.is_some());
+            world.settle().await;
+            agent.watch.seen();
+        }
+        let _ = caller.endpoint.shutdown(Duration::ZERO).await.unwrap();
+        assert!(named.next().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_end_with_the_transport() {
+    for world in World::both() {
+        let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+        let call = caller.probe().hold("it").send().await.unwrap();
+        assert_eq!(agent.watch.began().await, "it");
+        let before = Instant::now();
+        caller.tap.close().await.unwrap();
+        let error = call.await.unwrap_err();
+        assert!(matches!(error, CallError::Closed), "{error:?}");
+        let error = caller.probe().hold("later").await.unwrap_err();
+        assert!(matches!(error, CallError::Closed), "{error:?}");
+        assert_eq!(before.elapsed(), Duration::ZERO);
     }
 }

@@ -3,15 +3,19 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use rmi_core::{
     CallError, Context,
+    call::Retry,
     error::Fate,
-    layer::{Layer, Next, async_trait},
-    message::Outcome,
+    layer::{Incoming, Layer, Next, async_trait},
+    message::{Outcome, Rejection, RejectionCode},
     service::Invocation,
 };
 use rmi_tests::{
@@ -144,6 +148,13 @@ async fn a_quorum_is_so_many_results() {
         // It ends as soon as there cannot be as many.
         let failed = probe(&caller).hold("y").group(["x", "y", "b"]).quorum(2).await.unwrap_err();
         assert_eq!(failed.gathered.len(), 2);
+        // Where there never can, nobody is called.
+        let ran = agents[0].watch.ran();
+        let failed = probe(&caller).hold("z").group(["a"]).quorum(2).await.unwrap_err();
+        let said = "the group has too few agents, by 1, for as many results: none was called";
+        assert_eq!((failed.to_string().as_str(), failed.gathered.len()), (said, 0));
+        world.settle_at("a").await;
+        assert_eq!(agents[0].watch.ran(), ran);
     }
 }
 
@@ -195,4 +206,43 @@ async fn dropping_a_group_stops_nothing() {
         assert_eq!(agent.watch.next().await, Seen::Ended("x".to_owned()));
         assert_eq!(caller.endpoint.figures()[0].calls_waiting, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_tries_each_agent_again() {
+    /// Has no room for the first request.
+    #[derive(Default)]
+    struct Crowded(AtomicBool);
+    #[async_trait]
+    impl Layer for Crowded {
+        async fn admit(&self, _: &Incoming) -> Result<(), Rejection> {
+            let full = !self.0.swap(true, Ordering::SeqCst);
+            if full { Err(Rejection::new(RejectionCode::Busy, "not now")) } else { Ok(()) }
+        }
+    }
+    for world in World::both() {
+        let mut agents = Vec::new();
+        for name in ["a", "b"] {
+            agents.push(world.agent_with(name, |b| b.layer(Crowded::default())).await);
+        }
+        let caller = world.caller("caller").await;
+        let all = probe(&caller).echo("x").group(["a", "missing", "b"]).retry(Retry::default().attempts(3)).gather().await;
+        assert_eq!(all.ok().map(|(at, _)| at.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let (at, error) = all.failed().next().unwrap();
+        assert_eq!((at.as_str(), error.attempts(), error.fate()), ("missing", 3, Fate::NeverRan));
+        // What may have run is not tried again if it may run once; and what is cancelled is what was sent last.
+        let began = Instant::now();
+        let each = Retry::default().each(SECOND);
+        let late = probe(&caller).hold("x").timeout(SECOND * 20).group(["a", "b"]).retry(each).gather().await;
+        assert!(late.failed().all(|(_, error)| error.attempts() == 1) && began.elapsed() < SECOND * 2);
+    }
+    let world = World::unsealed();
+    let mut held = world.agent_with("held", |b| b.layer(Crowded::default())).await;
+    let (quick, caller) = (world.agent("quick").await, world.caller("caller").await);
+    let first = probe(&caller).listen("y").group(["held", "quick"]).retry(Retry::default()).cancel_rest().first();
+    let first = tokio::spawn(first);
+    assert_eq!(held.watch.began().await, "y");
+    quick.watch.open(1);
+    assert_eq!(first.await.unwrap().unwrap().0.as_str(), "quick");
+    while held.watch.next().await != Seen::Cancelled("y".to_owned()) {}
 }

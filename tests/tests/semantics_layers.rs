@@ -367,3 +367,27 @@ async fn layers_are_told_how_every_request_ended() {
         assert_eq!(told[4..], ["echo agent.busy", "hold request.expired", "hold \"runs\""]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn admin_waits_for_layers_in_places_of_its_own() {
+    /// Decides about `Admin` after a while, and about others never.
+    struct Never;
+    #[async_trait]
+    impl Layer for Never {
+        async fn admit(&self, request: &Incoming) -> Result<(), Rejection> {
+            match request.contract().name {
+                "Admin" => tokio::time::sleep(SECOND).await,
+                _ => std::future::pending().await,
+            }
+            Ok(())
+        }
+    }
+    for world in World::both() {
+        let agent = world.agent_with("agent", |b| b.layer(Never).admission(1, SECOND * 5)).await;
+        let caller = world.caller("caller").await;
+        let waits = caller.probe().hold("it").send().await.unwrap();
+        assert_eq!(code(caller.probe().echo("x").await), RejectionCode::Busy);
+        assert!(waits.cancel().await.unwrap());
+        assert_eq!(agent.watch.ran(), 0);
+    }
+}

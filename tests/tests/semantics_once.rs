@@ -1,20 +1,35 @@
 //! One outcome: who asks again is answered, and nothing runs twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, convert::Infallible, time::Duration};
 
 use rmi_core::{
     CallError,
     error::Fate,
+    remote,
     transport::{Disposition, TransportErrorKind, memory::Options},
 };
 use rmi_tests::{
-    probe::Seen,
+    probe::{ProbeClient, Seen},
     raw::{is_outcome, kind},
-    tap::Event,
+    tap::{Event, Tap},
     world::World,
 };
 use serde_json::{Value, json};
+
+/// What an agent of a later time serves.
+#[remote(name = "later")]
+trait Later {
+    async fn nothing(&self) -> Result<(), Infallible>;
+}
+
+struct Without;
+
+impl Later for Without {
+    async fn nothing(&self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn every_call_has_one_outcome() {
@@ -240,5 +255,15 @@ async fn a_redelivered_request_is_not_said_never_to_have_run() {
         assert_eq!(waited.fate(), Fate::MayHaveRun);
         assert!(ends[0].is_ok());
         assert_eq!(next.watch.ran(), 1);
+
+        // Nor if who comes next does not even know the method.
+        let (mut first, caller) = (world.agent("other").await, world.caller("caller").await);
+        let call = caller.endpoint.client::<ProbeClient>("other").hold("it").send().await.unwrap();
+        assert_eq!(first.watch.began().await, "it");
+        drop(first.endpoint);
+        let tap = Tap::on(&world.bus);
+        let _next = world.builder("other", &tap).serve(LaterServer::new(Without)).start().await.unwrap();
+        let end = call.await.unwrap_err();
+        assert!(matches!(&end, CallError::Interrupted(_)), "{end:?}");
     }
 }

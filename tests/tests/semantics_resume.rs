@@ -1,13 +1,19 @@
 //! After a link loss: an agent is asked for the outcomes of the calls that wait.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use rmi_core::{
     CallError, Update,
     endpoint::{Known, WindowSize},
     error::Fate,
-    message::RejectionCode,
+    layer::{Incoming, Layer, async_trait},
+    message::{Rejection, RejectionCode},
+    time::Clock,
     transport::TransportErrorKind,
 };
 use rmi_tests::{
@@ -280,4 +286,45 @@ async fn many_calls_are_asked_for_together() {
         assert_eq!(call.await.unwrap(), number.to_string());
     }
     assert_eq!((agent.watch.ran(), asked(&caller.tap).len()), (MANY, MANY.div_ceil(256)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_without_room_is_asked_again() {
+    /// Has no room for the first so many that ask for outcomes.
+    struct Crowded(AtomicUsize);
+    #[async_trait]
+    impl Layer for Crowded {
+        async fn admit(&self, request: &Incoming) -> Result<(), Rejection> {
+            let full = request.method().name == "resume" && self.0.fetch_add(1, Ordering::SeqCst) < 3;
+            if full { Err(Rejection::new(RejectionCode::Busy, "not now")) } else { Ok(()) }
+        }
+    }
+    for world in World::both() {
+        let mut agent = world.agent_with("agent", |b| b.layer(Crowded(AtomicUsize::new(0)))).await;
+        let caller = world.caller("caller").await;
+        let call = caller.probe().hold("it").send().await.unwrap();
+        assert_eq!(agent.watch.began().await, "it");
+        caller.tap.lose(A_WHILE).await;
+        caller.tap.until(4, "it asks again", |event| matches!(event, Event::Published(m) if is("resume")(m))).await;
+        world.settle().await;
+        agent.watch.open(1);
+        assert_eq!(call.await.unwrap(), "it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_promised_of_what_is_still_to_be_sent() {
+    for world in World::both() {
+        let _agent = world.agent_with("agent", |b| b.queue_of_its_own()).await;
+        world.clock.advance(Duration::from_secs(120));
+        let mut replies = world.mailbox("box").await;
+        let now = world.clock.now();
+        for (sent, known) in [(now, "unknown"), (now.plus(Duration::from_secs(3600)), "unsure")] {
+            let sn = world.clock.id().to_string();
+            let mut request = world.request("resume", json!([[[sn, sent.to_millis()]], "elsewhere", true]));
+            request.0["request"]["classname"] = "Admin".into();
+            world.post(&request.sn(&world.clock.id().to_string()).reply_to("box").wants(&[])).await;
+            assert_eq!(replies.next().await["result"]["retval"], json!([known]));
+        }
+    }
 }

@@ -61,7 +61,7 @@ impl<T, E> Gathered<T, E> {
     /// At least one agent failed.
     pub fn into_result(self) -> Result<Vec<(Address, T)>, GroupFailed<T, E>> {
         if !self.is_ok() {
-            return Err(GroupFailed { gathered: self });
+            return Err(GroupFailed { gathered: self, missing: 0 });
         }
         Ok(self.answers.into_iter().filter_map(|(address, answer)| Some((address, answer.ok()?))).collect())
     }
@@ -78,9 +78,12 @@ impl<T, E> IntoIterator for Gathered<T, E> {
 
 /// Fewer agents of a group succeeded than had to. What the others answered is in it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct GroupFailed<T, E = Exception> {
     /// What was answered.
     pub gathered: Gathered<T, E>,
+    /// How many agents the group has too few. Then none was called.
+    pub missing: usize,
 }
 
 impl<T, E> fmt::Display for GroupFailed<T, E> {
@@ -88,8 +91,9 @@ impl<T, E> fmt::Display for GroupFailed<T, E> {
         /// How many of them are said one by one.
         const SHOWN: usize = 3;
         let failed = self.gathered.failed().count();
-        if self.gathered.is_empty() {
-            return f.write_str("the group has no agents");
+        if self.missing > 0 {
+            let missing = self.missing;
+            return write!(f, "the group has too few agents, by {missing}, for as many results: none was called");
         }
         write!(f, "{failed} of {} agents failed", self.gathered.len())?;
         for (place, (address, error)) in self.gathered.failed().take(SHOWN).enumerate() {

@@ -2,6 +2,7 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt,
     marker::PhantomData,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,10 +16,12 @@ use uuid::Uuid;
 
 use crate::{
     address::Address,
-    call::{Call, Gathered, GroupFailed, Plan, Stub, answer},
+    call::{Call, Gathered, GroupFailed, Plan, Retry, answer, retry::attempts},
+    endpoint::AdminClient,
     error::{CallError, RemoteError},
     json::Json,
-    message::{Arguments, Exception, Outcome, Sn, Statuses},
+    lock::lock,
+    message::{Exception, Outcome, Sn, Statuses},
     text::Text,
 };
 
@@ -57,6 +60,7 @@ pub struct Group<T, E = Exception, P = Json> {
     id: Uuid,
     parallel: usize,
     cancel_rest: bool,
+    policy: Option<Retry>,
 }
 
 impl<T, E, P> Group<T, E, P> {
@@ -65,7 +69,7 @@ impl<T, E, P> Group<T, E, P> {
 
     pub(crate) fn new(call: Call<T, E, P>, addresses: Vec<Address>) -> Self {
         let id = call.plan.stub.binding().clock.id();
-        Group { call, addresses, id, parallel: Self::PARALLEL, cancel_rest: false }
+        Group { call, addresses, id, parallel: Self::PARALLEL, cancel_rest: false, policy: None }
     }
 
     /// The group's id, as the handlers find it in their contexts.
@@ -77,6 +81,12 @@ impl<T, E, P> Group<T, E, P> {
     /// How long the whole group may take.
     pub fn timeout(self, timeout: Duration) -> Self {
         Group { call: self.call.timeout(timeout), ..self }
+    }
+
+    /// Tries each agent's request again as far as that is safe, as [`Call::retry`] does with one call. All attempts together take
+    /// no longer than the group's time.
+    pub fn retry(self, policy: Retry) -> Self {
+        Group { policy: Some(policy), ..self }
     }
 
     /// How many requests are under way at a time, from being sent to their outcome; at least one. 256 unless it is set.
@@ -102,13 +112,14 @@ where
     ///
     /// Dropping the future leaves open which requests were sent.
     pub async fn send(self) -> Outcomes<T, E> {
-        let Group { call, addresses, id, parallel, .. } = self;
+        let Group { call, addresses, id, parallel, policy, .. } = self;
         let mut outcomes = Outcomes {
             began: Instant::now(),
             plan: call.plan,
             addresses,
             group: Text::from(id.to_string()),
             parallel,
+            policy,
             next: 0,
             tasks: JoinSet::new(),
             under_way: HashMap::new(),
@@ -152,7 +163,7 @@ where
                 answer => rest.push((place, address, answer)),
             }
         }
-        first.ok_or_else(|| GroupFailed { gathered: Gathered::new(rest) })
+        first.ok_or_else(|| GroupFailed { gathered: Gathered::new(rest), missing: 0 })
     }
 
     /// Waits for so many results, at least one, or until there cannot be as many. What failed before is in what is returned as
@@ -160,13 +171,16 @@ where
     ///
     /// # Errors
     ///
-    /// Fewer agents succeeded.
+    /// Fewer agents succeeded. Where there are fewer agents than that, none is called.
     ///
     /// # Cancel safety
     ///
     /// As [`Group::gather`].
     pub async fn quorum(self, results: usize) -> Result<Gathered<T, E>, GroupFailed<T, E>> {
         let (wanted, cancel_rest) = (results.max(1), self.cancel_rest);
+        if wanted > self.addresses.len() {
+            return Err(GroupFailed { gathered: Gathered::new(Vec::new()), missing: wanted - self.addresses.len() });
+        }
         let mut outcomes = self.send().await;
         let (mut answers, mut succeeded) = (Vec::new(), 0);
         let agents = outcomes.addresses.len();
@@ -179,7 +193,7 @@ where
             outcomes.cancel();
         }
         let gathered = Gathered::new(answers);
-        if succeeded < wanted { Err(GroupFailed { gathered }) } else { Ok(gathered) }
+        if succeeded < wanted { Err(GroupFailed { gathered, missing: 0 }) } else { Ok(gathered) }
     }
 }
 
@@ -197,15 +211,19 @@ pub struct Outcomes<T, E = Exception> {
     addresses: Vec<Address>,
     group: Text,
     parallel: usize,
+    policy: Option<Retry>,
     /// The place of the next address to be called.
     next: usize,
     tasks: JoinSet<Result<Outcome, CallError<E>>>,
     /// Which address and which request each task is for.
-    under_way: HashMap<Id, (usize, Uuid)>,
+    under_way: HashMap<Id, (usize, Number)>,
     /// What could not be sent, and the places of its addresses.
     failed: VecDeque<(usize, CallError<E>)>,
     answer: PhantomData<fn() -> T>,
 }
+
+/// The serial number of a request. One that is tried again may have another each time.
+type Number = Arc<Mutex<Uuid>>;
 
 impl<T, E> Outcomes<T, E> {
     /// How many agents have not answered yet.
@@ -261,7 +279,7 @@ where
     }
 
     /// Sends one request. What waits for its outcome is a task of its own.
-    fn begin(&mut self, place: usize) -> Result<(Id, Uuid), CallError<E>> {
+    fn begin(&mut self, place: usize) -> Result<(Id, Number), CallError<E>> {
         let left = self.plan.times.total.saturating_sub(self.began.elapsed());
         if left.is_zero() {
             return Err(CallError::NotSent);
@@ -269,7 +287,13 @@ where
         let mut plan = self.plan.copy();
         plan.stub = plan.stub.at(self.addresses[place].clone(), self.group.clone());
         plan.times.total = left;
-        let (span, request) = (plan.span(), plan.id);
+        let request = Number::new(Mutex::new(plan.id));
+        if let Some(policy) = self.policy {
+            let number = Arc::clone(&request);
+            let task = async move { attempts(plan, policy, |id| *lock(&number) = id).await };
+            return Ok((self.tasks.spawn(task).id(), request));
+        }
+        let span = plan.span();
         let (mut sent, unsent) = span.in_scope(|| plan.begin(Statuses::NONE, false))?;
         let task = async move {
             if let Some(unsent) = unsent {
@@ -283,25 +307,20 @@ where
     /// Asks the agents that have not answered to cancel their requests. Nobody waits for their word.
     fn cancel(&mut self) {
         let stub = &self.plan.stub;
-        let orders: Vec<_> = std::mem::take(&mut self.under_way)
-            .into_values()
-            .filter_map(|(place, request)| {
-                let admin = Stub::of_class(&stub.0.core, stub.binding().index, self.addresses[place].clone(), "Admin".into());
-                let positional = Json::encode(&[Sn::from(request).as_str()]).ok()?;
-                Some(admin.dynamic::<Json>("cancel".into(), Ok(Arguments { positional, ..Arguments::NONE })))
-            })
-            .collect();
-        tokio::spawn(async move {
-            for order in orders {
-                if let Err(error) = order.timeout(CANCELLING).notify().await {
+        for (place, request) in std::mem::take(&mut self.under_way).into_values() {
+            let address = self.addresses[place].clone();
+            let admin = AdminClient::new(Arc::clone(&stub.0.core), stub.binding().index, address).timeout(CANCELLING);
+            let sn = Sn::from(*lock(&request));
+            tokio::spawn(async move {
+                if let Err(error) = admin.cancel(&sn).await {
                     tracing::debug!(%error, "an agent of a group could not be asked to cancel");
                 }
-            }
-        });
+            });
+        }
     }
 }
 
-/// How long the bus may take to take one order to cancel.
+/// How long an agent may take to answer an order to cancel.
 const CANCELLING: Duration = Duration::from_secs(5);
 
 impl<T, E> fmt::Debug for Outcomes<T, E> {

@@ -16,7 +16,7 @@ use crate::{
         binding::{Binding, Route},
         dispatch::Core,
         links::{Stop, replies_at},
-        pending::{Heard, Key, Times, Waiting},
+        pending::{Heard, Key, Lost, Times, Waiting},
     },
     error::{CallError, Phase},
     json::{Json, JsonError},
@@ -262,7 +262,9 @@ impl Sent {
             && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
         {
             let role = Role::Call { address: &path.to, request };
-            match or_ended(waiting, pin!(replies_at(core, binding, &role, &path.to))).await {
+            let (table, key) = (Arc::clone(&binding.pending), Key::Address(path.to.clone()));
+            let lost = move || table.end(&key, Lost::Reply);
+            match or_ended(waiting, pin!(replies_at(core, binding, &role, &path.to, lost))).await {
                 Some(stop) => *replies = Some(stop.map_err(CallError::Transport)?),
                 None => return Ok(false),
             }

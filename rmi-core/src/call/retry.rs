@@ -3,9 +3,10 @@ use std::{fmt, future::IntoFuture, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::{
-    call::{Call, Plan, answer, plan::Unsent},
+    call::{Call, Plan, answer, answered, plan::Unsent},
     error::{CallError, Fate, RemoteError, Retried},
     json::Json,
     message::{Exception, Message, Outcome, Statuses},
@@ -135,49 +136,55 @@ where
     E: RemoteError,
 {
     async fn perform(self) -> Result<T, CallError<E>> {
-        let Retrying { call: Call { mut plan, .. }, policy } = self;
-        let (began, total) = (Instant::now(), plan.times.total);
-        let idempotent = plan.contract.is_some_and(|method| method.idempotent);
-        let (mut before, mut ambiguous) = (None, false);
-        let mut attempts = 1;
-        loop {
-            let left = total.saturating_sub(began.elapsed());
-            plan.times.total = policy.each.map_or(left, |each| each.min(left));
-            let (span, class) = (plan.span(), plan.stub.0.class.clone());
-            let outcome = attempt::<E>(&mut plan, &mut before).instrument(span).await;
-            let error = match outcome.and_then(|outcome| answer(outcome, &class)) {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            let again = again(&error, idempotent);
-            let hint = match &error {
-                CallError::Rejected(rejection) => rejection.retry_after.unwrap_or_default(),
-                _ => Duration::ZERO,
-            };
-            #[allow(clippy::cast_possible_truncation)] // any bits will do
-            let pause = policy.before(attempts, plan.stub.binding().clock.id().as_u128() as u64).max(hint);
-            let left = total.saturating_sub(began.elapsed());
-            if again == Again::Never || attempts >= policy.attempts || pause >= left {
-                return Err(match error.fate() {
-                    _ if attempts == 1 => error,
-                    Fate::Ran => error,
-                    Fate::NeverRan | Fate::MayHaveRun => CallError::Retried(Box::new(Retried::new(attempts, ambiguous, error))),
-                });
-            }
-            tracing::debug!(method = %plan.method, to = %plan.stub.0.address, attempts, ?pause, said = %error, "tried again");
-            ambiguous |= error.is_ambiguous();
-            sleep(pause).await;
-            attempts += 1;
-            if again == Again::Anew || before.is_none() {
-                plan.renumber();
-                before = None;
-            }
+        let Retrying { call: Call { plan, .. }, policy } = self;
+        let class = plan.stub.0.class.clone();
+        answer(attempts(plan, policy, |_| {}).await?, &class)
+    }
+}
+
+/// Makes attempts until the method answers, or there is no other. Each serial number is told before it is used.
+pub(super) async fn attempts<E>(mut plan: Plan, policy: Retry, using: impl Fn(Uuid)) -> Result<Outcome, CallError<E>> {
+    let (began, total) = (Instant::now(), plan.times.total);
+    let idempotent = plan.contract.is_some_and(|method| method.idempotent);
+    let (mut before, mut ambiguous) = (None, false);
+    let mut attempts = 1;
+    loop {
+        let left = total.saturating_sub(began.elapsed());
+        plan.times.total = policy.each.map_or(left, |each| each.min(left));
+        let span = plan.span();
+        let outcome = attempt::<E>(&mut plan, &mut before, &using).instrument(span).await;
+        let error = match outcome.and_then(answered) {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => error,
+        };
+        let again = again(&error, idempotent);
+        let hint = match &error {
+            CallError::Rejected(rejection) => rejection.retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        #[allow(clippy::cast_possible_truncation)] // any bits will do
+        let pause = policy.before(attempts, plan.stub.binding().clock.id().as_u128() as u64).max(hint);
+        let left = total.saturating_sub(began.elapsed());
+        if again == Again::Never || attempts >= policy.attempts || pause >= left {
+            return Err(match error.fate() {
+                _ if attempts == 1 => error,
+                Fate::Ran => error,
+                Fate::NeverRan | Fate::MayHaveRun => CallError::Retried(Box::new(Retried::new(attempts, ambiguous, error))),
+            });
+        }
+        tracing::debug!(method = %plan.method, to = %plan.stub.0.address, attempts, ?pause, said = %error, "tried again");
+        ambiguous |= error.is_ambiguous();
+        sleep(pause).await;
+        attempts += 1;
+        if again == Again::Anew || before.is_none() {
+            plan.renumber();
+            before = None;
         }
     }
 }
 
 /// One attempt: what was sent before, exactly as it was, if there is anything and that can be; or else a new request.
-async fn attempt<E>(plan: &mut Plan, before: &mut Option<Message>) -> Result<Outcome, CallError<E>> {
+async fn attempt<E>(plan: &mut Plan, before: &mut Option<Message>, using: &impl Fn(Uuid)) -> Result<Outcome, CallError<E>> {
     let mut again = None;
     if let Some(message) = before.take() {
         match plan.begin_again(&message) {
@@ -185,6 +192,7 @@ async fn attempt<E>(plan: &mut Plan, before: &mut Option<Message>) -> Result<Out
             None => plan.renumber(),
         }
     }
+    using(plan.id);
     let (mut sent, message) = match again {
         Some(again) => again,
         None => Plan { id: plan.id, ..plan.copy() }.enter(Statuses::NONE, false)?,

@@ -162,16 +162,17 @@ impl Admin {
         self.core.get().and_then(Weak::upgrade)
     }
 
-    /// Whose requests somebody may touch: one's own, and those that the policy grants.
-    fn owners(&self, core: &Core, asker: &Principal, action: AdminAction) -> Vec<Principal> {
-        let mut owners = vec![asker.clone()];
+    /// Whose requests by a binding somebody may touch: one's own, by the binding that one asks by, and those that the policy
+    /// grants. Of the same name at another binding may be somebody else.
+    fn owners(&self, at: &Binding, call: &Invocation, action: AdminAction) -> Vec<Principal> {
+        let asker = &call.job.principal;
+        let own = (at.index == call.job.binding).then(|| asker.clone());
+        let mut owners = Vec::from_iter(own);
         if let Some(policy) = &self.policy {
-            for binding in &core.bindings {
-                let others = lock(&binding.window).principals();
-                for other in others {
-                    if !owners.contains(&other) && policy.permits(asker, action, &other) {
-                        owners.push(other);
-                    }
+            let others = lock(&at.window).principals();
+            for other in others {
+                if !owners.contains(&other) && policy.permits(asker, action, &other) {
+                    owners.push(other);
                 }
             }
         }
@@ -185,10 +186,10 @@ impl Admin {
         };
         let parsed = Sn::new(sn).ok_or_else(unknown)?;
         let core = self.core().ok_or_else(unknown)?;
-        let owners = self.owners(&core, &call.job.principal, AdminAction::Cancel);
         let key = Key::new(&parsed, None);
         let mut jobs = Vec::new();
         for binding in with_global_serials(&core) {
+            let owners = self.owners(binding, call, AdminAction::Cancel);
             let window = lock(&binding.window);
             jobs.extend(owners.iter().flat_map(|owner| window.running(owner, &key)));
         }
@@ -206,9 +207,9 @@ impl Admin {
         }
         let criteria: Criteria = criteria.decode().map_err(|e| refuse(format!("argument `criteria`: {e}")))?;
         let Some(core) = self.core() else { return Ok(Outcome::Result(Json::EMPTY_ARRAY)) };
-        let owners = self.owners(&core, &call.job.principal, AdminAction::Cancel);
         let mut jobs = Vec::new();
         for binding in with_global_serials(&core) {
+            let owners = self.owners(binding, call, AdminAction::Cancel);
             let window = lock(&binding.window);
             jobs.extend(owners.iter().flat_map(|owner| window.all_running(owner)));
         }

@@ -87,7 +87,7 @@ counters! {
     replies_unroutable,
     /// Outcomes that could not be sent. The bus still has their requests, unless it refuses their reply address for good.
     outcomes_unsent,
-    /// Subscriptions to requests that the transport ended with an error. They are begun again while it is open.
+    /// Subscriptions to requests or replies that the transport ended. They are begun again while it is open.
     subscriptions_lost,
     /// Handlers that panicked.
     panics,

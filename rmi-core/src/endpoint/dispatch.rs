@@ -20,7 +20,7 @@ use crate::{
         pending,
         resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
-        work::Work,
+        work::{Work, as_far_as_known},
     },
     layer::Incoming,
     lock::lock,
@@ -123,7 +123,7 @@ impl Inbox {
         let Unreadable { refused, verified } = unreadable;
         let binding = &self.binding;
         acker.settle(Disposition::Discard);
-        let (close, link) = (refused.close, origin.link);
+        let (close, link, redelivered) = (refused.close, origin.link, origin.redelivered && verified);
         let answer = self.answer_to(refused, verified, link);
         if answer.is_none() && !close {
             return None;
@@ -132,7 +132,7 @@ impl Inbox {
         self.aside(Box::pin(async move {
             if let Some((to, rejection)) = answer {
                 binding.counters.rejected.add();
-                binding.outcome(&to, Outcome::Rejected(rejection)).await;
+                binding.outcome(&to, as_far_as_known(Outcome::Rejected(rejection), redelivered)).await;
             }
             if close && let Err(error) = binding.transport.pause(link, None).await {
                 tracing::debug!(%error, link = link.0, "a link could not be closed");
@@ -174,6 +174,7 @@ impl Inbox {
         }
         let mut reply = head.reply;
         let wrong_reply = reply.take_if(|path| !binding.may_reply_to(&path.to));
+        let redelivered = origin.redelivered;
         let answered = reply.map(|reply| Answered {
             sn: head.sn.clone(),
             reply,
@@ -182,18 +183,18 @@ impl Inbox {
         });
         if let Some(path) = wrong_reply {
             let rejection = Rejection::new(RejectionCode::ReplyAddress, path.to.text().clone());
-            return self.reject(rejection, None, acker);
+            return self.reject(rejection, redelivered, None, acker);
         }
         if core.stage.is_stopping() {
-            return self.reject(Rejection::new(RejectionCode::Closing, ""), answered, acker);
+            return self.reject(Rejection::new(RejectionCode::Closing, ""), redelivered, answered, acker);
         }
         if self.admin_only && &*request.class != admin::CLASS {
             let details = format!("only `{}` is called at `{}`; call others at `{}`", admin::CLASS, head.to, core.name);
-            return self.reject(Rejection::new(RejectionCode::UnknownClass, details), answered, acker);
+            return self.reject(Rejection::new(RejectionCode::UnknownClass, details), redelivered, answered, acker);
         }
         let (served, index) = match core.find(binding, &request) {
             Ok(found) => found,
-            Err(rejection) => return self.reject(rejection, answered, acker),
+            Err(rejection) => return self.reject(rejection, redelivered, answered, acker),
         };
         let method = &served.contract().methods[index];
         let wants = match (&answered, method.oneway) {
@@ -248,7 +249,7 @@ impl Inbox {
                 if rejection.code == RejectionCode::Stale {
                     binding.counters.stale.add();
                 }
-                return self.reject(rejection, answered, acker);
+                return self.reject(rejection, redelivered, answered, acker);
             }
         }
         let work = Box::new(Work {
@@ -298,10 +299,16 @@ impl Inbox {
         }
     }
 
-    fn reject(&self, rejection: Rejection, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {
+    fn reject(
+        &self,
+        rejection: Rejection,
+        redelivered: bool,
+        answered: Option<Answered>,
+        acker: Acker,
+    ) -> Option<BoxFuture<'_, ()>> {
         self.binding.counters.rejected.add();
         tracing::debug!(%rejection, "a request was rejected");
-        self.conclude_early(Outcome::Rejected(rejection), answered, acker)
+        self.conclude_early(as_far_as_known(Outcome::Rejected(rejection), redelivered), answered, acker)
     }
 
     fn conclude_early(&self, outcome: Outcome, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {

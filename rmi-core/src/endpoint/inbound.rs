@@ -78,7 +78,7 @@ enum Next {
 }
 
 /// Receives from one subscription until it ends or `stop` says so, keeping its order. Gives the subscription back: what was
-/// taken from it can be settled as long as it is kept; and says whether the transport ended it with an error.
+/// taken from it can be settled as long as it is kept; and says whether the transport ended it.
 pub(crate) async fn receive(
     binding: Arc<Binding>,
     mut deliveries: Box<dyn Deliveries>,
@@ -104,7 +104,8 @@ pub(crate) async fn receive(
                     return Poll::Ready(Next::Verified(opened.unwrap_or_default()));
                 }
                 match recv.as_mut().map(|recv| recv.as_mut().poll(cx)) {
-                    Some(Poll::Ready(Ok(0))) => Poll::Ready(Next::End),
+                    // Without a word: whoever is not told to stop has lost it all the same.
+                    Some(Poll::Ready(Ok(0))) => Poll::Ready(Next::Lost),
                     Some(Poll::Ready(Ok(_))) => Poll::Ready(Next::Batch),
                     Some(Poll::Ready(Err(error))) => {
                         tracing::error!(%error, address = ?at, "a subscription has ended");

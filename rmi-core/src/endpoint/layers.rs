@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    endpoint::work::Work,
+    endpoint::{admin, work::Work},
     layer::{Concluded, Incoming, Layer},
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode},
     service::{BoxFuture, Invocation},
@@ -26,6 +26,8 @@ pub(crate) struct Layers {
     pub(crate) stack: Vec<Arc<dyn Layer>>,
     /// How many requests may wait for a layer to decide.
     waiting: Arc<Semaphore>,
+    /// And how many in a lane of its own, which others do not fill.
+    waiting_in_lane: Arc<Semaphore>,
     /// How long each may.
     limit: Duration,
 }
@@ -37,7 +39,8 @@ impl Layers {
     /// `None` when there is no layer: then nothing is asked.
     pub(crate) fn new(stack: Vec<Arc<dyn Layer>>, waiting: usize, limit: Duration) -> Option<Arc<Self>> {
         let waiting = Arc::new(Semaphore::new(waiting.min(Semaphore::MAX_PERMITS)));
-        (!stack.is_empty()).then(|| Arc::new(Layers { stack, waiting, limit }))
+        let waiting_in_lane = Arc::new(Semaphore::new(admin::PREFETCH as usize));
+        (!stack.is_empty()).then(|| Arc::new(Layers { stack, waiting, waiting_in_lane, limit }))
     }
 
     /// Asks every layer. What is decided at once is done at once, in the receiver's order; what is not goes on in a task of its
@@ -58,7 +61,8 @@ impl Layers {
             Poll::Ready(Err(rejection)) => return Some(Box::pin(work.refuse(rejection.into()))),
             Poll::Pending => {}
         }
-        let Ok(permit) = Arc::clone(&self.waiting).try_acquire_owned() else {
+        let places = if work.served.lane.is_some() { &self.waiting_in_lane } else { &self.waiting };
+        let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
             work.binding().counters.crowded.add();
             let details = "too many requests wait to be admitted";
             return Some(Box::pin(work.refuse(Rejection::new(RejectionCode::Busy, details).into())));

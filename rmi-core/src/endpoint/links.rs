@@ -5,6 +5,7 @@ use std::{
     pin::pin,
     sync::{Arc, PoisonError},
     task::Poll,
+    time::Duration,
 };
 
 use crate::{
@@ -47,7 +48,7 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
                     break;
                 }
                 drop(received);
-                match resubscribe::again(&binding, &subscription, &core.broken, stop()).await {
+                match resubscribe::again(&binding, &subscription, Some(&core.broken), stop()).await {
                     Some(again) => deliveries = again,
                     None => return,
                 }
@@ -94,31 +95,59 @@ pub(crate) async fn connect(
     tokio::spawn(async move {
         loop {
             let first = held.take();
-            let mut next = pin!(async {
-                match first {
-                    Some(change) => Some(change),
-                    None => links.next().await,
+            let event = {
+                let mut next = pin!(async {
+                    match first {
+                        Some(change) => Some(change),
+                        None => links.next().await,
+                    }
+                });
+                let mut closed = pin!(core.stage.closed());
+                let mut ended = pin!(async {
+                    match &replies {
+                        Some(awaited) => awaited.ended.wait().await,
+                        None => std::future::pending().await,
+                    }
+                });
+                poll_fn(|cx| {
+                    if closed.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Event::Closed);
+                    }
+                    match next.as_mut().poll(cx) {
+                        Poll::Ready(Some(change)) => Poll::Ready(Event::Link(change)),
+                        Poll::Ready(None) => Poll::Ready(Event::NoMore),
+                        Poll::Pending => ended.as_mut().poll(cx).map(|()| Event::Deaf),
+                    }
+                })
+                .await
+            };
+            match event {
+                Event::Closed => break,
+                Event::NoMore => {
+                    links = binding.transport.links();
+                    if links.is_over() {
+                        // There is no way back: nobody is to wait for it.
+                        binding.pending.close();
+                        break;
+                    }
+                    // Too much has happened to hear of all of it.
+                    generation = 0;
+                    let known: Vec<LinkId> = lock(&binding.links).iter().map(|known| known.id).collect();
+                    known.into_iter().for_each(|link| departed(&binding, link, "it is not known what became of it"));
                 }
-            });
-            let mut closed = pin!(core.stage.closed());
-            let change = poll_fn(|cx| match closed.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => next.as_mut().poll(cx),
-            })
-            .await;
-            match change {
-                None => break,
-                Some(LinkChange::Up(link)) => {
+                Event::Link(LinkChange::Up(link)) => {
                     drop(arrived(&core, &binding, &link, &contracts));
                     if link.generation > generation && replies.is_some() {
                         generation = link.generation;
-                        match await_replies(&core, &binding).await {
-                            Ok(fresh) => replies = Some(fresh),
-                            Err(error) => tracing::error!(%error, "there is no reply address after the reconnect"),
-                        }
+                        replies = await_replies_again(&core, &binding, Duration::ZERO).await;
                     }
                 }
-                Some(LinkChange::Down(link, why)) => departed(&binding, link, &why),
+                Event::Link(LinkChange::Down(link, why)) => departed(&binding, link, &why),
+                Event::Deaf => {
+                    binding.counters.subscriptions_lost.add();
+                    lose_replies(&binding);
+                    replies = await_replies_again(&core, &binding, resubscribe::PAUSE).await;
+                }
             }
         }
         if let Some(sessions) = &binding.sessions {
@@ -126,6 +155,17 @@ pub(crate) async fn connect(
         }
     });
     Ok(())
+}
+
+/// What an endpoint has to do something about.
+enum Event {
+    Link(LinkChange),
+    /// The subscription to replies has ended.
+    Deaf,
+    /// No more is heard of the links.
+    NoMore,
+    /// The endpoint is.
+    Closed,
 }
 
 /// A link is up. What is returned, if anything, is ready when its session has said what it has to say about that.
@@ -152,15 +192,21 @@ fn departed(binding: &Binding, link: LinkId, why: &str) {
     let many = binding.transport.capabilities().links;
     if many {
         lock(&binding.links).retain(|known| known.id != link);
+        binding.pending.lose(Some(link));
     } else {
-        if binding.resumes {
-            // First: a call that still finds the old address notices that when it has been sent.
-            binding.pending.lose_address();
-        }
-        *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
+        lose_replies(binding);
     }
-    if !binding.resumes {
-        binding.pending.lose(many.then_some(link));
+}
+
+/// What is sent to the reply address comes no more.
+fn lose_replies(binding: &Binding) {
+    // First. A call that is just being sent has either been sent when the calls are looked through below, or finds afterwards
+    // that this is not its address; and whoever reads the number of losses before the address never takes an old one for new.
+    *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = None;
+    if binding.resumes {
+        binding.pending.lose_address();
+    } else {
+        binding.pending.lose(None);
     }
 }
 
@@ -185,37 +231,71 @@ impl std::fmt::Debug for Stop {
     }
 }
 
-async fn await_replies(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<Stop, TransportError> {
+/// The address that replies come to.
+struct Awaited {
+    _stop: Stop,
+    /// Nothing comes there any more.
+    ended: Arc<Cancellation>,
+}
+
+async fn await_replies(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<Awaited, TransportError> {
     let address = Address::from(format!("{}.replies.{}", binding.own.key(), binding.clock.id()));
-    let stop = replies_at(core, binding, &Role::Caller { address: &address }, &address).await?;
+    let ended = Arc::new(Cancellation::default());
+    let role = Role::Caller { address: &address };
+    let lost = Arc::clone(&ended);
+    let stop = replies_at(core, binding, &role, &address, move || lost.set()).await?;
     *binding.reply_to.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
     binding.reply_to_made.notify_waiters();
     binding.pending.has_address();
-    Ok(stop)
+    Ok(Awaited { _stop: stop, ended })
 }
 
-/// Receives replies at an address until the endpoint closes or what is returned is dropped.
+/// Makes another reply address, however often it takes. Without one no call has an outcome: where there can be none any more, they
+/// end. `None` when there will be none.
+async fn await_replies_again(core: &Arc<Core>, binding: &Arc<Binding>, pause: Duration) -> Option<Awaited> {
+    match resubscribe::until(pause, || await_replies(core, binding), core.stage.closed()).await? {
+        Ok(fresh) => Some(fresh),
+        Err(error) => {
+            tracing::error!(%error, "no replies come any more: every call ends");
+            binding.pending.close();
+            None
+        }
+    }
+}
+
+/// Receives replies at an address until the endpoint closes or what is returned is dropped. `lost` is called when the transport
+/// ends that.
 pub(crate) async fn replies_at(
     core: &Arc<Core>,
     binding: &Arc<Binding>,
     role: &Role<'_>,
     address: &Address,
+    lost: impl Fn() + Clone + Send + 'static,
 ) -> Result<Stop, TransportError> {
     let stop = Arc::new(Cancellation::default());
     for subscription in binding.protocol.listen(role) {
         let deliveries = binding.transport.subscribe(subscription).await?;
         let inbox = Inbox { core: Arc::clone(core), binding: Arc::clone(binding), admin_only: false };
-        let (core, stopped) = (Arc::clone(core), Arc::clone(&stop));
-        let until = async move {
-            let mut closed = std::pin::pin!(core.stage.closed());
-            let mut stopped = std::pin::pin!(stopped.wait());
-            std::future::poll_fn(|cx| {
-                let over = closed.as_mut().poll(cx).is_ready() || stopped.as_mut().poll(cx).is_ready();
-                if over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-            })
-            .await;
-        };
-        tokio::spawn(receive(Arc::clone(binding), deliveries, Some(address.clone()), inbox, until));
+        let until = over(Arc::clone(core), Arc::clone(&stop));
+        let receiving = receive(Arc::clone(binding), deliveries, Some(address.clone()), inbox, until);
+        let lost = lost.clone();
+        tokio::spawn(async move {
+            let (_, ended) = receiving.await;
+            if ended {
+                lost();
+            }
+        });
     }
     Ok(Stop::new(stop))
+}
+
+/// Waits until the endpoint is closed, or this one thing is to stop.
+pub(crate) async fn over(core: Arc<Core>, stop: Arc<Cancellation>) {
+    let mut closed = pin!(core.stage.closed());
+    let mut stopped = pin!(stop.wait());
+    poll_fn(|cx| {
+        let over = closed.as_mut().poll(cx).is_ready() || stopped.as_mut().poll(cx).is_ready();
+        if over { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

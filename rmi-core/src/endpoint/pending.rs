@@ -223,11 +223,16 @@ impl PendingTable {
         self.astray.notified().await;
     }
 
-    /// The calls whose replies go to an address that is no more: each once for each loss.
-    pub(crate) fn take_astray(&self) -> Vec<Astray> {
+    /// How often the address that replies come to was lost.
+    pub(crate) fn losses(&self) -> u32 {
+        lock(&self.state).losses
+    }
+
+    /// The calls whose replies go to an address that is no more: each once for each loss. So many losses there had been before the
+    /// present address was looked up: if it was lost meanwhile, the calls are taken again when there is another.
+    pub(crate) fn take_astray(&self, losses: u32) -> Vec<Astray> {
         let now = Instant::now();
         let mut state = lock(&self.state);
-        let losses = state.losses;
         let astray = state.slots.iter_mut().filter_map(|(key, slot)| {
             let (Key::Serial(serial), Some(sent)) = (key, slot.resumes) else { return None };
             if slot.knows == Some(losses) || !slot.waiter.has(Reached::Sent) {
@@ -240,9 +245,9 @@ impl PendingTable {
         astray.collect()
     }
 
-    /// Ends a call whose agent has been asked.
-    pub(crate) fn end(&self, serial: u128, lost: Lost) {
-        let slot = lock(&self.state).slots.remove(&Key::Serial(serial));
+    /// Ends a call whose replies come no more, or whose agent has been asked.
+    pub(crate) fn end(&self, key: &Key, lost: Lost) {
+        let slot = lock(&self.state).slots.remove(key);
         if let Some(slot) = slot {
             slot.waiter.end(Err(lost));
         }

@@ -10,7 +10,8 @@ use crate::{
     endpoint::{
         dispatch::Core,
         inbound::{Opened, Receiver, Verified, receive},
-        links::Stop,
+        links::{Stop, over},
+        resubscribe::again,
     },
     error::{CallError, RemoteError},
     json::Json,
@@ -82,11 +83,27 @@ impl Replies {
         let stop = Arc::new(Cancellation::default());
         for binding in &core.bindings {
             for subscription in binding.protocol.listen(&Role::Replies { address: &address }) {
-                let deliveries = binding.transport.subscribe(subscription).await?;
-                let stopped = Arc::clone(&stop);
-                let until = async move { stopped.wait().await };
-                let collect = Collect(sender.clone());
-                tokio::spawn(receive(Arc::clone(binding), deliveries, Some(address.clone()), collect, until));
+                let deliveries = binding.transport.subscribe(subscription.clone()).await?;
+                let over = {
+                    let (core, stop) = (Arc::clone(core), Arc::clone(&stop));
+                    move || over(Arc::clone(&core), Arc::clone(&stop))
+                };
+                let (binding, at, sender) = (Arc::clone(binding), address.clone(), sender.clone());
+                tokio::spawn(async move {
+                    let mut deliveries = deliveries;
+                    loop {
+                        let collect = Collect(sender.clone());
+                        let (received, lost) = receive(Arc::clone(&binding), deliveries, Some(at.clone()), collect, over()).await;
+                        drop(received);
+                        if !lost {
+                            return;
+                        }
+                        match again(&binding, &subscription, None, over()).await {
+                            Some(begun) => deliveries = begun,
+                            None => return,
+                        }
+                    }
+                });
             }
         }
         Ok(Replies { arriving, _stop: Stop::new(stop) })

@@ -1,4 +1,4 @@
-//! What becomes of an agent whose subscription the transport has ended with an error.
+//! What becomes of an endpoint whose subscription the transport has ended.
 
 use std::{
     future::{Future, poll_fn},
@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// The first pause before it is tried again; each is twice the one before, up to the longest.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(10);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10);
 
 /// Why an endpoint takes no requests any more, though nobody has told it to stop.
 #[derive(Debug, Default)]
@@ -40,39 +40,59 @@ impl Broken {
     }
 }
 
-/// Subscribes again, with growing pauses, until `stop` says so or the transport is closed.
+/// Subscribes again, with growing pauses, until `stop` says so or the transport is closed, which `broken` is told.
 pub(crate) async fn again(
     binding: &Binding,
     subscription: &Subscription,
-    broken: &Broken,
+    broken: Option<&Broken>,
     stop: impl Future<Output = ()>,
 ) -> Option<Box<dyn Deliveries>> {
     binding.counters.subscriptions_lost.add();
-    let mut stop = pin!(stop);
-    let mut pause = PAUSE;
-    loop {
-        let now = pause;
-        let mut subscribing = pin!(async move {
-            tokio::time::sleep(now).await;
-            binding.transport.subscribe(subscription.clone()).await
-        });
-        let subscribed = poll_fn(|cx| match stop.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(None),
-            Poll::Pending => subscribing.as_mut().poll(cx).map(Some),
-        })
-        .await?;
-        match subscribed {
-            Ok(deliveries) => {
-                tracing::info!(source = ?subscription.source, "subscribed again");
-                return Some(deliveries);
-            }
-            Err(error) if error.kind == TransportErrorKind::Closed => {
-                tracing::error!(%error, source = ?subscription.source, "no requests come any more");
-                broken.set(error);
-                return None;
-            }
-            Err(error) => tracing::warn!(%error, source = ?subscription.source, ?pause, "subscribing again failed"),
+    let subscribe = || binding.transport.subscribe(subscription.clone());
+    match until(PAUSE, subscribe, stop).await? {
+        Ok(deliveries) => {
+            tracing::info!(source = ?subscription.source, "subscribed again");
+            Some(deliveries)
         }
-        pause = (2 * pause).min(LONGEST);
+        Err(error) => {
+            tracing::error!(%error, source = ?subscription.source, "nothing comes from there any more");
+            if let Some(broken) = broken {
+                broken.set(error);
+            }
+            None
+        }
+    }
+}
+
+/// Tries something again after growing pauses, of which this is the first, until it works or the transport is closed. `None` when
+/// `stop` says so.
+pub(crate) async fn until<T, F: Future<Output = Result<T, TransportError>>>(
+    first: Duration,
+    mut attempt: impl FnMut() -> F,
+    stop: impl Future<Output = ()>,
+) -> Option<Result<T, TransportError>> {
+    let mut stop = pin!(stop);
+    let mut pause = first;
+    loop {
+        let tried = {
+            let mut trying = pin!(async {
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                attempt().await
+            });
+            poll_fn(|cx| match stop.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => trying.as_mut().poll(cx).map(Some),
+            })
+            .await?
+        };
+        match tried {
+            Err(error) if error.kind != TransportErrorKind::Closed => {
+                tracing::warn!(%error, "a subscription could not be had; it is tried again");
+            }
+            done => return Some(done),
+        }
+        pause = (2 * pause).clamp(PAUSE, LONGEST);
     }
 }

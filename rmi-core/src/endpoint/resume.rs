@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 
 use crate::{
     address::Address,
@@ -18,7 +21,8 @@ use crate::{
         admin::{Asked, Known, MOST},
         binding::Binding,
         dispatch::Core,
-        pending::{Astray, Lost},
+        pending::{Astray, Key, Lost},
+        resubscribe::{LONGEST, PAUSE},
     },
     error::CallError,
     message::Exception,
@@ -43,10 +47,11 @@ pub(crate) async fn drive(core: Arc<Core>, binding: Arc<Binding>) {
         if over {
             return;
         }
+        let losses = binding.pending.losses();
         // While there is none, a new address is what is waited for.
         let Some(to) = binding.reply_to() else { continue };
         let mut agents: HashMap<Address, Vec<Astray>> = HashMap::new();
-        for call in binding.pending.take_astray() {
+        for call in binding.pending.take_astray(losses) {
             agents.entry(call.agent.clone()).or_default().push(call);
         }
         for (agent, mut calls) in agents {
@@ -83,13 +88,30 @@ impl Ask {
         }
     }
 
+    /// What the agent knows. An agent that has no room to say so is asked again, as long as the calls wait there.
     async fn known(&self, calls: &[Astray], in_line: bool) -> Result<Vec<Known>, CallError<Exception>> {
         let left = calls.iter().map(|call| call.left).max().unwrap_or(Duration::ZERO);
-        let admin = AdminClient::new(Arc::clone(&self.core), self.binding.index, self.agent.clone()).timeout(left);
         let asked: Vec<Asked> =
             calls.iter().map(|call| Asked(uuid::Uuid::from_u128(call.serial).to_string(), Some(call.sent.to_millis()))).collect();
         let arguments = (&asked, self.to.as_str(), in_line);
-        if in_line { admin.ask_at(None, "resume", &arguments).await } else { admin.ask("resume", &arguments).await }
+        let (began, mut pause) = (Instant::now(), PAUSE);
+        loop {
+            let left = left.saturating_sub(began.elapsed());
+            let admin = AdminClient::new(Arc::clone(&self.core), self.binding.index, self.agent.clone()).timeout(left);
+            let known =
+                if in_line { admin.ask_at(None, "resume", &arguments).await } else { admin.ask("resume", &arguments).await };
+            let hint = match &known {
+                Err(CallError::Rejected(no)) if no.code.is_transient() => no.retry_after.unwrap_or_default(),
+                Err(CallError::Transport(e)) if is_passing(e.kind) => Duration::ZERO,
+                _ => return known,
+            };
+            let pausing = pause.max(hint);
+            if pausing >= left.saturating_sub(began.elapsed()) || !self.binding.awaits_replies_at(&self.to) {
+                return known;
+            }
+            sleep(pausing).await;
+            pause = (2 * pause).min(LONGEST);
+        }
     }
 
     /// Ends the calls that nothing is to be hoped for. Returns those that the agent did not know.
@@ -98,6 +120,7 @@ impl Ask {
         let known = match known {
             Ok(known) if known.len() == calls.len() => known,
             // The link was lost again: they are asked for when there is another address.
+            _ if !self.binding.awaits_replies_at(&self.to) => return Vec::new(),
             Err(CallError::ReplyLost | CallError::Timeout { .. } | CallError::Closed) => return Vec::new(),
             Err(CallError::Transport(e))
                 if matches!(
@@ -109,7 +132,7 @@ impl Ask {
             }
             other => {
                 tracing::info!(agent = %self.agent, calls = calls.len(), answer = ?other, "lost replies cannot be asked for");
-                calls.iter().for_each(|call| pending.end(call.serial, Lost::Reply));
+                calls.iter().for_each(|call| pending.end(&Key::Serial(call.serial), Lost::Reply));
                 return Vec::new();
             }
         };
@@ -118,11 +141,16 @@ impl Ask {
             match known {
                 // The outcome comes, or has come.
                 Known::Running | Known::Done => {}
-                Known::Unknown => pending.end(call.serial, Lost::Request),
+                Known::Unknown => pending.end(&Key::Serial(call.serial), Lost::Request),
                 Known::Unsure if !in_line => unsure.push(call),
-                Known::Unsure | Known::Forgotten => pending.end(call.serial, Lost::Reply),
+                Known::Unsure | Known::Forgotten => pending.end(&Key::Serial(call.serial), Lost::Reply),
             }
         }
         unsure
     }
+}
+
+/// Whether the same may be sent later. To ask twice does no harm.
+fn is_passing(kind: TransportErrorKind) -> bool {
+    matches!(kind, TransportErrorKind::Disconnected | TransportErrorKind::Ambiguous | TransportErrorKind::Full)
 }

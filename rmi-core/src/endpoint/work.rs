@@ -167,18 +167,7 @@ impl Work {
 
     /// Why the method is not run, if it is not.
     fn obstacle(&self) -> Option<Outcome> {
-        self.hindrance().map(|outcome| self.as_far_as_known(outcome))
-    }
-
-    /// What was delivered before may have run then, here or elsewhere: nobody can say of it that it never did.
-    fn as_far_as_known(&self, outcome: Outcome) -> Outcome {
-        let now = match &outcome {
-            Outcome::Rejected(rejection) if self.job.redelivered => rejection.to_string(),
-            Outcome::Aborted(abort) if self.job.redelivered && abort.reason == AbortReason::Cancelled => abort.to_string(),
-            _ => return outcome,
-        };
-        let message = format!("it was delivered before, and may have run then; it is not run again: {now}");
-        Abort::new(AbortReason::Interrupted, message).into()
+        self.hindrance().map(|outcome| as_far_as_known(outcome, self.job.redelivered))
     }
 
     fn hindrance(&self) -> Option<Outcome> {
@@ -282,7 +271,7 @@ impl Work {
             self.binding().counters.rejected.add();
             tracing::debug!(%rejection, method = self.method.name, principal = %self.job.principal, "a request was not admitted");
         }
-        let outcome = self.as_far_as_known(outcome);
+        let outcome = as_far_as_known(outcome, self.job.redelivered);
         if let Some(unfinished) = self.conclude(outcome) {
             unfinished.await;
         }
@@ -331,6 +320,19 @@ impl Work {
             }
         }))
     }
+}
+
+/// What was delivered before may have run then, here or elsewhere: nobody can say of it that it never did.
+pub(crate) fn as_far_as_known(outcome: Outcome, redelivered: bool) -> Outcome {
+    let now = match &outcome {
+        // Which says as much.
+        Outcome::Rejected(rejection) if rejection.code == RejectionCode::Stale => return outcome,
+        Outcome::Rejected(rejection) if redelivered => rejection.to_string(),
+        Outcome::Aborted(abort) if redelivered && abort.reason == AbortReason::Cancelled => abort.to_string(),
+        _ => return outcome,
+    };
+    let message = format!("it was delivered before, and may have run then; it is not run again: {now}");
+    Abort::new(AbortReason::Interrupted, message).into()
 }
 
 impl Drop for Work {

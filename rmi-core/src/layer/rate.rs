@@ -139,7 +139,7 @@ impl RateLimit {
         RateLimit { each: Some(rate), ..self }
     }
 
-    /// How many principals are remembered at least, and half of how many at most. 10,000 unless it is set; at least one.
+    /// How many principals are remembered at least; at most it is twice as many. 10,000 unless it is set.
     #[must_use]
     pub fn principals(self, principals: usize) -> Self {
         RateLimit { principals: principals.max(1), ..self }

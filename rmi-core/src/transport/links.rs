@@ -41,6 +41,11 @@ pub struct Links {
 }
 
 impl Links {
+    /// Whether the transport has ended, and nothing is left to be told.
+    pub(crate) fn is_over(&self) -> bool {
+        self.changes.is_closed() && self.changes.is_empty()
+    }
+
     /// Waits for the next change; `None` when the transport has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<LinkChange> {
         self.changes.recv().await

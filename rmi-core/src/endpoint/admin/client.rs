@@ -8,6 +8,7 @@ use crate::{
     address::Address,
     call::Stub,
     endpoint::{
+        EndpointDescription,
         admin::{Asked, CLASS, Criteria, Known},
         dispatch::Core,
     },
@@ -70,6 +71,16 @@ impl AdminClient {
     /// The class is not served there, or the agent could not be asked.
     pub async fn help(&self, class: Option<&str>) -> Result<String, CallError<Exception>> {
         self.ask("help", &[class]).await
+    }
+
+    /// What the agent serves, as data: all of it, or one class. Contracts in it can be compared with those that this program was
+    /// built with; see [`compatibility`](crate::contract::compatibility).
+    ///
+    /// # Errors
+    ///
+    /// The class is not served there, or the agent could not be asked.
+    pub async fn describe(&self, class: Option<&str>) -> Result<EndpointDescription, CallError<Exception>> {
+        self.ask("describe", &[class]).await
     }
 
     /// Cancels the requests of one's own that have this serial number: one, but for peers that use a number twice. Returns the

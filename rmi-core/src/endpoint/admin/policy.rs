@@ -20,7 +20,7 @@ pub enum AdminAction {
 /// Asked once for each principal whose requests could be meant, without a lock held, so it may take a moment; a policy that can
 /// change while the endpoint runs decides by what holds when it is asked.
 pub trait AdminPolicy: Send + Sync + 'static {
-    /// Whether `asker` may do this to requests of `owner`, who is another principal.
+    /// Whether `asker` may do this to requests of `owner`: another principal, or one of the same name at another binding.
     fn permits(&self, asker: &Principal, action: AdminAction, owner: &Principal) -> bool;
 }
 

@@ -84,7 +84,7 @@ impl Admin {
             return Err(Rejection::new(RejectionCode::ReplyAddress, asked.to.text().clone()).into());
         }
         let asker = &call.job.principal;
-        let owners = self.owners(&core, asker, AdminAction::Resume);
+        let owners = self.owners(binding, call, AdminAction::Resume);
         let mut known = Vec::with_capacity(count);
         let mut outcomes = Vec::new();
         for Asked(sn, sent) in &asked.calls {
@@ -119,7 +119,11 @@ impl Admin {
     /// Whether a request of this date would be known here if it had come. The clocks of two peers may be apart.
     fn would_know(&self, binding: &Binding, sent: Timestamp, floor: Timestamp) -> bool {
         let skew = binding.limits.skew;
-        self.own_queue && sent > self.started.plus(skew) && (floor == Timestamp::MIN || sent > floor.plus(skew))
+        // Nothing is promised of what is still to be sent: the floor of those who are remembered would rise to its date.
+        self.own_queue
+            && sent <= binding.clock.now().plus(skew)
+            && sent > self.started.plus(skew)
+            && (floor == Timestamp::MIN || sent > floor.plus(skew))
     }
 }
 
