@@ -149,7 +149,9 @@ pub(crate) async fn receive(
                 }
             }
             Next::Batch if binding.authenticator().is_some() => {
-                for opened in open(&binding, at.as_ref(), std::mem::take(&mut batch)) {
+                // One at most, and the batch keeps its room.
+                let deliveries = batch.pop().into_iter().collect();
+                for opened in open(&binding, at.as_ref(), deliveries) {
                     if let Some(waiting) = receiver.take(opened) {
                         waiting.await;
                     }
