@@ -108,7 +108,7 @@ impl<S> Instances<S> {
     }
 
     /// An instance for each request, made from its constructor arguments. An error of the factory is the request's outcome.
-    pub fn per_request<A, E>(factory: impl Fn(A) -> Result<S, E> + Send + Sync + 'static) -> Self
+    pub fn per_call<A, E>(factory: impl Fn(A) -> Result<S, E> + Send + Sync + 'static) -> Self
     where
         A: DeserializeOwned,
         E: RemoteError,
@@ -144,7 +144,7 @@ impl<S> fmt::Debug for Instances<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Kind::Shared(_) => "Instances::Shared",
-            Kind::Factory(_) => "Instances::PerRequest",
+            Kind::Factory(_) => "Instances::PerCall",
         })
     }
 }

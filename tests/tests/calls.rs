@@ -31,8 +31,8 @@ async fn kennel(world: &World) -> (Endpoint, Tap) {
     let tap = Tap::on(&world.bus);
     let endpoint = world
         .builder("dog", &tap)
-        .serve(DogServer::per_request(|me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Default::default()))))
-        .serve(CowboyServer::per_request(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
+        .serve(DogServer::per_call(|me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Default::default()))))
+        .serve(CowboyServer::per_call(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
         .serve(DogModuleServer::new(Module))
         .start()
         .await

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 async fn kennel(world: &World) -> Endpoint {
     world
         .builder("dog", &Tap::on(&world.bus))
-        .serve(DogServer::per_request(|me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Default::default()))))
-        .serve(CowboyServer::per_request(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
+        .serve(DogServer::per_call(|me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Default::default()))))
+        .serve(CowboyServer::per_call(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
         .serve(DogModuleServer::new(Module))
         .start()
         .await

@@ -97,6 +97,6 @@ async fn a_trait_is_a_trait() {
     let failed = Boxed.add_twice("x", Vec::new()).await;
     assert_eq!(failed, Err(Failure::NotANumber("invalid digit found in string".to_owned())));
     assert!(format!("{:?}", CounterServer::new(Boxed)).contains("Shared"));
-    let per_request = CounterServer::per_request(|(): ()| Ok::<_, Failure>(Boxed));
-    assert!(format!("{per_request:?}").contains("PerRequest"));
+    let per_call = CounterServer::per_call(|(): ()| Ok::<_, Failure>(Boxed));
+    assert!(format!("{per_call:?}").contains("PerCall"));
 }

@@ -59,7 +59,7 @@ trait Clashing {
     async fn contract(&self) -> Result<u8, Failure>;
     async fn dispatch(&self, __call: u8, __args: u8, __service: u8, __arg0: u8, __index: u8) -> Result<u8, Failure>;
     async fn index(&self) -> Result<u8, Failure>;
-    async fn per_request(&self) -> Result<u8, Failure>;
+    async fn per_call(&self) -> Result<u8, Failure>;
     async fn borrow(&self) -> Result<u8, Failure>;
     async fn r#type(&self, r#match: u8, r#fn: &str) -> Result<u8, Failure>;
     async fn into(&self) -> Result<u8, Failure>;
@@ -100,7 +100,7 @@ impl Clashing for Everything {
     async fn index(&self) -> Result<u8, Failure> {
         Ok(0)
     }
-    async fn per_request(&self) -> Result<u8, Failure> {
+    async fn per_call(&self) -> Result<u8, Failure> {
         Ok(0)
     }
     async fn borrow(&self) -> Result<u8, Failure> {

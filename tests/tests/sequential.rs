@@ -274,7 +274,7 @@ async fn an_instance_of_its_own_is_made_when_its_turn_has_come() {
     let world = World::unsealed();
     let ((probing, mut watch), made) = (Watch::new(), Arc::new(Mutex::new(Vec::new())));
     let noted = Arc::clone(&made);
-    let server = PressServer::per_request(move |owner: Owner| -> Result<Pressing, Infallible> {
+    let server = PressServer::per_call(move |owner: Owner| -> Result<Pressing, Infallible> {
         noted.lock().unwrap().push(owner.name);
         Ok(Pressing(probing.clone()))
     });

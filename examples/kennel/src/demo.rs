@@ -65,8 +65,8 @@ async fn agent(bus: &Memory, trust: Ed25519, barks: &Arc<AtomicU64>) -> Result<E
     let barks = Arc::clone(barks);
     let endpoint = Endpoint::builder("dog")
         .bind(Native::default(), bus.clone(), trust)
-        .serve(DogServer::per_request(move |me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Arc::clone(&barks)))))
-        .serve(CowboyServer::per_request(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
+        .serve(DogServer::per_call(move |me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Arc::clone(&barks)))))
+        .serve(CowboyServer::per_call(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
         .serve(DogModuleServer::new(Module))
         .concurrency(16)
         .limits(Limits::default().payload(1 << 20))

@@ -33,7 +33,7 @@ where
     A: DeserializeOwned,
     R: IntoInstancePerCall<S::Instance>,
 {
-    Ok(Arc::new(S::of(Instances::per_request(move |arguments: A| new(arguments).into_instance()))))
+    Ok(Arc::new(S::of(Instances::per_call(move |arguments: A| new(arguments).into_instance()))))
 }
 
 /// What can be made of nothing.

@@ -48,7 +48,7 @@ const _: () = {
         }
         /// Serves each request from an instance of its own, made from the request's constructor arguments. An error of the
         /// factory is the outcome of the request.
-        pub fn per_request<A, E>(
+        pub fn per_call<A, E>(
             factory: impl __rmi::Fn(
                 A,
             ) -> __rmi::Result<S, E> + __rmi::Send + __rmi::Sync + 'static,
@@ -58,7 +58,7 @@ const _: () = {
             E: __rmi::RemoteError,
         {
             Self {
-                __instances: __rmi::Instances::per_request(factory),
+                __instances: __rmi::Instances::per_call(factory),
             }
         }
     }
