@@ -1,10 +1,13 @@
 //! JSON text that is carried as it was written.
 
+mod write;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
+pub(crate) use self::write::write;
 use crate::text::Text;
 
 /// One JSON value as text, known to be well formed.
@@ -28,7 +31,9 @@ impl Json {
     ///
     /// The value's `Serialize` implementation failed, or a map had keys that are not strings.
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Json, JsonError> {
-        serde_json::to_string(value).map(|text| Json(text.into())).map_err(JsonError)
+        let mut text = Vec::with_capacity(128);
+        write(&mut text, value).map_err(JsonError)?;
+        String::from_utf8(text).map(|text| Json(text.into())).map_err(JsonError::custom)
     }
 
     /// Reads the value as `T`.

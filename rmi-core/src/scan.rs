@@ -3,7 +3,7 @@
 //! An envelope's values stay text until the types that they are meant for decode them. What this pass lets through is
 //! well formed, so that it can be passed on inside another document as it is.
 
-use memchr::memchr;
+use crate::escape::unescape;
 
 /// A value, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,25 +28,9 @@ impl<'a> Value<'a> {
 impl Value<'_> {
     /// What a string with escapes says; `None` when it is no string, or its escapes are no characters.
     pub(crate) fn unescaped(self) -> Option<String> {
-        let mut rest = self.text.strip_prefix('"')?.strip_suffix('"')?;
-        // What is said is never longer than how it is written.
-        let mut said = String::with_capacity(rest.len());
-        while let Some(at) = memchr(b'\\', rest.as_bytes()) {
-            said.push_str(&rest[..at]);
-            said.push(match rest.as_bytes().get(at + 1)? {
-                b'n' => '\n',
-                b't' => '\t',
-                b'r' => '\r',
-                b'b' => '\u{8}',
-                b'f' => '\u{c}',
-                // Surrogates come in pairs, or not at all: for a parser.
-                b'u' => return serde_json::from_str(self.text).ok(),
-                plain => char::from(*plain),
-            });
-            rest = &rest[at + 2..];
-        }
-        said.push_str(rest);
-        Some(said)
+        let written = self.text.strip_prefix('"')?;
+        // Surrogates come in pairs, or not at all: for a parser.
+        unescape(written.as_bytes()).map(|(said, _)| said).or_else(|| serde_json::from_str(self.text).ok())
     }
 }
 
@@ -165,6 +149,20 @@ impl<'a> Scanner<'a> {
                 Ok(Value { text: &self.text[start..self.at], plain: false })
             }
         }
+    }
+
+    /// Any value, whole, and what it says if it is a string with escapes that were read on the way.
+    pub(crate) fn value_said(&mut self) -> Result<(Value<'a>, Option<String>), ScanError> {
+        let value = match self.peek() {
+            Some(b'"') => unescape(&self.text.as_bytes()[self.at + 1..]),
+            _ => None,
+        };
+        let Some((said, length)) = value else { return Ok((self.value()?, None)) };
+        let start = self.at;
+        self.at += length + 2;
+        // Every escape is longer than what it stands for.
+        let plain = said.len() == length;
+        Ok((Value { text: &self.text[start..self.at], plain }, (!plain).then_some(said)))
     }
 
     #[inline]
@@ -322,14 +320,12 @@ const SHORT: usize = 64;
 #[inline]
 fn next_special(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
-    while let Some(pair) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
-        let pair = u128::from_le_bytes(*pair);
-        let (low, high) = (specials(pair as u64), specials((pair >> 64) as u64));
-        if low | high != 0 {
-            let place = if low == 0 { 64 + high.trailing_zeros() } else { low.trailing_zeros() };
-            return at + place as usize / 8;
+    while let Some(step) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let plain = first_special(step);
+        if plain < STEP {
+            return at + plain;
         }
-        at += 16;
+        at += STEP;
         if at - from == SHORT {
             at += plain_length(&bytes[at..]);
         }
@@ -338,6 +334,18 @@ fn next_special(bytes: &[u8], from: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// How many bytes are looked at in one step where special ones are frequent.
+pub(crate) const STEP: usize = 16;
+
+/// Where the first special byte of a step is; its length when there is none.
+#[inline]
+pub(crate) fn first_special(step: &[u8; STEP]) -> usize {
+    let pair = u128::from_le_bytes(*step);
+    let (low, high) = (specials(pair as u64), specials((pair >> 64) as u64));
+    let bits = if low == 0 { 64 + high.trailing_zeros() } else { low.trailing_zeros() };
+    bits as usize / 8
 }
 
 /// How many bytes, from the first on, are nothing special, counted in whole vectors.

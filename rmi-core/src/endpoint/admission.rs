@@ -1,94 +1,27 @@
 //! Duplicates and replays are one look-up: what a principal has asked for before, and how it ended.
 
-use std::{
-    collections::{VecDeque, hash_map::Entry as TableEntry},
-    sync::Arc,
-    time::Duration,
-};
+mod key;
+mod lane;
+mod size;
 
+use std::{sync::Arc, time::Duration};
+
+pub(crate) use self::key::{Key, uuid_of};
+use self::lane::{Entry, Kept, Lane, State};
+pub use self::size::WindowSize;
 use crate::{
     address::Address,
     context::Job,
-    json::Json,
-    message::{Outcome, Rejection, RejectionCode, ReplyPath, Sn},
+    message::{Outcome, Rejection, RejectionCode, ReplyPath},
     protocol::Limits,
     seal::Principal,
     table::Table,
     time::Timestamp,
-    transport::{Acker, LinkId},
+    transport::Acker,
 };
-
-/// How much is remembered of each principal's requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WindowSize {
-    /// How many requests.
-    pub requests: usize,
-    /// How many bytes of outcomes, those of at most 256 bytes not counted. A request whose outcome had to go is still known,
-    /// and not run again.
-    pub bytes: usize,
-}
-
-impl Default for WindowSize {
-    /// 50,000 requests and 32 MiB of outcomes for each principal: what a sealed binding remembers.
-    fn default() -> Self {
-        WindowSize { requests: 50_000, bytes: 32 << 20 }
-    }
-}
-
-impl WindowSize {
-    /// 4,000 requests and 4 MiB of outcomes: what an unsealed binding remembers. It knows no principals, and has no replays to
-    /// tell, only what the bus delivers twice and what callers repeat.
-    #[must_use]
-    pub fn unsealed() -> Self {
-        WindowSize { requests: 4_000, bytes: 4 << 20 }
-    }
-
-    /// Sets how many requests are remembered, at least one.
-    #[must_use]
-    pub fn requests(mut self, requests: usize) -> Self {
-        self.requests = requests.max(1);
-        self
-    }
-
-    /// Sets how many bytes of outcomes are kept.
-    #[must_use]
-    pub fn bytes(mut self, bytes: usize) -> Self {
-        self.bytes = bytes;
-        self
-    }
-}
 
 /// How many principals are remembered. The one that was idle longest goes, and its floor stays for all.
 const PRINCIPALS: usize = 4096;
-
-/// A request's serial number as a key of its own: an attacker's long text costs no more than it has to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    serial: Serial,
-    link: Option<LinkId>,
-    /// The digest of the text, of an unsealed request whose number another one had that still ran.
-    text: Option<u64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Serial {
-    Uuid(u128),
-    Text(Box<str>),
-}
-
-impl Key {
-    pub(crate) fn new(sn: &Sn, link: Option<LinkId>) -> Self {
-        Key { serial: uuid_of(sn).map_or_else(|| Serial::Text(sn.as_str().into()), Serial::Uuid), link, text: None }
-    }
-}
-
-/// The number of a serial number that is a UUID in the one form that we write; other forms are other serial numbers.
-pub(crate) fn uuid_of(sn: &Sn) -> Option<u128> {
-    let text = sn.as_str();
-    let canonical = text.len() == 36 && !text.bytes().any(|b| b.is_ascii_uppercase());
-    canonical.then(|| uuid::Uuid::try_parse(text).ok()).flatten().map(|id| id.as_u128())
-}
 
 /// A request as the window sees it.
 pub(crate) struct Candidate<'a> {
@@ -146,81 +79,6 @@ pub(crate) struct Window {
     floor: Timestamp,
     turn: u64,
 }
-
-#[derive(Debug)]
-struct Lane {
-    entries: Table<Key, Entry>,
-    /// Every entry, oldest first.
-    order: VecDeque<Key>,
-    /// The entries whose outcome weighs something, oldest first.
-    kept: VecDeque<(Key, u64)>,
-    bytes: usize,
-    floor: Timestamp,
-    used: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    digest: u64,
-    sent: Timestamp,
-    /// Tells it from an earlier request with the same serial number.
-    turn: u64,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Running {
-        job: Arc<Job>,
-        attached: Vec<Attached>,
-    },
-    Done(Kept),
-    /// It has run, and its outcome had to make room.
-    Forgotten,
-    /// Its caller has been told that it had not come: it may not run any more.
-    Barred,
-}
-
-/// An outcome as it is kept: nearly all are results, and the table is as small as they are.
-#[derive(Debug)]
-enum Kept {
-    Result(Json),
-    Other(Box<Outcome>),
-}
-
-impl Kept {
-    fn new(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Result(json) => Kept::Result(json.clone()),
-            other => Kept::Other(Box::new(other.clone())),
-        }
-    }
-
-    fn outcome(&self) -> Outcome {
-        match self {
-            Kept::Result(json) => Outcome::Result(json.clone()),
-            Kept::Other(outcome) => (**outcome).clone(),
-        }
-    }
-
-    /// The bytes that it keeps, if they are worth counting: small ones are bounded by the number of requests.
-    fn weight(&self) -> usize {
-        const SMALL: usize = 256;
-        let bytes = match self {
-            Kept::Result(json) => json.as_str().len(),
-            Kept::Other(outcome) => match &**outcome {
-                Outcome::Result(json) => json.as_str().len(),
-                Outcome::Exception(e) => e.exval.len() + e.xargs.as_str().len() + e.xstate.as_str().len(),
-                Outcome::Rejected(r) => r.description.len() + r.details.len(),
-                Outcome::Aborted(a) => a.message.len(),
-            },
-        };
-        if bytes > SMALL { bytes } else { 0 }
-    }
-}
-
-/// How many of those who asked again for what runs are kept until it ends.
-const ATTACHED: usize = 16;
 
 impl Window {
     pub(crate) fn new(size: WindowSize, fresh: Option<Limits>) -> Self {
@@ -371,112 +229,5 @@ impl Window {
             }
         }
         self.lanes.entry(principal.clone()).or_default()
-    }
-}
-
-impl Default for Lane {
-    fn default() -> Self {
-        Lane {
-            entries: Table::default(),
-            order: VecDeque::new(),
-            kept: VecDeque::new(),
-            bytes: 0,
-            floor: Timestamp::MIN,
-            used: 0,
-        }
-    }
-}
-
-impl Entry {
-    fn job(&self) -> Option<Arc<Job>> {
-        match &self.state {
-            State::Running { job, .. } => Some(Arc::clone(job)),
-            State::Done(_) | State::Forgotten | State::Barred => None,
-        }
-    }
-
-    fn weight(&self) -> usize {
-        match &self.state {
-            State::Done(kept) => kept.weight(),
-            State::Running { .. } | State::Forgotten | State::Barred => 0,
-        }
-    }
-
-    fn again(&mut self, asked: &mut Option<Attached>) -> Verdict {
-        match &mut self.state {
-            State::Running { attached, .. } => {
-                attached.extend(asked.take());
-                // The newest are kept: after a link loss they are what the bus still holds.
-                if attached.len() > ATTACHED {
-                    *asked = Some(attached.remove(0));
-                }
-                Verdict::Attached
-            }
-            State::Done(kept) => Verdict::Done(kept.outcome()),
-            State::Forgotten => {
-                let details = "it has run, and its outcome is no longer kept";
-                Verdict::Rejected(Rejection::new(RejectionCode::Stale, details))
-            }
-            State::Barred => {
-                let details = "its caller has been told that it would not run, because it had not come";
-                Verdict::Rejected(Rejection::new(RejectionCode::Stale, details))
-            }
-        }
-    }
-}
-
-impl Lane {
-    fn is_idle(&self) -> bool {
-        !self.entries.values().any(|e| matches!(e.state, State::Running { .. }))
-    }
-
-    fn fresh(&self, it: &Candidate<'_>, now: Timestamp, limits: &Limits, floor: Timestamp) -> Result<(), Rejection> {
-        let stale = |details: String| Err(Rejection::new(RejectionCode::Stale, details));
-        let Some(sent) = it.sent else { return stale("it has no date".to_owned()) };
-        if sent > now.plus(limits.skew) {
-            return stale(format!("it is dated {sent}, and it is {now} here: compare the clocks"));
-        }
-        let age = it.ttl.unwrap_or(limits.max_age);
-        if now > sent.plus(age).plus(limits.skew) {
-            return stale(format!("it is dated {sent}, and it is {now} here"));
-        }
-        let floor = self.floor.max(floor);
-        if sent <= floor {
-            return stale(format!("it is dated {sent}, and what came before {floor} is no longer remembered"));
-        }
-        Ok(())
-    }
-
-    /// Makes room for the newest: the oldest that does not run goes, and raises the floor.
-    fn shrink(&mut self, most: usize) {
-        let mut running = 0;
-        while self.entries.len() > most && running < self.order.len() {
-            let Some(key) = self.order.pop_front() else { return };
-            let TableEntry::Occupied(entry) = self.entries.entry(key) else { continue };
-            if matches!(entry.get().state, State::Running { .. }) {
-                self.order.push_back(entry.key().clone());
-                running += 1;
-            } else {
-                let entry = entry.remove();
-                self.bytes -= entry.weight();
-                self.floor = self.floor.max(entry.sent);
-            }
-        }
-    }
-
-    /// Makes room for the newest outcome: the oldest outcomes go.
-    fn slim(&mut self, most: usize) {
-        while self.bytes > most {
-            let Some((key, turn)) = self.kept.pop_front() else { return };
-            if let Some(entry) = self.entries.get_mut(&key).filter(|e| e.turn == turn) {
-                self.bytes -= entry.weight();
-                entry.state = State::Forgotten;
-            }
-        }
-        // What was evicted by count is still in this list; it is cleared before it is much longer than the window.
-        if self.kept.len() > 2 * self.entries.len() + 64 {
-            let entries = &self.entries;
-            self.kept.retain(|(key, turn)| entries.get(key).is_some_and(|e| e.turn == *turn));
-        }
     }
 }

@@ -1,15 +1,17 @@
 //! A protocol, a transport and a trust, opened for one endpoint.
 
+mod sending;
+
 use std::{
-    future::{Future, Ready, ready},
+    future::ready,
     hash::BuildHasher,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    task::{Context, Poll},
 };
 
 use tokio::sync::Notify;
 
+use self::sending::in_place_of;
+pub(crate) use self::sending::{SendError, Sending, Unsent};
 use crate::{
     address::Address,
     endpoint::{
@@ -19,7 +21,7 @@ use crate::{
         sessions::Sessions,
     },
     lock::lock,
-    message::{Abort, Body, Exception, Head, Message, Outcome, Rejection, ReplyPath, Sn, Status},
+    message::{Body, Head, Message, Outcome, ReplyPath, Sn, Status},
     protocol::{Features, Limits, Protocol, ProtocolError, Replies, Role, Serials},
     seal::{AuthError, Authenticator, Principal, Trust, wrap},
     service::BoxFuture,
@@ -78,70 +80,6 @@ pub(crate) enum Route {
 pub(crate) struct KnownLink {
     pub(crate) id: LinkId,
     pub(crate) name: Option<Text>,
-}
-
-/// A message could not be sent.
-#[derive(Debug)]
-pub(crate) enum SendError {
-    Protocol(ProtocolError),
-    Auth(AuthError),
-    Transport(TransportError),
-}
-
-impl std::fmt::Display for SendError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            SendError::Protocol(e) => e.fmt(f),
-            SendError::Auth(e) => e.fmt(f),
-            SendError::Transport(e) => e.fmt(f),
-        }
-    }
-}
-
-impl SendError {
-    /// Whether the message itself is what cannot be sent.
-    fn is_final(&self) -> bool {
-        match self {
-            SendError::Protocol(_) => true,
-            SendError::Auth(_) => false,
-            SendError::Transport(e) => e.kind == TransportErrorKind::Refused,
-        }
-    }
-}
-
-/// A message that is published, or on its way.
-pub(crate) enum Sending<'a> {
-    Done(Ready<Result<Receipt, TransportError>>),
-    Waits(BoxFuture<'a, Result<Receipt, TransportError>>),
-}
-
-impl Future for Sending<'_> {
-    type Output = Result<Receipt, TransportError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Sending::Done(receipt) => Pin::new(receipt).poll(cx),
-            Sending::Waits(publishing) => publishing.as_mut().poll(cx),
-        }
-    }
-}
-
-/// An outcome that was not sent at once.
-pub(crate) enum Unsent<'a> {
-    Waits(Box<Message>, BoxFuture<'a, Result<Receipt, TransportError>>),
-    Failed(Box<Message>, SendError),
-}
-
-/// What is said in place of an outcome that cannot be: as little as tells whether the method ran.
-fn in_place_of(outcome: &Outcome, error: &SendError) -> Outcome {
-    match outcome {
-        Outcome::Result(_) | Outcome::Exception(_) => {
-            let message = format!("the method has ended, and its outcome cannot be sent: {error}");
-            Exception::new("builtins", "ValueError", message).into()
-        }
-        Outcome::Rejected(rejection) => Rejection::new(rejection.code.clone(), "").into(),
-        Outcome::Aborted(abort) => Abort::new(abort.reason, "").into(),
-    }
 }
 
 /// What a binding is opened with.

@@ -149,7 +149,9 @@ pub(crate) async fn receive(
                 }
             }
             Next::Batch if binding.authenticator().is_some() => {
-                for opened in open(&binding, at.as_ref(), std::mem::take(&mut batch)) {
+                // One at most, and the batch keeps its room.
+                let deliveries = batch.pop().into_iter().collect();
+                for opened in open(&binding, at.as_ref(), deliveries) {
                     if let Some(waiting) = receiver.take(opened) {
                         waiting.await;
                     }
@@ -269,10 +271,12 @@ fn read_message(binding: &Binding, at: Option<&Address>, delivery: &mut Delivery
         let details = format!("{} bytes, at most {} are allowed", delivery.payload.len(), limits.payload);
         return Err(refuse(RejectionCode::Limit, details));
     }
+    // Not shared with what it is read from: the text takes its place.
+    let payload = std::mem::take(&mut delivery.payload);
     let wrapped = if binding.features.sealable {
-        peel(delivery.payload.clone()).map_err(|e| refuse(RejectionCode::Malformed, e.to_string()))?
+        peel(payload).map_err(|e| refuse(RejectionCode::Malformed, e.to_string()))?
     } else {
-        let text = Text::from_utf8(delivery.payload.clone());
+        let text = Text::from_utf8(payload);
         Wrapped::Plain(text.map_err(|e| refuse(RejectionCode::Malformed, format!("the payload is not UTF-8: {e}")))?)
     };
     let (text, signature) = match wrapped {

@@ -1,12 +1,11 @@
 //! Calls that wait for their outcome. One table, one lock, one task that watches the clock.
 
+mod waiter;
+mod waiting;
+
 use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU8, Ordering},
-    },
-    task::{Context, Poll, Waker},
+    sync::{Arc, Mutex},
+    task::Poll,
     time::Duration,
 };
 
@@ -15,10 +14,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use self::waiter::{Reached, Waiter};
+pub(crate) use self::{waiter::Heard, waiting::Waiting};
 use crate::{
     address::Address,
-    call::Stub,
-    endpoint::admin,
     error::Phase,
     lock::lock,
     message::{Outcome, Status},
@@ -98,16 +97,6 @@ struct Slot {
     resumes: Option<Timestamp>,
     /// How many losses there had been when its agent was told where its replies go; none when it named an address too late.
     knows: Option<u32>,
-}
-
-/// How far a call has come, as far as its caller can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-enum Reached {
-    Begun,
-    Sent,
-    Accepted,
-    Started,
 }
 
 impl Slot {
@@ -315,225 +304,5 @@ impl PendingTable {
         for (waiter, phase, after) in late {
             waiter.end(Err(Lost::Timeout(phase, after)));
         }
-    }
-}
-
-/// A call that waits. Dropped, it waits no longer; the call itself goes on.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    /// What the call was made with. Keeps the table as well.
-    stub: Stub,
-    key: Key,
-    waiter: Arc<Waiter>,
-}
-
-impl Waiting {
-    /// Enters a call in the table of its stub's binding.
-    pub(crate) fn begin(
-        stub: Stub,
-        key: Key,
-        agent: Address,
-        answering: Option<Answering>,
-        times: Times,
-        watched: bool,
-        sent: Option<Timestamp>,
-    ) -> Self {
-        // Who asks for outcomes is not asked for: it asks again.
-        let resumes = sent.filter(|_| stub.binding().resumes && &*stub.0.class != admin::CLASS);
-        let waiter = Arc::new(Waiter::new(watched));
-        let now = Instant::now();
-        let mut slot = Slot {
-            waiter: Arc::clone(&waiter),
-            agent,
-            answering: answering.map(Box::new),
-            began: now,
-            times,
-            heard: now,
-            link: None,
-            resumes,
-            knows: None,
-        };
-        let deadline = slot.deadline().0;
-        let table = &stub.binding().pending;
-        let mut state = lock(&table.state);
-        if state.closed {
-            drop(state);
-            waiter.end(Err(Lost::Closed));
-        } else {
-            slot.knows = Some(state.losses);
-            state.slots.insert(key.clone(), slot);
-            let earlier = state.wake.is_none_or(|wake| deadline < wake);
-            if earlier {
-                state.wake = Some(deadline);
-            }
-            drop(state);
-            if earlier {
-                table.earlier.notify_one();
-            }
-        }
-        Waiting { stub, key, waiter }
-    }
-
-    pub(crate) fn stub(&self) -> &Stub {
-        &self.stub
-    }
-
-    fn table(&self) -> &PendingTable {
-        &self.stub.binding().pending
-    }
-
-    /// The request is about to take this link: it is lost with it, and its replies come by it.
-    pub(crate) fn takes(&self, link: LinkId) {
-        if let Some(slot) = lock(&self.table().state).slots.get_mut(&self.key) {
-            slot.link = Some(link);
-        }
-    }
-
-    /// The bus has taken the request.
-    pub(crate) fn sent(&self) {
-        self.waiter.reach(Reached::Sent);
-    }
-
-    /// The replies will come to an address that is no more.
-    pub(crate) fn lose(&self) {
-        let mut state = lock(&self.table().state);
-        if let Some(slot) = state.slots.get_mut(&self.key)
-            && slot.resumes.is_some()
-        {
-            slot.knows = None;
-            drop(state);
-            self.table().astray.notify_one();
-            return;
-        }
-        let lost = state.slots.remove(&self.key);
-        drop(state);
-        if let Some(slot) = lost {
-            slot.waiter.end(Err(Lost::Reply));
-        }
-    }
-
-    /// Whether the call has ended, however it did.
-    pub(crate) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.waiter.state);
-        if state.end.is_some() {
-            return Poll::Ready(());
-        }
-        state.wait(cx);
-        Poll::Pending
-    }
-
-    pub(crate) fn poll_outcome(&self, cx: &mut Context<'_>) -> Poll<Result<Outcome, Lost>> {
-        let mut state = lock(&self.waiter.state);
-        match state.end.take() {
-            Some(end) => Poll::Ready(end),
-            None => {
-                state.wait(cx);
-                Poll::Pending
-            }
-        }
-    }
-
-    /// The next status, or the end.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Heard> {
-        let mut state = lock(&self.waiter.state);
-        if let Some(status) = state.statuses.pop_front() {
-            return Poll::Ready(Heard::Status(status));
-        }
-        match state.end.take() {
-            Some(end) => Poll::Ready(Heard::End(end)),
-            None => {
-                state.wait(cx);
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        // Whoever ends a call has taken it out of the table before.
-        if !self.waiter.ended.load(Ordering::Acquire) {
-            lock(&self.table().state).slots.remove(&self.key);
-        }
-    }
-}
-
-/// What a watched call hears.
-#[derive(Debug)]
-pub(crate) enum Heard {
-    Status(Status),
-    End(Result<Outcome, Lost>),
-}
-
-#[derive(Debug)]
-struct Waiter {
-    watched: bool,
-    /// How far the call has come, as a [`Reached`].
-    reached: AtomicU8,
-    ended: AtomicBool,
-    state: Mutex<WaiterState>,
-}
-
-#[derive(Debug, Default)]
-struct WaiterState {
-    statuses: VecDeque<Status>,
-    end: Option<Result<Outcome, Lost>>,
-    waker: Option<Waker>,
-}
-
-/// How many statuses wait for a watcher; then a step of progress replaces the one before it.
-const STATUSES: usize = 256;
-
-impl Waiter {
-    fn new(watched: bool) -> Self {
-        let reached = AtomicU8::new(Reached::Begun as u8);
-        Waiter { watched, reached, ended: AtomicBool::new(false), state: Mutex::default() }
-    }
-
-    fn reach(&self, reached: Reached) {
-        self.reached.fetch_max(reached as u8, Ordering::SeqCst);
-    }
-
-    fn has(&self, reached: Reached) -> bool {
-        self.reached.load(Ordering::SeqCst) >= reached as u8
-    }
-
-    fn status(&self, status: Status) {
-        if !self.watched {
-            return;
-        }
-        let mut state = lock(&self.state);
-        if state.statuses.len() >= STATUSES {
-            state.statuses.pop_back();
-        }
-        state.statuses.push_back(status);
-        let waker = state.waker.take();
-        drop(state);
-        wake(waker);
-    }
-
-    fn end(&self, end: Result<Outcome, Lost>) {
-        let mut state = lock(&self.state);
-        state.end = Some(end);
-        self.ended.store(true, Ordering::Release);
-        let waker = state.waker.take();
-        drop(state);
-        wake(waker);
-    }
-}
-
-impl WaiterState {
-    fn wait(&mut self, cx: &mut Context<'_>) {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-    }
-}
-
-/// Called without the lock: whoever is woken takes it next.
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }

@@ -1,8 +1,10 @@
 //! One admitted request: from its place among the running to its outcome.
 
+mod handler;
+
 use std::{
     borrow::Cow,
-    future::{Future, Ready, poll_fn, ready},
+    future::{Future, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
@@ -15,6 +17,7 @@ use tokio::{
 };
 use tracing::Instrument;
 
+use self::handler::{Dispatched, Guarded, Handler};
 use crate::{
     context::Job,
     contract::Method,
@@ -338,46 +341,6 @@ pub(crate) fn as_far_as_known(outcome: Outcome, redelivered: bool) -> Outcome {
 impl Drop for Work {
     fn drop(&mut self) {
         self.release();
-    }
-}
-
-/// The handler of a request as a future.
-enum Handler<'a> {
-    /// Nobody looks on: it needs no box around its own.
-    Plain(Guarded<'a>),
-    /// In its span, in its trace, or with its progress sent.
-    Watched(BoxFuture<'a, Outcome>),
-}
-
-impl Future for Handler<'_> {
-    type Output = Outcome;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        match self.get_mut() {
-            Handler::Plain(guarded) => Pin::new(guarded).poll(cx),
-            Handler::Watched(handler) => handler.as_mut().poll(cx),
-        }
-    }
-}
-
-/// A handler whose panic is its outcome.
-struct Guarded<'a>(Dispatched<'a>);
-
-enum Dispatched<'a> {
-    Runs(&'a Work, BoxFuture<'a, Outcome>),
-    /// It panicked before there was a future.
-    Panicked(Ready<Outcome>),
-}
-
-impl Future for Guarded<'_> {
-    type Output = Outcome;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        match &mut self.get_mut().0 {
-            Dispatched::Runs(work, running) => catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
-                .unwrap_or_else(|panic| Poll::Ready(work.panicked(&*panic))),
-            Dispatched::Panicked(outcome) => Pin::new(outcome).poll(cx),
-        }
     }
 }
 

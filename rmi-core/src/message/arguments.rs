@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use crate::{
     contract::{Method, Param, Style},
-    json::{Json, JsonError},
+    escape::push_string,
+    json::{self, Json, JsonError},
     message::{Rejection, RejectionCode},
     text::shown,
 };
@@ -141,10 +142,12 @@ impl ArgumentsWriter {
             _ => b',',
         });
         let written = match (self.style, self.params.get(self.count)) {
-            (Style::Named, Some(param)) => serde_json::to_writer(&mut self.buffer, param.name)
-                .map(|()| self.buffer.push(b':'))
-                .and_then(|()| serde_json::to_writer(&mut self.buffer, value)),
-            _ => serde_json::to_writer(&mut self.buffer, value),
+            (Style::Named, Some(param)) => {
+                push_string(&mut self.buffer, param.name);
+                self.buffer.push(b':');
+                json::write(&mut self.buffer, value)
+            }
+            _ => json::write(&mut self.buffer, value),
         };
         if let Err(error) = written {
             self.error = Some((self.count, JsonError(error)));

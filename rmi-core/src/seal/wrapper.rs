@@ -5,13 +5,13 @@
 
 use std::sync::LazyLock;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{DecodeSliceError, Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use memchr::memmem;
 
 use super::Signature;
 use crate::{
-    escape::push_string,
+    escape::{self, push_string},
     message::{Rejection, RejectionCode},
     scan::{ScanError, Scanner, Value},
     text::Text,
@@ -37,9 +37,9 @@ pub enum Wrapped {
 /// Puts a text and its signature into the wrapper.
 #[must_use]
 pub fn wrap(text: &str, signature: &Signature) -> Bytes {
-    // An envelope has a quote in every sixth place or so; with one allocation for all, or two at worst.
-    let room = text.len() + text.len() / 4 + signature.bytes.len() / 3 * 4 + 64;
-    let mut out = Vec::with_capacity(room);
+    let base64 = signature.bytes.len().div_ceil(3) * 4;
+    let scheme = signature.scheme.as_deref().map_or(0, escape::room);
+    let mut out = Vec::with_capacity(escape::room(text) + scheme + base64 + 64);
     out.extend_from_slice(b"{\"message\": ");
     push_string(&mut out, text);
     if let Some(scheme) = &signature.scheme {
@@ -47,7 +47,11 @@ pub fn wrap(text: &str, signature: &Signature) -> Bytes {
         push_string(&mut out, scheme);
     }
     out.extend_from_slice(b", \"signature\": \"");
-    out.extend_from_slice(STANDARD.encode(&signature.bytes).as_bytes());
+    let start = out.len();
+    out.resize(start + base64, 0);
+    // There is room for it; and were there not, an empty signature verifies nowhere.
+    let written = STANDARD.encode_slice(&signature.bytes, &mut out[start..]).unwrap_or(0);
+    out.truncate(start + written);
     out.extend_from_slice(b"\"}");
     Bytes::from(out)
 }
@@ -69,10 +73,13 @@ pub fn peel(payload: Bytes) -> Result<Wrapped, WrapperError> {
     }
     let outer = Outer::read(&payload)?;
     let Some(message) = outer.message.filter(|value| value.get() != "null") else { return Ok(Wrapped::Plain(payload)) };
-    let text = string(&payload, message)?;
+    let text = match outer.said {
+        Some(said) => Text::from(said),
+        None => string(&payload, message)?,
+    };
     let given = |value: Option<Value<'_>>| value.filter(|value| value.get() != "null").map(|value| string(&payload, value));
     let signature = match given(outer.signature).transpose()? {
-        Some(base64) => STANDARD.decode(base64.as_bytes()).map_err(|_| WrapperError::Base64)?.into(),
+        Some(base64) => decoded(&base64)?,
         None => Bytes::new(),
     };
     let scheme = given(outer.scheme).transpose()?;
@@ -84,6 +91,17 @@ fn string(payload: &Text, value: Value<'_>) -> Result<Text, WrapperError> {
     match value.plain() {
         Some(plain) => Ok(payload.share(plain)),
         None => value.unescaped().map(Text::from).ok_or_else(|| WrapperError::Malformed(format!("{NO_STRING}: {}", kind(value)))),
+    }
+}
+
+/// What base64 says, in a buffer of just that size.
+fn decoded(base64: &str) -> Result<Bytes, WrapperError> {
+    // A signature of a curve is no longer than this. Others are decoded elsewhere first.
+    let mut short = [0; 72];
+    match STANDARD.decode_slice(base64, &mut short) {
+        Ok(length) => Ok(Bytes::copy_from_slice(&short[..length])),
+        Err(DecodeSliceError::OutputSliceTooSmall) => STANDARD.decode(base64).map(Bytes::from).map_err(|_| WrapperError::Base64),
+        Err(DecodeSliceError::DecodeError(_)) => Err(WrapperError::Base64),
     }
 }
 
@@ -102,6 +120,8 @@ fn kind(value: Value<'_>) -> &'static str {
 #[derive(Default)]
 struct Outer<'a> {
     message: Option<Value<'a>>,
+    /// What the message says, if it has escapes, as almost every one has, and they are simple.
+    said: Option<String>,
     signature: Option<Value<'a>>,
     scheme: Option<Value<'a>>,
 }
@@ -115,8 +135,16 @@ impl<'a> Outer<'a> {
         while more {
             let key = scanner.key()?;
             let unescaped = if key.plain().is_none() { key.unescaped() } else { None };
-            let value = scanner.value()?;
-            let field = match key.plain().or(unescaped.as_deref()) {
+            let key = key.plain().or(unescaped.as_deref());
+            // The first of them alone: each takes room for as long as the rest of the payload is.
+            let value = if key == Some("message") && outer.message.is_none() {
+                let (value, said) = scanner.value_said()?;
+                outer.said = said;
+                value
+            } else {
+                scanner.value()?
+            };
+            let field = match key {
                 Some("message") => Some(&mut outer.message),
                 Some("signature") => Some(&mut outer.signature),
                 Some("scheme") => Some(&mut outer.scheme),

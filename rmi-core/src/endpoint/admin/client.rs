@@ -74,7 +74,7 @@ impl AdminClient {
     }
 
     /// What the agent serves, as data: all of it, or one class. Contracts in it can be compared with those that this program was
-    /// built with; see [`compatibility`](crate::contract::compatibility).
+    /// built with; see [`compare`](crate::contract::compare).
     ///
     /// # Errors
     ///
