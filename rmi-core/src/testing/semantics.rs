@@ -30,8 +30,8 @@
 //!
 //! Portable are those sentences on outcomes, time, cancelling, versions, progress, events, limits, sequential contracts, layers, trying
 //! again, groups and the end that need nothing but endpoints. The others are held on the native envelope over the in-memory bus alone,
-//! because they look at what only a test of that pair can: the text on the wire (duplicates, freshness, trust, which statuses are sent,
-//! criteria), a tap in the transport (lost links, resuming, lost subscriptions), its counters, or a clock that is set by hand (rates).
+//! because they look at what only a test of that pair can: the text on the wire (duplicates, freshness, trust, which statuses are
+//! sent), a tap in the transport (lost links, resuming, lost subscriptions), its counters, or a clock that is set by hand (rates).
 //! What concerns no wire at all (policies, metrics, discovery, comparing contracts) runs once.
 
 mod cancel;
@@ -187,12 +187,14 @@ macro_rules! __rmi_semantics_each {
             outcome::limits_are_held
             time::the_total_time_covers_everything
             time::an_expired_request_never_runs
+            time::the_phases_of_a_call_have_their_own_times
             cancel::a_handler_is_told_that_it_is_cancelled
             cancel::dropping_a_call_stops_nothing
             cancel::cancelled_before_its_start_it_never_runs
             cancel::only_its_own_principal_cancels
             cancel::admin_reaches_a_busy_agent
             cancel::the_second_cancel_says_so
+            cancel::criteria_choose_by_the_data
             running::statuses_come_in_order
             running::progress_never_waits
             running::concurrency_is_held
@@ -203,6 +205,7 @@ macro_rules! __rmi_semantics_each {
             versions::a_newer_minor_is_no_obstacle
             versions::what_is_not_served_is_rejected_with_what_is
             versions::an_endpoint_says_what_it_serves
+            versions::help_is_for_people
             events::an_event_goes_to_everybody_who_has_subscribed_to_its_key
             events::events_come_in_the_order_of_their_publisher
             events::nobody_to_hear_an_event_is_no_error

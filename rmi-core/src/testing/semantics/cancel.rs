@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{Setting, agent, agent_with, caller, probe::Seen};
-use crate::{CallError, Update, error::Fate, testing::conformance::soon};
+use crate::{CallError, Update, endpoint::Criteria, error::Fate, testing::conformance::soon};
 
 pub(super) async fn a_handler_is_told_that_it_is_cancelled<S: Setting>(setting: &S) {
     let (mut agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
@@ -74,4 +76,32 @@ pub(super) async fn the_second_cancel_says_so<S: Setting>(setting: &S) {
     assert!(!call.cancel().await.unwrap(), "the second one");
     agent.watch.open(1);
     assert_eq!(call.await.unwrap(), "it");
+}
+
+pub(super) async fn criteria_choose_by_the_data<S: Setting>(setting: &S) {
+    let (mut agent, (endpoint, probe)) =
+        (agent_with(setting, |builder| builder.concurrency(2)).await, caller(setting, "caller").await);
+    let mut calls = Vec::new();
+    // The last two wait for their turn.
+    for (name, data) in
+        [("a", json!({"job": 7})), ("b", json!({"job": 8})), ("c", json!({"job": 7})), ("d", json!({"user": "ann"}))]
+    {
+        let mut call = probe.listen(name).data(data).send().await.unwrap();
+        assert_eq!(soon("it is accepted", call.next()).await.unwrap().unwrap(), Update::Accepted);
+        calls.push(call);
+    }
+    agent.watch.began_all(["a", "b"]).await;
+    let mut expected = vec![calls[0].sn().clone(), calls[2].sn().clone()];
+    expected.sort_unstable();
+    let admin = endpoint.peer("agent").admin();
+    // Waiting ones too; a member that is missing is no match.
+    let mut cancelled = admin.cancel_where(&Criteria::has("job", 7).unwrap()).await.unwrap();
+    cancelled.sort_unstable();
+    assert_eq!(cancelled, expected);
+    agent.watch.open(2);
+    let mut said = Vec::new();
+    for call in calls {
+        said.push(soon("it ends", call).await.ok());
+    }
+    assert_eq!(said, [Some("a was cancelled".to_owned()), Some("b".to_owned()), None, Some("d".to_owned())]);
 }

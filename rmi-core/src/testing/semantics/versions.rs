@@ -122,3 +122,12 @@ pub(super) async fn an_endpoint_says_what_it_serves<S: Setting>(setting: &S) {
     let one = caller.peer("agent").admin().describe(Some("probe")).await.unwrap();
     assert_eq!(one.contracts, [probe]);
 }
+
+pub(super) async fn help_is_for_people<S: Setting>(setting: &S) {
+    let (_agent, (caller, _)) = (agent(setting).await, caller(setting, "caller").await);
+    let admin = caller.peer("agent").class("Admin");
+    let all: String = admin.call("help", ()).await.unwrap();
+    assert!(all.starts_with("agent serves:\n\nAdmin 1.0\n") && all.contains("\nprobe 1.4\n"), "{all}");
+    let one: String = admin.call("help", json!({"class": "probe"})).await.unwrap();
+    assert!(one.contains("\n    echo(text: &str) -> String\n        Returns the text.\n") && !one.contains("Admin"), "{one}");
+}
