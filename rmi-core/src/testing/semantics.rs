@@ -39,11 +39,14 @@ mod end;
 mod events;
 mod groups;
 mod layers;
+mod needs;
+mod once;
 mod outcome;
 pub mod probe;
 mod retry;
 mod running;
 mod sequence;
+mod tap;
 mod time;
 mod versions;
 
@@ -55,7 +58,12 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::probe::{ProbeClient, ProbeServer, Watch};
+pub use self::needs::Need;
+use self::{
+    needs::Powers,
+    probe::{ProbeClient, ProbeServer, Watch},
+    tap::{Tap, tapped},
+};
 use crate::{Endpoint, endpoint::Builder, service::BoxFuture};
 
 /// How the endpoints of a pair of protocol and transport are bound. Each sentence starts one of its own.
@@ -88,6 +96,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Agent {
     endpoint: Endpoint,
     watch: Watch,
+    tap: Tap,
+}
+
+/// An endpoint that calls the agent's probe.
+struct Caller {
+    endpoint: Endpoint,
+    probe: ProbeClient,
+    tap: Tap,
 }
 
 async fn agent<S: Setting>(setting: &S) -> Agent {
@@ -96,22 +112,46 @@ async fn agent<S: Setting>(setting: &S) -> Agent {
 
 async fn agent_with<S: Setting>(setting: &S, special: impl FnOnce(Builder) -> Builder) -> Agent {
     let (probing, watch) = Watch::new();
-    let builder = setting.endpoint("agent").await.serve(ProbeServer::new(probing));
-    Agent { endpoint: special(builder).start().await.expect("an agent starts"), watch }
+    let (builder, tap) = tapped(setting.endpoint("agent").await.serve(ProbeServer::new(probing)));
+    Agent { endpoint: special(builder).start().await.expect("an agent starts"), watch, tap }
 }
 
 async fn caller<S: Setting>(setting: &S, name: &'static str) -> (Endpoint, ProbeClient) {
-    let endpoint = setting.endpoint(name).await.start().await.expect("a caller starts");
-    let probe = endpoint.client("agent");
+    let Caller { endpoint, probe, .. } = calling(setting, name).await;
     (endpoint, probe)
 }
+
+async fn calling<S: Setting>(setting: &S, name: &'static str) -> Caller {
+    calling_with(setting, name, |builder| builder).await
+}
+
+async fn calling_with<S: Setting>(setting: &S, name: &'static str, special: impl FnOnce(Builder) -> Builder) -> Caller {
+    let (builder, tap) = tapped(setting.endpoint(name).await);
+    let endpoint = special(builder).start().await.expect("a caller starts");
+    let probe = endpoint.client("agent");
+    Caller { endpoint, probe, tap }
+}
+
+/// How long a link is lost: longer than it takes to notice.
+const OUTAGE: Duration = Duration::from_millis(200);
 
 /// One sentence.
 #[derive(Clone, Copy, Debug)]
 pub struct Sentence {
     /// Its name, which is that of its `#[test]`, and is at the end of the sentence in `docs/semantics.md`.
     pub name: &'static str,
-    run: fn() -> BoxFuture<'static, ()>,
+    /// What it needs of a pair. One that says it does not have that is not asked.
+    pub needs: &'static [Need],
+    run: fn(&'static [Need]) -> BoxFuture<'static, Verdict>,
+}
+
+/// What came of a sentence that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Held,
+    /// It cannot be asked of this pair, and why.
+    NotApplicable(&'static str),
 }
 
 impl Sentence {
@@ -120,8 +160,8 @@ impl Sentence {
     /// # Panics
     ///
     /// It does not hold.
-    pub async fn run(self) {
-        (self.run)().await;
+    pub async fn run(self) -> Verdict {
+        (self.run)(self.needs).await
     }
 }
 
@@ -142,12 +182,17 @@ pub fn run<S: Setting>(name: &str) {
     let runtime = S::runtime().expect("a runtime for the sentence");
     let tried = async {
         let ended = tokio::time::timeout(PATIENCE, sentence.run()).await;
-        assert!(ended.is_ok(), "`{name}` has not come to its end in {PATIENCE:?}");
+        ended.unwrap_or_else(|_| panic!("`{name}` has not come to its end in {PATIENCE:?}"))
     };
     match S::NOT_APPLICABLE.iter().find(|(listed, _)| *listed == name) {
-        None => runtime.block_on(tried),
+        None => {
+            if let Verdict::NotApplicable(why) = runtime.block_on(tried) {
+                println!("`{name}` is not applicable: {why}");
+            }
+        }
         Some((_, why)) => {
-            let held = catch_unwind(AssertUnwindSafe(|| runtime.block_on(tried))).is_ok();
+            let tried = catch_unwind(AssertUnwindSafe(|| runtime.block_on(tried)));
+            let held = matches!(tried, Ok(Verdict::Held));
             assert!(!held, "`{name}` holds: take it out of `NOT_APPLICABLE`, where it says: {why}");
             println!("`{name}` is not applicable, and does not hold: {why}");
         }
@@ -182,6 +227,17 @@ macro_rules! __rmi_semantics_each {
             outcome::a_panic_is_an_outcome
             outcome::every_call_has_one_outcome
             outcome::a_redelivered_request_runs_again_only_if_idempotent
+            once::a_duplicate_of_a_running_call_gets_its_outcome [Serials]
+            once::a_duplicate_of_a_finished_call_gets_the_stored_outcome [Serials]
+            once::a_reused_serial_number_is_told_by_its_text [GlobalSerials Rejections]
+            once::a_request_without_serial_number_is_served [GlobalSerials Rejections]
+            once::a_request_is_acknowledged_after_its_outcome [Redelivery]
+            once::a_redelivered_request_is_not_said_never_to_have_run [Redelivery Rejections]
+            once::a_request_is_fresh_within_its_age_and_the_skew [Sealed Rejections]
+            once::what_is_remembered_is_answered_however_old [Sealed Rejections]
+            once::an_evicted_request_raises_the_floor [Sealed Rejections]
+            once::a_forgotten_outcome_is_not_run_for [Sealed Rejections]
+            once::one_principal_does_not_push_out_another [Sealed Rejections]
             outcome::nobody_there_is_told_at_once
             outcome::replies_elsewhere_wait_for_their_reader
             outcome::limits_are_held
@@ -254,13 +310,21 @@ macro_rules! __rmi_semantics_each {
             end::dropping_the_endpoint_stops_it
         }
     };
-    (@list [$setting:ty] $($module:ident :: $name:ident)*) => {
+    (@list [$setting:ty] $($module:ident :: $name:ident $([$($need:ident)*])?)*) => {
         vec![$(Sentence {
             name: stringify!($name),
-            run: || Box::pin(async { $module::$name(&<$setting>::start().await).await }),
+            needs: &[$($(Need::$need),*)?],
+            run: |needs| Box::pin(async {
+                let setting = <$setting>::start().await;
+                if !needs.is_empty() && let Some(why) = Powers::of(&setting).await.lack(needs) {
+                    return Verdict::NotApplicable(why);
+                }
+                $module::$name(&setting).await;
+                Verdict::Held
+            }),
         }),*]
     };
-    (@tests [$setting:ty] $($module:ident :: $name:ident)*) => {
+    (@tests [$setting:ty] $($module:ident :: $name:ident $([$($need:ident)*])?)*) => {
         $(
             #[test]
             fn $name() {
