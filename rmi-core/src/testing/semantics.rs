@@ -25,14 +25,15 @@
 //! # fn main() { semantics::run::<Unsealed>("a_typed_error_arrives_as_itself") }
 //! ```
 //!
-//! A sentence that a dialect or a transport cannot keep is in [`Setting::NOT_APPLICABLE`], by name and with the reason. It is tried
-//! nevertheless, and is a failure if it holds, so that the list stays true.
+//! What a sentence needs it says ([`Need`]), and a pair that says in its
+//! [`Features`](crate::protocol::Features), its [`Capabilities`](crate::transport::Capabilities) or its trust that it does not have
+//! that is not asked; [`not_applicable`] lists those, with the reason. A sentence that a pair cannot keep for another reason is in
+//! [`Setting::NOT_APPLICABLE`], by name and with that reason. It is tried nevertheless, and is a failure if it holds, so that the list
+//! stays true.
 //!
-//! Portable are those sentences on outcomes, time, cancelling, versions, progress, events, limits, sequential contracts, layers, trying
-//! again, groups and the end that need nothing but endpoints. The others are held on the native envelope over the in-memory bus alone,
-//! because they look at what only a test of that pair can: the text on the wire (duplicates, freshness, trust, which statuses are
-//! sent), a tap in the transport (lost links, resuming, lost subscriptions), its counters, or a clock that is set by hand (rates).
-//! What concerns no wire at all (policies, metrics, discovery, comparing contracts) runs once.
+//! The sentences look at the wire, hold messages back, lose them, play them again and lose the link through a tap that the suite puts
+//! between an endpoint and its protocol and transport: a setting does nothing for that. It binds endpoints, on a bus or on links.
+//! What concerns no wire at all (policies, metrics, discovery, comparing contracts) runs once, and is not here.
 
 mod cancel;
 mod end;
@@ -43,11 +44,14 @@ mod needs;
 mod once;
 mod outcome;
 pub mod probe;
+mod replies;
+mod resume;
 mod retry;
 mod running;
 mod sequence;
 mod tap;
 mod time;
+mod trust;
 mod versions;
 
 use std::{
@@ -84,8 +88,8 @@ pub trait Setting: Send + Sync + Sized + 'static {
     /// Starts a bus, or reaches one that nobody else uses.
     async fn start() -> Self;
 
-    /// An endpoint that is bound and not started yet. `agent` serves a probe, and may be asked for again when it has gone; `caller` and
-    /// `other` call it by that name.
+    /// An endpoint that is bound and not started yet. `agent` serves a probe, and may be asked for again when it has gone, or without
+    /// having been started; `caller` and `other` call it by that name. Its clock and its limits are the sentence's to set.
     async fn endpoint(&self, name: &'static str) -> Builder;
 }
 
@@ -201,6 +205,12 @@ pub fn run<S: Setting>(name: &str) {
     runtime.shutdown_background();
 }
 
+/// The sentences that are not asked of a pair, each with what the pair does not have.
+pub async fn not_applicable<S: Setting>() -> Vec<(&'static str, &'static str)> {
+    let powers = Powers::of(&S::start().await).await;
+    sentences::<S>().iter().filter_map(|sentence| Some((sentence.name, powers.lack(sentence.needs)?))).collect()
+}
+
 /// Fails when `NOT_APPLICABLE` lists what is no sentence.
 ///
 /// # Panics
@@ -238,8 +248,32 @@ macro_rules! __rmi_semantics_each {
             once::an_evicted_request_raises_the_floor [Sealed Rejections]
             once::a_forgotten_outcome_is_not_run_for [Sealed Rejections]
             once::one_principal_does_not_push_out_another [Sealed Rejections]
-            outcome::nobody_there_is_told_at_once
-            outcome::replies_elsewhere_wait_for_their_reader
+            replies::replies_come_to_a_volatile_address [ReplyAddresses Bus]
+            replies::a_lost_link_ends_its_calls
+            replies::replies_elsewhere_wait_for_their_reader [ReplyAddresses Durable]
+            replies::replies_do_not_go_everywhere [ReplyAddresses Bus]
+            replies::nobody_there_is_told_at_once [Unroutable]
+            replies::a_full_reply_address_holds_up_nobody_else [ReplyAddresses Rejections]
+            resume::a_call_survives_the_loss_of_its_link [Resume]
+            resume::statuses_follow_a_call_to_its_new_address [Resume Statuses]
+            resume::a_request_that_still_waits_on_the_bus_is_found [Resume]
+            resume::what_never_arrived_is_safe_to_repeat [Resume Rejections]
+            resume::what_an_agent_cannot_know_is_unknown [Resume]
+            resume::nothing_is_promised_of_what_is_still_to_be_sent [Resume]
+            resume::a_peer_that_cannot_be_asked_loses_replies [Resume]
+            resume::only_its_own_principal_resumes [Resume Sealed ReplyAddresses]
+            resume::a_second_loss_begins_it_anew [Resume]
+            resume::the_total_time_holds_over_a_loss [Resume]
+            resume::many_calls_are_asked_for_together [Resume]
+            resume::an_agent_without_room_is_asked_again [Resume Rejections]
+            trust::a_sealed_binding_lets_nothing_else_in [Sealed]
+            trust::the_unverified_are_told_little_and_seldom [Sealed Rejections]
+            trust::an_unsigned_reply_does_not_count [Sealed]
+            trust::a_reply_by_an_impostor_does_not_count [Sealed]
+            trust::signing_fails_closed [Sealed]
+            trust::an_unverified_name_is_nobody
+            trust::a_binding_can_be_narrowed [Rejections Admin]
+            trust::bindings_have_their_own_trust [Rejections]
             outcome::limits_are_held
             time::the_total_time_covers_everything
             time::an_expired_request_never_runs
@@ -251,6 +285,8 @@ macro_rules! __rmi_semantics_each {
             cancel::admin_reaches_a_busy_agent
             cancel::the_second_cancel_says_so
             cancel::criteria_choose_by_the_data
+            running::only_the_statuses_that_were_asked_for_are_sent [Statuses]
+            running::who_does_not_say_gets_every_status [Statuses]
             running::statuses_come_in_order
             running::progress_never_waits
             running::concurrency_is_held

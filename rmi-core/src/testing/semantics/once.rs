@@ -271,12 +271,7 @@ impl Dated {
     }
 }
 
-async fn dated(
-    caller: &Caller,
-    sent: Option<Timestamp>,
-    ttl: Option<Duration>,
-    call: Call<String, Infallible>,
-) -> (Sn, String) {
+async fn dated(caller: &Caller, sent: Option<Timestamp>, ttl: Option<Duration>, call: Call<String, Infallible>) -> (Sn, String) {
     caller.tap.change(move |message| (message.head.sent, message.head.ttl) = (sent, ttl));
     let call = call.send().await.unwrap();
     caller.tap.change_nothing();

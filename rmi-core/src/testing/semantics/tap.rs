@@ -57,13 +57,13 @@ struct Inner {
     protocol: Arc<dyn Protocol>,
     transport: Arc<dyn Transport>,
     trust: Trust,
-    /// What was written, by its text.
-    written: Mutex<HashMap<Bytes, Arc<Message>>>,
+    /// What was written, by its text, with its place in the order.
+    written: Mutex<HashMap<Bytes, (usize, Arc<Message>)>>,
     passed: Mutex<Vec<Passed>>,
     changed: Notify,
     held: Mutex<Option<Which>>,
     open: watch::Sender<bool>,
-    swallowed: Mutex<Option<Which>>,
+    swallowed: Mutex<Option<(Which, Receipt)>>,
     broken: Mutex<Option<TransportErrorKind>>,
     change: Mutex<Option<Change>>,
     /// Ends the subscriptions that there are: with an error, or without a word.
@@ -169,6 +169,13 @@ impl Tap {
         self.passed().into_iter().rev().find_map(published).expect("it was sent")
     }
 
+    /// What was written last that is like this, whether or not it was sent.
+    pub(super) fn last_written(&self, like: impl Fn(&Message) -> bool) -> Arc<Message> {
+        let written = lock(&self.0.written);
+        let youngest = written.values().filter(|(_, message)| like(message)).max_by_key(|(number, _)| *number);
+        Arc::clone(&youngest.expect("it was written").1)
+    }
+
     /// What came here as this frame, as it was read here: a dialect may have another number for it at either end.
     pub(super) fn arrived_as(&self, frame: &Frame) -> Arc<Message> {
         let came = |passed| match passed {
@@ -227,7 +234,12 @@ impl Tap {
 
     /// Loses what is published from now on and is like this, and says that the bus has it.
     pub(super) fn swallow(&self, which: impl Fn(&Message) -> bool + Send + 'static) {
-        *lock(&self.0.swallowed) = Some(Box::new(which));
+        *lock(&self.0.swallowed) = Some((Box::new(which), Receipt::Stored));
+    }
+
+    /// Says that nobody is there for what is published from now on and is like this.
+    pub(super) fn misroute(&self, which: impl Fn(&Message) -> bool + Send + 'static) {
+        *lock(&self.0.swallowed) = Some((Box::new(which), Receipt::NoRoute));
     }
 
     /// Loses nothing any more.
@@ -361,7 +373,7 @@ impl Inner {
     /// What a frame says, if the endpoint wrote it: what a session says of its link is not looked at.
     fn sent(&self, frame: &Frame) -> Option<Arc<Message>> {
         let text = self.text(&frame.payload)?;
-        lock(&self.written).get(text.as_bytes()).cloned()
+        lock(&self.written).get(text.as_bytes()).map(|(_, message)| Arc::clone(message))
     }
 
     fn arrived(&self, delivery: &Delivery) -> Option<Arc<Message>> {
@@ -390,7 +402,9 @@ impl Protocol for Tap {
         }
         let frame = self.0.protocol.encode(&message)?;
         if let Some(frame) = &frame {
-            lock(&self.0.written).insert(frame.payload.clone(), Arc::new(message));
+            let mut written = lock(&self.0.written);
+            let number = written.len();
+            written.insert(frame.payload.clone(), (number, Arc::new(message)));
         }
         Ok(frame)
     }
@@ -418,8 +432,9 @@ impl Transport for Tap {
             tap.saw(Passed::Held(Arc::clone(&message)));
             let _ = tap.open.subscribe().wait_for(|open| *open).await;
         }
-        if lock(&tap.swallowed).as_ref().is_some_and(|which| which(&message)) {
-            return Ok(Receipt::Stored);
+        let swallowed = lock(&tap.swallowed).as_ref().and_then(|(which, receipt)| which(&message).then_some(*receipt));
+        if let Some(receipt) = swallowed {
+            return Ok(receipt);
         }
         let broken = *lock(&tap.broken);
         let receipt = match broken {
