@@ -341,9 +341,14 @@ macro_rules! __rmi_semantics_each {
             groups::the_time_is_the_whole_groups
             groups::dropping_a_group_stops_nothing
             end::a_drain_lets_running_handlers_finish
+            end::a_drain_gives_back_what_it_has_not_admitted [Redelivery Rejections]
             end::a_drain_ends_with_its_grace
             end::pending_calls_end_with_the_endpoint
             end::dropping_the_endpoint_stops_it
+            end::a_lost_subscription_is_begun_again [Bus]
+            end::replies_that_come_no_more_are_asked_for [Resume]
+            end::calls_end_with_the_transport [ReplyAddresses]
+            end::an_agent_without_requests_says_so
         }
     };
     (@list [$setting:ty] $($module:ident :: $name:ident $([$($need:ident)*])?)*) => {

@@ -42,6 +42,8 @@ pub(super) enum Passed {
     Settled(Arc<Message>, Disposition),
     /// A subscription was given up.
     Left,
+    /// A subscription was not to be had.
+    Unsubscribable,
 }
 
 /// A wire that says what goes over it. Clones are the same.
@@ -448,6 +450,7 @@ impl Transport for Tap {
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
         let unsubscribable = *lock(&self.0.unsubscribable);
         if let Some(kind) = unsubscribable {
+            self.0.saw(Passed::Unsubscribable);
             return Err(TransportError::new(kind, "broken by the test"));
         }
         let mut ended = self.0.ended.subscribe();
