@@ -52,10 +52,10 @@ mod recorder;
 pub mod semantics;
 
 #[cfg(feature = "journal")]
-pub(crate) use self::disk::DiskFile;
-#[cfg(feature = "journal")]
 #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
 pub use self::disk::Disk;
+#[cfg(feature = "journal")]
+pub(crate) use self::disk::DiskFile;
 pub use self::{
     clock::ManualClock,
     fake::{Answer, Asked, Fake, Faked},

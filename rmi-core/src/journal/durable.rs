@@ -130,7 +130,9 @@ impl Durable {
         match told.recv() {
             Ok(Ok(())) => Ok(Durable { path: path.to_owned(), shared }),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(JournalError::new(JournalErrorKind::Disk, format!("the journal in `{}` cannot be opened", path.display()))),
+            Err(_) => {
+                Err(JournalError::new(JournalErrorKind::Disk, format!("the journal in `{}` cannot be opened", path.display())))
+            }
         }
     }
 
@@ -155,7 +157,8 @@ impl Durable {
 
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, JournalError>>) -> Job) -> Result<T, JournalError> {
         let (tell, told) = oneshot::channel();
-        let closed = || JournalError::new(JournalErrorKind::Closed, format!("the journal in `{}` was closed", self.path.display()));
+        let closed =
+            || JournalError::new(JournalErrorKind::Closed, format!("the journal in `{}` was closed", self.path.display()));
         if !self.shared.queue.ask(job(tell)) {
             return Err(closed());
         }

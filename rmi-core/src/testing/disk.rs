@@ -133,7 +133,11 @@ impl Disk {
                     Done::Length(length) if roll % 4 != 0 => image.resize(usize::try_from(*length).unwrap(), 0),
                     Done::Write(offset, data) if roll % 4 != 0 => {
                         let sectors = data.len().div_ceil(SECTOR) as u64;
-                        let kept = if roll % 4 == 1 { usize::try_from(next(&mut random) % (sectors + 1)).unwrap() * SECTOR } else { data.len() };
+                        let kept = if roll % 4 == 1 {
+                            usize::try_from(next(&mut random) % (sectors + 1)).unwrap() * SECTOR
+                        } else {
+                            data.len()
+                        };
                         put(&mut image, *offset, &data[..kept.min(data.len())]);
                     }
                     Done::Length(_) | Done::Write(..) => {}

@@ -13,8 +13,7 @@ use std::{
 };
 
 use crate::journal::{
-    Change, Key, RequestId, Step,
-    codec,
+    Change, Key, RequestId, Step, codec,
     durable::directory::Salt,
     rows::{Named, Part},
 };
@@ -79,7 +78,9 @@ impl Found {
                     self.entries.entry(*id).or_insert_with(|| value.to_vec());
                 }
                 // Only beside what it is the outcome of: numbers begin again when a journal has become empty.
-                Named::Request(id, Part::Concluded) if rows.iter().any(|(other, ..)| *other == Named::Request(*id, Part::Entry)) => {
+                Named::Request(id, Part::Concluded)
+                    if rows.iter().any(|(other, ..)| *other == Named::Request(*id, Part::Entry)) =>
+                {
                     self.outcomes.insert(*id, value.to_vec());
                 }
                 Named::Floor => {

@@ -187,7 +187,11 @@ impl Inner {
         }
         // One alone is let in however large it is: how large a request can be is somebody else's bound.
         if self.jobs.len() >= WAITING || (!self.jobs.is_empty() && self.bytes.saturating_add(bytes) > WAITING_BYTES) {
-            let message = format!("{} calls with {} bytes wait to be written: the disk is slower than what comes", self.jobs.len(), self.bytes);
+            let message = format!(
+                "{} calls with {} bytes wait to be written: the disk is slower than what comes",
+                self.jobs.len(),
+                self.bytes
+            );
             return Err(JournalError::new(JournalErrorKind::Full, message));
         }
         Ok(())

@@ -17,10 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redb::{
-    Builder, Database, Durability, ReadableDatabase, ReadableTableMetadata, StorageError, Table,
-    TableDefinition,
-};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTableMetadata, StorageError, Table, TableDefinition};
 
 use crate::journal::{
     Assembler, Change, JournalError, JournalErrorKind, Key, Recovered, RequestId, Step,
@@ -108,7 +105,9 @@ impl Store {
                     // A repair begins by verifying everything.
                     repaired.store(true, Ordering::Relaxed);
                     if session.progress() > 0.2 && session.progress() < 0.4 {
-                        tracing::warn!("the last commit of the journal is not whole: the one before it is taken, as after a loss of power");
+                        tracing::warn!(
+                            "the last commit of the journal is not whole: the one before it is taken, as after a loss of power"
+                        );
                     }
                 }
             })
@@ -213,7 +212,10 @@ impl Store {
     /// Sets the file aside, and begins a new one with what is found in it.
     fn start_over(&mut self, why: &str, known: bool) -> Result<(), JournalError> {
         let path = self.directory.store();
-        let aside = self.directory.set_aside().map_err(|source| disk(format!("cannot move the damaged `{}` aside", path.display()), source))?;
+        let aside = self
+            .directory
+            .set_aside()
+            .map_err(|source| disk(format!("cannot move the damaged `{}` aside", path.display()), source))?;
         tracing::error!(path = %aside.display(), why, "the journal is damaged: it was moved aside, and what can be read of it is taken over");
         // Without the salt nobody can tell a row from what a peer has sent.
         let found = if known { carve::rows(&aside, self.salt) } else { Ok(Vec::new()) };
@@ -227,7 +229,8 @@ impl Store {
         let count = rows.len();
         let salted = rows.into_iter().map(|(key, value)| Ok((key.as_ref().to_vec(), salted(self.salt, &value))));
         self.renew(salted.collect::<Vec<_>>().into_iter()).map_err(|trouble| trouble.into_error(self.directory.path()))?;
-        self.aside = Some(format!("the whole journal: {why}; it is now `{}`, and {count} of its rows were taken over", aside.display()));
+        self.aside =
+            Some(format!("the whole journal: {why}; it is now `{}`, and {count} of its rows were taken over", aside.display()));
         Ok(())
     }
 
@@ -265,7 +268,10 @@ impl Store {
             text.extend([hex(key), " ".to_owned(), hex(value), "\n".to_owned()]);
         }
         let path = self.directory.path();
-        let aside = self.directory.write_aside(&text).map_err(|source| disk(format!("cannot set rows aside in `{}`", path.display()), source))?;
+        let aside = self
+            .directory
+            .write_aside(&text)
+            .map_err(|source| disk(format!("cannot set rows aside in `{}`", path.display()), source))?;
         tracing::error!(path = %aside.display(), rows = damaged.len(), "rows of the journal cannot be read: they were set aside");
         let mut mended: Vec<Change> = damaged.iter().flat_map(|(key, _)| Key::assumed(key)).collect();
         // What is not known any more at all goes, whatever is assumed of it.
