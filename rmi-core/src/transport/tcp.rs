@@ -45,19 +45,22 @@ mod outbox;
 mod pump;
 mod socket;
 mod stream;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub mod tls;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use self::{
-    dialler::{Dialler, Orders},
-    end::{End, closed, refused},
-};
 pub use self::{
     builder::{Connect, Listen},
     counters::Counters,
     options::Options,
+};
+use self::{
+    dialler::{Dialler, Orders},
+    end::{End, closed, refused},
 };
 use crate::{
     lock::lock,

@@ -129,7 +129,8 @@ impl Listen {
 
     async fn open(self) -> Result<Tcp, TransportError> {
         let failed = |error: std::io::Error| {
-            TransportError::new(TransportErrorKind::Refused, format!("cannot listen at {}: {error}", self.address)).caused_by(error)
+            TransportError::new(TransportErrorKind::Refused, format!("cannot listen at {}: {error}", self.address))
+                .caused_by(error)
         };
         let listener = TcpListener::bind(&self.address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

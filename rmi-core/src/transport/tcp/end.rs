@@ -124,6 +124,7 @@ impl End {
     }
 
     /// A connection that shakes hands.
+    #[cfg(feature = "tls")]
     pub(super) fn greet(&self, one: bool) {
         if one {
             self.greeting.fetch_add(1, Ordering::Relaxed);

@@ -8,7 +8,10 @@ use std::{
     task::{Context, Waker},
 };
 
-use crate::{lock::lock, transport::{Disposition, Settle}};
+use crate::{
+    lock::lock,
+    transport::{Disposition, Settle},
+};
 
 /// What one link has brought and is not settled.
 #[derive(Debug)]

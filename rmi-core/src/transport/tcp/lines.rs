@@ -1,6 +1,6 @@
 //! What is read, taken apart into lines without being copied.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr_iter};
 
 /// How much is read at a time, at least and at most. A frame keeps the buffer that it was read into.
@@ -34,14 +34,10 @@ impl Lines {
         &mut self.buffer
     }
 
-    /// So much was read into the room. Returns whether that may have been all there is.
-    pub(super) fn has_read(&mut self, bytes: usize) -> bool {
-        if bytes < self.step {
-            self.step = (self.step / 2).max(bytes.next_power_of_two()).clamp(LEAST, MOST);
-            return true;
-        }
-        self.step = (2 * self.step).min(MOST);
-        false
+    /// So much was read into the room: the next is as large as it has to be.
+    pub(super) fn has_read(&mut self, bytes: usize) {
+        let next = if bytes < self.step { (self.step / 2).max(bytes.next_power_of_two()) } else { 2 * self.step };
+        self.step = next.clamp(LEAST, MOST);
     }
 
     /// How many bytes of an unfinished line there are.
@@ -98,15 +94,6 @@ pub(super) fn unfit(payload: &[u8], longest: usize) -> Option<String> {
         return Some("a payload that ends with a carriage return would lose it".to_owned());
     }
     memchr(b'\n', payload).map(|at| format!("there is a line feed at byte {at}, and a frame is one line"))
-}
-
-impl Lines {
-    /// Forgets what is not a line yet.
-    pub(super) fn clear(&mut self) {
-        let all = self.buffer.len();
-        self.buffer.advance(all);
-        self.searched = 0;
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{Semaphore, TryAcquireError};
 
-use crate::{lock::lock, transport::{TransportError, TransportErrorKind}};
+use crate::{
+    lock::lock,
+    transport::{TransportError, TransportErrorKind},
+};
 
 /// What a frame counts beside its payload.
 const EACH: usize = 64;
