@@ -4,7 +4,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use rmi_core::{
-    CallError, Client as _, Endpoint, Native, Update,
+    CallError, Endpoint, Native, Update,
     call::Retry,
     endpoint::{Builder, Criteria, QueueSize},
     error::Fate,
@@ -13,7 +13,7 @@ use rmi_core::{
 };
 use rmi_tests::{
     eager::Eager,
-    probe::{Probe as _, ProbeServer, Probing, Watch},
+    probe::{ProbeServer, Probing, Watch},
     world::World,
 };
 use tokio::time::Instant;
@@ -161,7 +161,7 @@ async fn a_bus_keeps_what_finds_no_room() {
             let began = [agent.watch.began().await, agent.watch.began().await];
             assert_eq!(began, ["0", "1"]);
             // Nobody is rejected, and what the agent has not taken another one could.
-            let waiting = || world.bus.counters().waiting as usize;
+            let waiting = || world.bus.counters().waiting;
             assert!(agent.endpoint.running() <= most, "{size:?}");
             assert_eq!(agent.endpoint.figures()[0].overloaded, 0);
             assert!(waiting() >= 80 - most, "{} wait on the bus", waiting());
