@@ -56,10 +56,8 @@ impl Desk {
 
     pub(crate) fn vouched(protocol: JsonLines, server: bool, peer: Option<&str>) -> Self {
         let contracts = provisioning::contracts(server);
-        let role_address = rmi_core::Address::from("own");
-        let mut role = None;
-        let agent = role.insert(Role::Agent { address: &role_address, contracts: &contracts, prefetch: 64 });
-        let session = protocol.session(agent).unwrap();
+        let address = rmi_core::Address::from("own");
+        let session = protocol.session(&Role::Agent { address: &address, contracts: &contracts, prefetch: 64 }).unwrap();
         let mut desk = Desk {
             protocol,
             session,

@@ -221,7 +221,8 @@ async fn a_table_gives_methods_the_names_of_commands() {
         .await
         .unwrap();
     let mut peer = Real { link: listener.dial_raw(), endpoint: _server, teeth };
-    let command = |method: &str| json!({ "id": 1, "version": "v1", "method": method, "params": { "task_id": 1, "image_id": "i" } });
+    let command =
+        |method: &str| json!({ "id": 1, "version": "v1", "method": method, "params": { "task_id": 1, "image_id": "i" } });
     say(&mut peer, command("status")).await;
     assert_eq!(hear(&mut peer).await["result"]["mode"], "STANDBY");
     say(&mut peer, command("images.run_image")).await;

@@ -41,7 +41,7 @@ fn original(case: &str, line: &str) -> Vec<u8> {
     let length = match case {
         "line-524288" if line.contains("aaaa") => JsonLines::LONGEST_LINE,
         "line-too-long" if line.contains("aaaa") => JsonLines::LONGEST_LINE + 1,
-        "invalid-utf8" => return line.as_bytes().to_vec().split(|b| *b == 0xef).collect::<Vec<_>>().join(&0xff),
+        "invalid-utf8" => return line.as_bytes().split(|b| *b == 0xef).collect::<Vec<_>>().join(&0xff),
         _ => return line.as_bytes().to_vec(),
     };
     let end = "\"}}";

@@ -110,10 +110,10 @@ impl Commands {
         self.classes.iter().rev().find_map(|entry| {
             let prefix = usual_prefix(&entry.prefix);
             let method = if prefix.is_empty() { &*command } else { command.strip_prefix(prefix)?.strip_prefix('.')? };
-            // A method without a class has no dot: what has one is another class's.
-            let fits = !method.is_empty() && !(prefix.is_empty() && method.contains('.'));
+            // A method without a prefix has no dot: what has one is another class's.
+            let foreign = prefix.is_empty() && method.contains('.');
             let (class, task) = (entry.class.clone(), entry.task);
-            fits.then(|| Found { class, method: Text::from(method), task, whole: false })
+            (!method.is_empty() && !foreign).then(|| Found { class, method: Text::from(method), task, whole: false })
         })
     }
 

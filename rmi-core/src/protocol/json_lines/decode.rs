@@ -31,7 +31,10 @@ pub(super) fn decode(settings: &Settings, delivery: &Delivery) -> Result<Message
         Said::Answer { id, answer } => reply(text, id, answer),
         Said::Command { id, method, params, .. } => {
             let method = line::string(method).ok_or_else(|| malformed("its method is no string"))?;
-            if method == task::METHOD && settings.is_server() && let Some(serial) = task::of(params.get()) {
+            if method == task::METHOD
+                && settings.is_server()
+                && let Some(serial) = task::of(params.get())
+            {
                 return Ok(about(Sn::from(serial), task::read(text, params.get())));
             }
             command(settings, text, id, &method, params)
@@ -95,12 +98,13 @@ fn named(text: &Text, params: &str, is_task: bool) -> Json {
     let members = line::members(params);
     let kept = |at: usize| {
         let (name, _) = &members[at];
-        !(is_task && name == "task_id") && !members[at + 1..].iter().any(|(later, _)| later == name)
+        let repeated = members[at + 1..].iter().any(|(later, _)| later == name);
+        let is_its_own = is_task && name == "task_id";
+        !repeated && !is_its_own
     };
     // A limit of the arguments is held by their reader: it is not worth looking for repetitions among more.
     const COMPARED: usize = 256;
-    let repeated = members.len() <= COMPARED && !(0..members.len()).all(kept);
-    if !repeated {
+    if members.len() > COMPARED || (0..members.len()).all(kept) {
         return Json::part(text, params);
     }
     let mut w = Writer::with_capacity(params.len());

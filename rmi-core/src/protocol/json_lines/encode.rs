@@ -141,9 +141,7 @@ fn end(settings: &Settings, head: &Head, outcome: &Outcome) -> Result<Frame, Pro
     };
     let w = match outcome {
         // A result is an object by the documentation. The deployed agent says `null`, and its server `{}`.
-        Outcome::Result(value) if value.is_null() && (settings.is_documented() || settings.is_server()) => {
-            answer(token.id, "{}")
-        }
+        Outcome::Result(value) if value.is_null() && (settings.is_documented() || settings.is_server()) => answer(token.id, "{}"),
         Outcome::Result(value) => answer(token.id, value.as_str()),
         Outcome::Rejected(rejection) if unknown(&rejection.code) && !settings.is_documented() => {
             return Ok(fatal(line::fatal::UNKNOWN_METHOD));
