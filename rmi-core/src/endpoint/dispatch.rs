@@ -19,9 +19,10 @@ use crate::{
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
+        queue::Handlers,
         resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
-        work::{Work, as_far_as_known},
+        work::{Place, Work, as_far_as_known},
     },
     layer::Incoming,
     lock::lock,
@@ -39,8 +40,8 @@ pub(crate) struct Core {
     pub(crate) classes: Classes,
     /// What decides about requests and stands around methods; none where nothing does.
     pub(crate) layers: Option<Arc<Layers>>,
-    /// How many handlers run at a time.
-    pub(crate) permits: Semaphore,
+    /// The handlers that run at a time, and what waits for them.
+    pub(crate) handlers: Handlers,
     /// How many answers to what never ran may wait at a time.
     pub(crate) asides: Arc<Semaphore>,
     pub(crate) running: Running,
@@ -228,7 +229,8 @@ impl Inbox {
             acker,
             job: Arc::clone(&job),
             method,
-            permitted: false,
+            size: origin.size,
+            place: Place::None,
         });
         let call = Invocation {
             contract: served.contract(),
@@ -240,8 +242,8 @@ impl Inbox {
         };
         match &core.layers {
             None => {
-                work.begin(call);
-                None
+                let rejecting = work.begin(call)?;
+                self.aside(rejecting)
             }
             Some(layers) => self.ask(layers, head, work, call),
         }
