@@ -128,19 +128,16 @@ impl Disk {
             let shadow = lock(shadow);
             let mut image = shadow.synced.clone();
             for done in &shadow.since {
-                let roll = next(&mut random);
+                let fate = next(&mut random) % 4;
                 match done {
-                    Done::Length(length) if roll % 4 != 0 => image.resize(usize::try_from(*length).unwrap(), 0),
-                    Done::Write(offset, data) if roll % 4 != 0 => {
-                        let sectors = data.len().div_ceil(SECTOR) as u64;
-                        let kept = if roll % 4 == 1 {
-                            usize::try_from(next(&mut random) % (sectors + 1)).unwrap() * SECTOR
-                        } else {
-                            data.len()
-                        };
+                    _ if fate == 0 => {}
+                    Done::Length(length) => image.resize(usize::try_from(*length).unwrap(), 0),
+                    Done::Write(offset, data) if fate == 1 => {
+                        let sectors = next(&mut random) % (data.len().div_ceil(SECTOR) as u64 + 1);
+                        let kept = usize::try_from(sectors).unwrap() * SECTOR;
                         put(&mut image, *offset, &data[..kept.min(data.len())]);
                     }
-                    Done::Length(_) | Done::Write(..) => {}
+                    Done::Write(offset, data) => put(&mut image, *offset, data),
                 }
             }
             fs::write(path, image).unwrap();

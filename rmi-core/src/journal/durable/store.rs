@@ -290,9 +290,9 @@ impl Store {
     }
 
     /// Writes changes, all of them or none. `new` are the requests that nobody may find here if this fails.
-    pub(super) fn write<'a>(
+    pub(super) fn write(
         &mut self,
-        changes: &mut dyn Iterator<Item = &'a Change>,
+        changes: &mut dyn Iterator<Item = &Change>,
         new: impl Iterator<Item = RequestId>,
     ) -> Result<(), JournalError> {
         self.again()?;
