@@ -23,8 +23,11 @@ pub use self::{
     },
     disk::DiskError,
     image::ImageError,
-    server::{LogEntry, LogLevel, Server, ServerClient, ServerServer, TaskState, TaskStatus},
-    standby::{CacheReport, CacheState, CachedImage, ConfigDrive, Launch, Prepared, RunError, Running, Standby, StandbyClient, StandbyServer},
+    server::{LogEntry, Server, ServerClient, ServerServer, TaskState, TaskStatus},
+    standby::{
+        CacheReport, CacheState, CachedImage, ConfigDrive, Launch, Prepared, RunError, Running, Standby, StandbyClient,
+        StandbyServer,
+    },
 };
 
 /// One step of a long method: what is being done to what. How much of it is done is in the progress that carries it, in bytes

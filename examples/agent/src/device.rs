@@ -55,7 +55,7 @@ pub struct Disk {
     name: String,
     role: Role,
     /// As it was named.
-    path: PathBuf,
+    named: PathBuf,
     /// Where that led when the agent started.
     real: PathBuf,
     identity: Identity,
@@ -91,7 +91,8 @@ impl Disks {
             let file = open_unfollowed(&real, None).map_err(|error| unsuitable(format!("{}: {error}", real.display())))?;
             let identity = Identity::of(&file, &system).map_err(|error| unsuitable(format!("{}: {error}", real.display())))?;
             if identity.size < Self::SMALLEST {
-                let why = format!("{} has {} bytes, and no disk has fewer than {}", real.display(), identity.size, Self::SMALLEST);
+                let why =
+                    format!("{} has {} bytes, and no disk has fewer than {}", real.display(), identity.size, Self::SMALLEST);
                 return Err(unsuitable(why));
             }
             if let Some(other) = disks.iter().find(|other| other.identity.is_same_place(&identity)) {
@@ -101,7 +102,7 @@ impl Disks {
                 return Err(DiskError::InUse { disk: name, how });
             }
             let _pin = identity.needs_pin().then_some(file);
-            disks.push(Arc::new(Disk { name, role, path, real, identity, _pin, state: Mutex::default() }));
+            disks.push(Arc::new(Disk { name, role, named: path, real, identity, _pin, state: Mutex::default() }));
         }
         Ok(Disks { system, disks })
     }
@@ -151,17 +152,23 @@ impl Disks {
         // The place among this agent's tasks comes first: whoever does not get it does not touch the disk.
         let seat = Seat::take(disk, task)?;
         let changed = |what: String| DiskError::Changed { disk: disk.name.clone(), what };
-        let leads = fs::canonicalize(&disk.path).map_err(|error| changed(format!("{}: {error}", disk.path.display())))?;
+        let leads = fs::canonicalize(&disk.named).map_err(|error| changed(format!("{}: {error}", disk.named.display())))?;
         if leads != disk.real {
-            return Err(changed(format!("{} led to {}, and leads to {}", disk.path.display(), disk.real.display(), leads.display())));
+            return Err(changed(format!(
+                "{} led to {}, and leads to {}",
+                disk.named.display(),
+                disk.real.display(),
+                leads.display()
+            )));
         }
         if let Some(how) = in_use::find(&self.system, &disk.real, &disk.identity) {
             return Err(DiskError::InUse { disk: disk.name.clone(), how });
         }
         let file = open_unfollowed(&disk.real, Some(disk.identity.kind)).map_err(|error| match error.raw_os_error() {
-            Some(code) if code == rustix::io::Errno::BUSY.raw_os_error() => {
-                DiskError::InUse { disk: disk.name.clone(), how: "the kernel says that something has it open for itself".to_owned() }
-            }
+            Some(code) if code == rustix::io::Errno::BUSY.raw_os_error() => DiskError::InUse {
+                disk: disk.name.clone(),
+                how: "the kernel says that something has it open for itself".to_owned(),
+            },
             Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
                 changed(format!("{} has become a symbolic link", disk.real.display()))
             }
@@ -195,7 +202,7 @@ impl Disk {
 
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub fn real_path(&self) -> &Path {
         &self.real
     }
 

@@ -44,8 +44,8 @@ pub fn erase(claim: &Claim, patterns: &[Pattern], discard: bool, meter: &mut Met
     let (name, size) = (claim.disk().name(), claim.disk().size());
     for pattern in patterns {
         let content = Content::new(*pattern).map_err(|error| claim.failed("drawing a seed", 0, &error))?;
-        write(claim, &mut content.from_the_start(), meter)?;
-        verify(claim, &mut content.from_the_start(), meter)?;
+        write(claim, &mut content.begin(), meter)?;
+        verify(claim, &mut content.begin(), meter)?;
     }
     let mut discarded = None;
     if discard {
@@ -143,7 +143,7 @@ impl Content {
         })
     }
 
-    fn from_the_start(&self) -> Stream {
+    fn begin(&self) -> Stream {
         match self {
             Content::Same(byte) => Stream::Same(*byte),
             Content::Random(seed) => Stream::Random(Box::new(ChaCha8Rng::from_seed(*seed))),

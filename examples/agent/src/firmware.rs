@@ -164,9 +164,8 @@ fn versions(system: &System, disks: &Disks) -> BTreeMap<String, String> {
     for disk in disks.iter() {
         let Some(number) = disk.number() else { continue };
         // NVMe says it so, SCSI and ATA so.
-        let version = ["firmware_rev", "rev"]
-            .iter()
-            .find_map(|name| system.attribute(format!("/sys/dev/block/{number}/device/{name}")));
+        let version =
+            ["firmware_rev", "rev"].iter().find_map(|name| system.attribute(format!("/sys/dev/block/{number}/device/{name}")));
         if let Some(version) = version {
             versions.insert(format!("disk:{}", disk.name()), version);
         }

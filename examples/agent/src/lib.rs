@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod config_drive;
 pub mod contract;
+pub mod demo;
 pub mod device;
 pub mod erase;
 pub mod firmware;

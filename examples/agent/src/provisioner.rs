@@ -146,11 +146,7 @@ impl Decommission for Provisioner {
         self.0.tasks.begin("decom.disk_erase", cx).run(work, failed).await
     }
 
-    async fn firmware_secure(
-        &self,
-        cx: &Context<Step>,
-        wanted: Option<Vec<Wanted>>,
-    ) -> Result<FirmwareReport, FirmwareError> {
+    async fn firmware_secure(&self, cx: &Context<Step>, wanted: Option<Vec<Wanted>>) -> Result<FirmwareReport, FirmwareError> {
         let me = self.clone();
         let work = move |job: &Job| {
             let Parts { firmware, system, disks, .. } = &*me.0;
@@ -229,7 +225,7 @@ impl Standby for Provisioner {
             let claim = me.0.disks.claim(&target, &job.name())?;
             let length = volume.bytes().len() as u64;
             volume.write(&claim, &mut Meter::new(job, 2 * length))?;
-            let path = |claim: &crate::device::Claim| claim.disk().path().display().to_string();
+            let path = |claim: &crate::device::Claim| claim.disk().real_path().display().to_string();
             let launch = me.0.launcher.plan(image_id, &path(&system), &path(&claim));
             if !me.0.launcher.set(&launch) {
                 return Err(RunError::Leaving);

@@ -2,6 +2,8 @@
 
 mod facts;
 
+use std::cmp::Reverse;
+
 use crate::{
     contract::{CpuSpecification, Finding, NetworkSpecification, QcError, QcReport, Specification},
     device::Disks,
@@ -70,9 +72,9 @@ impl Findings {
     /// The largest disk that is asked for has to be met by the largest that is there, and so on: no other assignment does better.
     fn disks(&mut self, wanted: &[u64], facts: &Facts) {
         let mut found: Vec<&(String, u64)> = facts.disks.iter().collect();
-        found.sort_unstable_by(|one, other| other.1.cmp(&one.1));
+        found.sort_unstable_by_key(|(_, size)| Reverse(*size));
         let mut order: Vec<usize> = (0..wanted.len()).collect();
-        order.sort_unstable_by(|one, other| wanted[*other].cmp(&wanted[*one]));
+        order.sort_by_key(|index| Reverse(wanted[*index]));
         let mut findings: Vec<(usize, Finding)> = Vec::new();
         for (rank, index) in order.into_iter().enumerate() {
             let expected = format!("at least {} bytes", wanted[index]);
@@ -95,10 +97,13 @@ impl Findings {
             self.at_least("network.up", interfaces, up.len() as u64, "interfaces with a link");
         }
         if let Some(speed) = wanted.speed_at_least {
-            let told: Vec<String> = up.iter().map(|i| match i.speed {
-                Some(speed) => format!("{} {speed} Mb/s", i.name),
-                None => format!("{} does not say", i.name),
-            }).collect();
+            let told: Vec<String> = up
+                .iter()
+                .map(|i| match i.speed {
+                    Some(speed) => format!("{} {speed} Mb/s", i.name),
+                    None => format!("{} does not say", i.name),
+                })
+                .collect();
             let passed = !up.is_empty() && up.iter().all(|interface| interface.speed.is_some_and(|found| found >= speed));
             let found = if told.is_empty() { "no interface has a link".to_owned() } else { told.join(", ") };
             self.add("network.speed", format!("at least {speed} Mb/s"), found, passed);

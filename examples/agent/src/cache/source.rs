@@ -43,7 +43,9 @@ impl FromStr for Source {
             None => Ok(Source::Directory(PathBuf::from(text))),
             Some(("file", path)) if path.starts_with('/') => Ok(Source::Directory(PathBuf::from(path))),
             Some(("http", rest)) if !rest.is_empty() => Ok(Source::Http(text.trim_end_matches('/').to_owned())),
-            Some((scheme, _)) => Err(format!("images come from a directory, file:///.. or http://.., and not from {scheme}://..")),
+            Some((scheme, _)) => {
+                Err(format!("images come from a directory, file:///.. or http://.., and not from {scheme}://.."))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, fmt};
 
 use rmi_core::remote;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub trait Agent {
     async fn status(&self) -> Result<StatusReport, Infallible>;
 }
 
-/// How an agent is.
+/// How an agent is. What an agent of another make leaves out is nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusReport {
     /// What it does.
@@ -23,11 +23,13 @@ pub struct StatusReport {
     /// Its version.
     pub version: String,
     /// The disks that its command line named.
+    #[serde(default)]
     pub disks: Vec<DiskStatus>,
     /// Its cache, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheStatus>,
     /// Its long tasks: those that run, and the last ones that have ended.
+    #[serde(default)]
     pub tasks: Vec<TaskStatus>,
 }
 
@@ -41,6 +43,20 @@ pub enum Mode {
     Busy,
     /// It takes no more.
     Stopping,
+    /// Something that agents of this make do not do.
+    #[serde(other)]
+    Other,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Standby => "standing by",
+            Mode::Busy => "busy",
+            Mode::Stopping => "stopping",
+            Mode::Other => "doing something else",
+        })
+    }
 }
 
 /// A disk of an agent.

@@ -17,32 +17,21 @@ pub trait Server {
     async fn task_status(&self, status: TaskStatus);
 }
 
-/// What an agent has to say.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What an agent has to say: a message, and whatever else there is to know about it.
+///
+/// Our agents say who they are and how bad it is as `agent` and `level` (`info`, `warn`, `error`). Others say other things: every
+/// member is taken as it comes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// The agent.
-    pub agent: String,
-    /// How bad it is.
-    pub level: LogLevel,
     /// In words.
+    #[serde(default)]
     pub message: String,
     /// When, in seconds since 1970.
+    #[serde(default)]
     pub time: f64,
     /// What else there is to know.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(flatten)]
     pub fields: Map<String, Value>,
-}
-
-/// How bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Good to know.
-    Info,
-    /// Worth a look.
-    Warn,
-    /// Something has failed.
-    Error,
 }
 
 /// How far a task has come.

@@ -56,8 +56,7 @@ impl Identity {
 
     /// `major:minor` of a block device.
     pub(super) fn number(&self) -> Option<String> {
-        (self.kind == Kind::Block)
-            .then(|| format!("{}:{}", rustix::fs::major(self.number), rustix::fs::minor(self.number)))
+        (self.kind == Kind::Block).then(|| format!("{}:{}", rustix::fs::major(self.number), rustix::fs::minor(self.number)))
     }
 
     /// Whether both stand for the same bytes.

@@ -58,8 +58,13 @@ impl Updater {
             return Ok(());
         }
         // What it has started may live on with its error output open: that is not waited for.
-        let said = if listener.is_finished() || Self::soon(&listener) { listener.join().unwrap_or_default() } else { String::new() };
-        Err(if said.is_empty() { format!("its updater ended with {status}") } else { format!("its updater ended with {status}: {said}") })
+        let said =
+            if listener.is_finished() || Self::soon(&listener) { listener.join().unwrap_or_default() } else { String::new() };
+        Err(if said.is_empty() {
+            format!("its updater ended with {status}")
+        } else {
+            format!("its updater ended with {status}: {said}")
+        })
     }
 
     fn wait(child: &mut Child) -> io::Result<std::process::ExitStatus> {

@@ -79,7 +79,7 @@ fn a_link_that_was_named_must_keep_leading_where_it_led() {
     fs::write(machine.path("other"), noise(MIB as usize, 2)).unwrap();
     symlink(machine.path("one"), machine.path("by-id")).unwrap();
     let disks = Disks::open(System::default(), [named("sda", machine.path("by-id"))]).unwrap();
-    assert_eq!(disks.claim("sda", "test").unwrap().disk().path(), fs::canonicalize(machine.path("one")).unwrap());
+    assert_eq!(disks.claim("sda", "test").unwrap().disk().real_path(), fs::canonicalize(machine.path("one")).unwrap());
     fs::remove_file(machine.path("by-id")).unwrap();
     symlink(machine.path("other"), machine.path("by-id")).unwrap();
     let refused = disks.claim("sda", "test").unwrap_err();

@@ -104,7 +104,10 @@ fn a_config_drive_says_what_it_was_given() {
     let meta_data: Value = serde_json::from_str(&said(volume.bytes(), "meta_data.json").unwrap()).unwrap();
     assert_eq!(meta_data, Value::Object(settings().meta_data));
     assert_eq!(said(volume.bytes(), "user_data").as_deref(), Some("#cloud-config\n"));
-    assert_eq!(said(volume.bytes(), "network_data.json").map(|text| serde_json::from_str::<Value>(&text).unwrap()), settings().network_data);
+    assert_eq!(
+        said(volume.bytes(), "network_data.json").map(|text| serde_json::from_str::<Value>(&text).unwrap()),
+        settings().network_data
+    );
     assert_eq!(said(volume.bytes(), "vendor_data.json"), None);
 
     let drawn = Volume::make(&ConfigDrive::default()).unwrap();

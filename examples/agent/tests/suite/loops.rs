@@ -19,7 +19,7 @@ use agent::{
 use crate::world::{MIB, Machine, Plain, noise};
 
 /// A loop device, detached when it is dropped.
-struct Loop(PathBuf, MutexGuard<'static, ()>);
+struct Loop(PathBuf, #[expect(dead_code, reason = "held until it is detached")] MutexGuard<'static, ()>);
 
 /// What one test detaches another would be given.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

@@ -21,7 +21,9 @@ fn put(root: &Path, path: &str, text: &str) {
 /// Two sockets of two threads, 64 GiB, two interfaces of which one has a link.
 fn rack(machine: &mut Machine) {
     let root = machine.path("root");
-    let cpu = |n, socket| format!("processor\t: {n}\nmodel name\t: AMD EPYC 7302P\nphysical id\t: {socket}\nmicrocode\t: 0x830107a\n\n");
+    let cpu = |n, socket| {
+        format!("processor\t: {n}\nmodel name\t: AMD EPYC 7302P\nphysical id\t: {socket}\nmicrocode\t: 0x830107a\n\n")
+    };
     put(&root, "proc/cpuinfo", &[cpu(0, 0), cpu(1, 0), cpu(2, 1), cpu(3, 1)].concat());
     put(&root, "proc/meminfo", "MemTotal:       65730808 kB\nMemFree: 1 kB\n");
     for (name, state, speed) in [("eth0", "up\n", "10000\n"), ("eth1", "down\n", "-1\n")] {
@@ -47,7 +49,14 @@ fn a_machine_that_is_as_it_should_be_passes() {
     assert!(report.passed, "{:#?}", report.findings);
     let what: Vec<&str> = report.findings.iter().map(|finding| finding.what.as_str()).collect();
     let expected = [
-        "cpu.model", "cpu.sockets", "cpu.threads", "memory", "disks[0]", "disks[1]", "network.interfaces", "network.up",
+        "cpu.model",
+        "cpu.sockets",
+        "cpu.threads",
+        "memory",
+        "disks[0]",
+        "disks[1]",
+        "network.interfaces",
+        "network.up",
         "network.speed",
     ];
     assert_eq!(what, expected);
