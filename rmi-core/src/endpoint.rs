@@ -117,6 +117,16 @@ impl Endpoint {
         self.0.core.journal.as_ref().and_then(|journal| journal.failing())
     }
 
+    /// Who is at the other ends of the links that are up, by the addresses that calls reach them at: those that have said, or are
+    /// vouched for. Empty where there is a bus, and no links.
+    #[must_use]
+    pub fn linked(&self) -> Vec<Address> {
+        let named = |binding: &Arc<binding::Binding>| -> Vec<Address> {
+            lock(&binding.links).iter().filter_map(|known| known.name.clone()).map(Address::from).collect()
+        };
+        self.0.core.bindings.iter().flat_map(named).collect()
+    }
+
     /// How many requests are on their way to their outcome.
     #[must_use]
     pub fn running(&self) -> usize {

@@ -258,9 +258,12 @@ impl Binding {
     }
 
     /// Publishes a frame that [`try_publish`](Self::try_publish) gave back.
-    pub(crate) fn publish(&self, frame: Frame) -> BoxFuture<'_, Result<Receipt, TransportError>> {
+    pub(crate) fn publish(&self, mut frame: Frame) -> BoxFuture<'_, Result<Receipt, TransportError>> {
         match (&self.sessions, frame.link) {
             (Some(sessions), Some(link)) => Box::pin(async move {
+                if !sessions.sending(self, link, &mut frame) {
+                    return Err(TransportError::new(TransportErrorKind::Disconnected, "the link is being closed"));
+                }
                 let sent = frame.clone();
                 let receipt = (*self.transport).publish(frame).await;
                 if receipt.is_ok() {

@@ -233,6 +233,15 @@ impl Builder {
         self
     }
 
+    /// Puts something in the way of every binding, and shows what is demanded of peers: for checks that look at any wire.
+    #[cfg(feature = "testing")]
+    pub(crate) fn rewire(mut self, mut rewired: impl FnMut(&mut Arc<dyn Protocol>, &mut Arc<dyn Transport>, &mut Trust)) -> Self {
+        for Opening { protocol, transport, trust, .. } in &mut self.bindings {
+            rewired(protocol, transport, trust);
+        }
+        self
+    }
+
     /// Starts to receive.
     ///
     /// # Errors
