@@ -19,9 +19,10 @@ use crate::{
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
+        queue::Handlers,
         resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
-        work::{Work, as_far_as_known, record::Record},
+        work::{Place, Work, as_far_as_known, record::Record},
     },
     journal::{Accepted, Entry, Journal, Received},
     layer::Incoming,
@@ -40,8 +41,8 @@ pub(crate) struct Core {
     pub(crate) classes: Classes,
     /// What decides about requests and stands around methods; none where nothing does.
     pub(crate) layers: Option<Arc<Layers>>,
-    /// How many handlers run at a time.
-    pub(crate) permits: Semaphore,
+    /// The handlers that run at a time, and what waits for them.
+    pub(crate) handlers: Handlers,
     /// How many answers to what never ran may wait at a time.
     pub(crate) asides: Arc<Semaphore>,
     pub(crate) running: Running,
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) stage: Stage,
     pub(crate) broken: Broken,
     pub(crate) weak: WeakEndpoint,
+    /// How many requests it takes from a bus before it acknowledges one.
+    pub(crate) prefetch: usize,
     /// Where it writes down what becomes of its requests, if it does.
     pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) default_timeout: std::time::Duration,
@@ -104,6 +107,15 @@ impl Inbox {
             Replies::PerCall => Some(pending::Key::Address(origin.address.clone())),
             Replies::Shared | Replies::SameLink => head.sn.as_ref().and_then(uuid_of).map(pending::Key::Serial),
         };
+        if let (true, Some(key), Reply::Outcome(Outcome::Rejected(rejection))) = (binding.by_links, &key, &reply)
+            && rejection.code == RejectionCode::Nobody
+        {
+            // Said by whoever is at the other end of the link that the request took, under whatever name.
+            if !binding.pending.nobody(key, origin.link) {
+                binding.counters.orphans.add();
+            }
+            return;
+        }
         let mut impostor = false;
         let allowed = |agent: &Address| {
             let may = binding.may_answer(principal, agent);
@@ -119,6 +131,8 @@ impl Inbox {
             tracing::warn!(%principal, sn = ?head.sn, "a reply by somebody who may not answer for the agent was dropped");
         } else if !heard {
             binding.counters.orphans.add();
+        } else {
+            binding.hears(origin.link, head.from.as_ref(), principal);
         }
     }
 
@@ -138,7 +152,7 @@ impl Inbox {
                 binding.counters.rejected.add();
                 binding.outcome(&to, as_far_as_known(Outcome::Rejected(rejection), redelivered)).await;
             }
-            if close && let Err(error) = binding.transport.pause(link, None).await {
+            if close && let Err(error) = binding.transport.disconnect(link).await {
                 tracing::debug!(%error, link = link.0, "a link could not be closed");
             }
         }))
@@ -190,6 +204,7 @@ impl Inbox {
         let mut key = self.key(&head, origin.link);
         let job = Arc::new(Job {
             binding: binding.index,
+            link: origin.link,
             sn: head.sn.take(),
             principal,
             deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
@@ -213,6 +228,7 @@ impl Inbox {
         }
         let record =
             origin.received.and_then(|it| self.to_be_recorded(*it, &head, &job, key.as_ref(), digest, answered.as_ref()));
+        binding.hears(origin.link, head.from.as_ref(), &job.principal);
         let work = Box::new(Work {
             core: running,
             binding: binding.index,
@@ -223,7 +239,8 @@ impl Inbox {
             acker,
             job: Arc::clone(&job),
             method,
-            permitted: false,
+            size: origin.size,
+            place: Place::None,
             record,
         });
         let call = Invocation {
@@ -236,8 +253,8 @@ impl Inbox {
         };
         match &core.layers {
             None => {
-                work.begin(call);
-                None
+                let rejecting = work.begin(call)?;
+                self.aside(rejecting)
             }
             Some(layers) => self.ask(layers, head, work, call),
         }
@@ -259,11 +276,21 @@ impl Inbox {
         if core.stage.is_stopping() {
             return Err(Rejection::new(RejectionCode::Closing, ""));
         }
+        if self.binding.by_links && !self.is_ours(head) {
+            let details = format!("this is `{}`", core.name);
+            return Err(Rejection::new(RejectionCode::Nobody, details));
+        }
         if self.admin_only && &*request.class != admin::CLASS {
             let details = format!("only `{}` is called at `{}`; call others at `{}`", admin::CLASS, head.to, core.name);
             return Err(Rejection::new(RejectionCode::UnknownClass, details));
         }
         core.find(&self.binding, request)
+    }
+
+    /// Whether a request that came by a link was made for us. Where nobody signs, one that names nobody is for whoever gets it.
+    fn is_ours(&self, head: &Head) -> bool {
+        let nobody = head.to.as_str().is_empty() && self.binding.authenticator().is_none();
+        nobody || head.to.key() == self.binding.own.key()
     }
 
     /// What a request is remembered under, if it can be told from others.
@@ -289,7 +316,7 @@ impl Inbox {
             let refused = || Verdict::Rejected(Rejection::new(RejectionCode::Stale, "it has no serial number"));
             return (if dated { refused() } else { Verdict::New }, acker);
         };
-        let mut asked = Some(Attached { reply: answered.map(|a| a.reply.clone()), acker });
+        let mut asked = Some(Attached { reply: answered.map(|a| a.reply.clone()), link: answered.and_then(|a| a.link), acker });
         let mut candidate =
             Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl, record: job.record };
         let mut window = lock(&binding.window);
@@ -335,7 +362,7 @@ impl Inbox {
         };
         let (reply, expires) = (answered.map(|a| a.reply.clone()), head.ttl.map(|ttl| at.plus(ttl)));
         let unwritten = Some(Box::new(Accepted { entry, reply, received, at, expires }));
-        Some(Box::new(Record { id, records: Arc::clone(records), unwritten, started: false }))
+        Some(Box::new(Record { id, records: Arc::clone(records), unwritten, started: false, bus: None }))
     }
 
     /// What the window knows of a request that is not to run.

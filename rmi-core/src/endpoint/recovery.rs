@@ -17,7 +17,7 @@ use crate::{
         records::Records,
         shutdown::Guard,
         work::{
-            Work,
+            Place, Work,
             record::{self, Record},
         },
     },
@@ -103,6 +103,8 @@ struct Resuming {
     request: Request,
     answered: Option<Answered>,
     wants: Statuses,
+    /// How many bytes it came in.
+    size: usize,
     job: Arc<Job>,
 }
 
@@ -210,6 +212,7 @@ fn judge(core: &Arc<Core>, binding: &Arc<Binding>, request: RecoveredRequest, mo
         }
         Arc::new(Job {
             binding: index,
+            link: GONE,
             sn: entry.sn.clone(),
             principal: entry.principal.clone(),
             deadline: accepted.as_ref().and_then(|a| a.expires).and_then(|at| deadline(binding, at)),
@@ -271,6 +274,7 @@ fn judge(core: &Arc<Core>, binding: &Arc<Binding>, request: RecoveredRequest, mo
             wants.accepted &= attempts == 0;
             let job = job(Some(&head), request.group.clone(), wants, called.context || core.layers.is_some());
             remember(Restored::Running(Arc::clone(&job)));
+            let size = accepted.as_ref().map_or(0, |accepted| accepted.received.payload.len());
             Judged::Runs(Box::new(Resuming {
                 binding: index,
                 id,
@@ -281,6 +285,7 @@ fn judge(core: &Arc<Core>, binding: &Arc<Binding>, request: RecoveredRequest, mo
                 request,
                 answered,
                 wants,
+                size,
                 job,
             }))
         }
@@ -332,7 +337,7 @@ fn deadline(binding: &Binding, expires: Timestamp) -> Option<Instant> {
 
 /// Sets a request going: it takes its turn now, and runs when the endpoint is started.
 fn run(core: &Arc<Core>, records: &Arc<Records>, it: Resuming) {
-    let Resuming { binding, id, key, served, index, head, request, answered, wants, job } = it;
+    let Resuming { binding, id, key, served, index, head, request, answered, wants, size, job } = it;
     let method = &served.contract().methods[index];
     let call = Invocation {
         contract: served.contract(),
@@ -343,12 +348,13 @@ fn run(core: &Arc<Core>, records: &Arc<Records>, it: Resuming) {
         job: Arc::clone(&job),
     };
     let acker = records.acker(id, key.is_some());
-    let record = Some(Box::new(Record { id, records: Arc::clone(records), unwritten: None, started: false }));
+    let record = Some(Box::new(Record { id, records: Arc::clone(records), unwritten: None, started: false, bus: None }));
     let running = Guard::enter(core, |core| &core.running);
-    let work =
-        Box::new(Work { core: running, binding, served, answered, wants, key, acker, job, method, permitted: false, record });
+    let place = Place::None;
+    let work = Box::new(Work { core: running, binding, served, answered, wants, key, acker, job, method, size, place, record });
     match &core.layers {
-        None => work.begin(call),
+        // It has been promised a place.
+        None => drop(work.begin(call)),
         Some(layers) => layers.admit_again(incoming(&core.bindings[binding], head, &call), work, call),
     }
 }

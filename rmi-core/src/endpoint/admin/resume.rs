@@ -21,6 +21,7 @@ use crate::{
     seal::Principal,
     service::Invocation,
     time::Timestamp,
+    transport::LinkId,
 };
 
 /// How many calls one request may ask for.
@@ -79,7 +80,8 @@ impl Admin {
         if count > MOST {
             return Err(refuse(RejectionCode::Limit, format!("{count} calls are asked for, at most {MOST} may be at once")));
         }
-        if binding.features.serials != Serials::Global || binding.features.replies != Replies::Shared {
+        let elsewhere = binding.by_links || binding.features.replies == Replies::Shared;
+        if binding.features.serials != Serials::Global || !elsewhere {
             return Err(refuse(RejectionCode::Arguments, "this binding's replies cannot go to another address".to_owned()));
         }
         if !binding.may_reply_to(&asked.to) {
@@ -97,9 +99,11 @@ impl Admin {
             };
             let key = Key::new(&sn, None);
             let mut window = lock(&binding.window);
-            known.push(match window.resume(&owners, &key, &asked.to) {
+            known.push(match window.resume(&owners, &key, &asked.to, call.job.link) {
                 Some(Resumed::Running(record)) => {
-                    steps.extend(record.map(|id| Step::Moved { id, to: asked.to.clone() }));
+                    // A link is gone after a restart, and is asked about anew.
+                    let lasts = record.filter(|_| !binding.by_links);
+                    steps.extend(lasts.map(|id| Step::Moved { id, to: asked.to.clone() }));
                     Known::Running
                 }
                 Some(Resumed::Forgotten) => Known::Forgotten,
@@ -126,7 +130,7 @@ impl Admin {
             // Where a reply goes is told again when it is lost again. That a request may never run is not said of it unless it holds.
             known.iter_mut().filter(|known| **known == Known::Unknown).for_each(|known| *known = Known::Unsure);
         }
-        send(&core, binding, &asked.to, outcomes)?;
+        send(&core, binding, &asked.to, call.job.link, outcomes)?;
         Ok(result(&known))
     }
 }
@@ -138,7 +142,13 @@ fn barred(binding: &Binding, principal: &Principal, sn: Sn, sent: Timestamp) -> 
 }
 
 /// Sends stored outcomes in a task of their own: whoever does not take them holds up nobody else.
-fn send(core: &Arc<Core>, binding: &Arc<Binding>, to: &Address, outcomes: Vec<(Sn, Outcome)>) -> Result<(), Outcome> {
+fn send(
+    core: &Arc<Core>,
+    binding: &Arc<Binding>,
+    to: &Address,
+    link: LinkId,
+    outcomes: Vec<(Sn, Outcome)>,
+) -> Result<(), Outcome> {
     if outcomes.is_empty() {
         return Ok(());
     }
@@ -148,7 +158,8 @@ fn send(core: &Arc<Core>, binding: &Arc<Binding>, to: &Address, outcomes: Vec<(S
     let (binding, to, running) = (Arc::clone(binding), to.clone(), Guard::enter(core, |core| &core.running));
     tokio::spawn(async move {
         for (sn, outcome) in outcomes {
-            let answered = Answered { sn: Some(sn), reply: ReplyPath::to(to.clone()), data: None::<Json>, link: None };
+            let link = binding.by_links.then_some(link);
+            let answered = Answered { sn: Some(sn), reply: ReplyPath::to(to.clone()), data: None::<Json>, link };
             // What cannot be sent is counted; the outcome is still kept.
             let _ = binding.outcome(&answered, outcome).await;
         }

@@ -3,10 +3,11 @@
 use crate::{
     endpoint::{
         records::{self, Records},
-        work::Work,
+        work::{Place, Work},
     },
     journal::{Accepted, RequestId, Step},
     message::Outcome,
+    transport::{Acker, Disposition},
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -19,6 +20,8 @@ pub(crate) struct Record {
     pub(crate) unwritten: Option<Box<Accepted>>,
     /// That it starts has been written down.
     pub(crate) started: bool,
+    /// The bus, where it is not told yet that it need not keep the request.
+    pub(crate) bus: Option<Acker>,
 }
 
 impl Work {
@@ -27,7 +30,7 @@ impl Work {
     pub(super) async fn take_charge(&mut self) -> Result<(), Outcome> {
         // What was taken before the endpoint was started waits until it can be heard of.
         self.core.stage.started().await;
-        let runs_now = self.permitted && self.hindrance().is_none();
+        let runs_now = self.place == Place::Handler && self.hindrance().is_none();
         let gone = self.job.cancel.is_set() || self.job.deadline.is_some_and(|at| at <= Instant::now());
         let Some(record) = &mut self.record else { return Ok(()) };
         // Nobody has been told that it is taken: what hinders it now is said at once.
@@ -44,7 +47,12 @@ impl Work {
             Ok(()) => {
                 record.started = runs_now;
                 let ours = record.records.acker(id, self.key.is_some());
-                std::mem::replace(&mut self.acker, ours).settle(crate::transport::Disposition::Ack);
+                record.bus = Some(std::mem::replace(&mut self.acker, ours));
+                // While many wait the bus keeps it as well, until it has its turn: so it sends no more than find room.
+                let many = self.place == Place::Queued && self.handlers().waiting() > self.core.prefetch;
+                if !many {
+                    self.free_the_bus();
+                }
                 Ok(())
             }
             Err(error) => {
@@ -55,6 +63,13 @@ impl Work {
                 tracing::error!(%error, method = self.method.name, "a request could not be written down; it is rejected");
                 Err(records::refusal(&error))
             }
+        }
+    }
+
+    /// Tells the bus that it need not keep the request any longer.
+    pub(super) fn free_the_bus(&mut self) {
+        if let Some(bus) = self.record.as_mut().and_then(|record| record.bus.take()) {
+            bus.settle(Disposition::Ack);
         }
     }
 
@@ -84,11 +99,12 @@ impl Work {
     }
 
     /// Whether an endpoint that stops keeps the request for its next start.
-    pub(super) fn is_kept(&self) -> bool {
+    pub(super) fn is_kept(&mut self) -> bool {
         let journalled = self.record.as_ref().is_some_and(|record| record.unwritten.is_none());
         let ended = self.job.cancel.is_set() || self.job.deadline.is_some_and(|at| at <= Instant::now());
         let kept = journalled && !ended && self.core.stage.is_stopping();
         if kept {
+            self.free_the_bus();
             self.core.stage.keep();
         }
         kept
@@ -97,6 +113,7 @@ impl Work {
     /// Writes down how the request ended, before anybody is told. What cannot be written down is said all the same, as far as it
     /// is sure to stay true.
     pub(super) async fn write_down(&mut self, outcome: Outcome) -> Outcome {
+        self.free_the_bus();
         let Some(record) = self.record.take() else { return outcome };
         let Record { id, records, unwritten, .. } = *record;
         if unwritten.is_some() {
