@@ -106,8 +106,18 @@ mod tests {
 
     #[test]
     fn what_is_json_is_json_and_the_rest_are_strings() {
-        let cases =
-            [("7", "7"), ("hello", "\"hello\""), ("\"7\"", "\"7\""), ("[1, 2]", "[1, 2]"), ("true", "true"), ("", "\"\""), ("-1", "-1"), ("01", "\"01\""), ("{a}", "\"{a}\""), ("say \"hi\"", r#""say \"hi\"""#)];
+        let cases = [
+            ("7", "7"),
+            ("hello", "\"hello\""),
+            ("\"7\"", "\"7\""),
+            ("[1, 2]", "[1, 2]"),
+            ("true", "true"),
+            ("", "\"\""),
+            ("-1", "-1"),
+            ("01", "\"01\""),
+            ("{a}", "\"{a}\""),
+            ("say \"hi\"", r#""say \"hi\"""#),
+        ];
         for (text, json) in cases {
             assert_eq!(text.parse::<Value>().unwrap().0.as_str(), json);
         }

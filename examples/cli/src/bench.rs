@@ -7,10 +7,7 @@ use std::{
 
 use clap::Args;
 use hdrhistogram::Histogram;
-use rmi_core::{
-    CallError, Endpoint, Json,
-    message::Exception,
-};
+use rmi_core::{CallError, Endpoint, Json, message::Exception};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -74,7 +71,7 @@ struct MeasuredLine {
 
 impl Bench {
     pub(crate) async fn run(self, out: &Out) -> Result<Exit, Box<Ending>> {
-        let endpoint = self.connection.open(Some(self.timeout)).await?;
+        let endpoint = self.connection.open(Some(self.timeout), Some((&self.address, &self.method.class))).await?;
         let measured = self.measure(&endpoint).await;
         close(&endpoint).await;
         let measured = measured?;

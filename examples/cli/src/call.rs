@@ -1,6 +1,9 @@
 //! `rmi call`: one call, awaited, watched, answered elsewhere or forgotten.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use rmi_core::{
@@ -23,6 +26,10 @@ type RawCall = rmi_core::Call<Json, Exception, Json>;
 
 /// How long a call that somebody watches may take.
 const WATCHED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long an agent that dials is waited for unless it is said, and how often it is looked for.
+const PATIENCE: Duration = Duration::from_secs(90);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Call a method
 ///
@@ -94,8 +101,19 @@ struct ResultLine<'a> {
 impl Call {
     pub(crate) async fn run(self, out: &Out) -> Result<Exit, Box<Ending>> {
         NamedArguments(&self.named).check()?;
-        let endpoint = self.connection.open(self.timeout).await?;
-        let ended = self.perform(&endpoint, out).await;
+        let endpoint = self.connection.open(self.timeout, Some((&self.address, &self.method.class))).await?;
+        let began = Instant::now();
+        let ended = loop {
+            match self.perform(&endpoint, out).await {
+                // Where it is the agent that dials, it is there when it has.
+                Err(ending)
+                    if ending.exit() == Exit::NoAgent && self.connection.listens() && began.elapsed() < self.patience() =>
+                {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                ended => break ended,
+            }
+        };
         close(&endpoint).await;
         ended
     }
@@ -116,6 +134,11 @@ impl Call {
             self.result(&value, out);
         }
         Ok(Exit::Result)
+    }
+
+    /// How long an agent that dials is waited for.
+    fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(PATIENCE)
     }
 
     fn call(&self, endpoint: &Endpoint) -> Result<RawCall, Box<Ending>> {

@@ -70,13 +70,12 @@ pub(crate) enum Command {
 
 /// How results are shown.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Output")]
 pub(crate) struct OutputArguments {
     /// Print one JSON object per line, for programs
-    #[arg(long, global = true)]
+    #[arg(help_heading = "Output", long, global = true)]
     pub(crate) json: bool,
     /// When to use colours; `auto` means on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(help_heading = "Output", long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorWhen,
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use rmi_core::{
     Ed25519, Endpoint, Keyring, Native, Trust,
     endpoint::{BuildError, Builder},
+    protocol::{JsonLines, json_lines::Profile},
     seal::PrivateKey,
     time::{Clock, SystemClock},
     transport::{Transport, tcp::Tcp},
@@ -14,31 +15,36 @@ use rmi_core::{
 use crate::{
     ending::Ending,
     exit::Exit,
+    tls::{Tls, TlsArguments},
     url::{Scheme, Url},
 };
 
 /// How an agent is reached, and how it is trusted.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
     /// How and where the agent is reached: tcp://HOST:PORT or tls://HOST:PORT
-    #[arg(value_name = "URL", help_heading = "Arguments")]
+    #[arg(value_name = "URL")]
     pub(crate) url: Url,
     /// Sign with this private key (`rmi keygen` makes one); needs --trust
-    #[arg(long, value_name = "FILE", env = "RMI_KEY", hide_env_values = true)]
+    #[arg(help_heading = "Connection", long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Believe whoever signs with a key of this directory (see `rmi trust`); needs --key
-    #[arg(long, value_name = "DIR", env = "RMI_TRUST", hide_env_values = true)]
+    #[arg(help_heading = "Connection", long, value_name = "DIR")]
     trust: Option<PathBuf>,
     /// Sign nothing and believe everybody
-    #[arg(long, conflicts_with_all = ["key", "trust"])]
+    #[arg(help_heading = "Connection", long, conflicts_with_all = ["key", "trust"])]
     insecure: bool,
     /// Be called this; otherwise the name of the key's file without its ending, or one made up where nothing is signed
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(help_heading = "Connection", long = "as", value_name = "NAME")]
     name: Option<String>,
     /// How messages are written
-    #[arg(long, value_name = "NAME", default_value = "native")]
+    #[arg(help_heading = "Connection", long, value_name = "NAME", default_value = "native")]
     dialect: Dialect,
+    /// Listen at the URL, and wait until the agent dials
+    #[arg(help_heading = "Connection", long)]
+    listen: bool,
+    #[command(flatten)]
+    tls: TlsArguments,
 }
 
 /// How messages are written.
@@ -46,37 +52,77 @@ pub(crate) struct Connection {
 enum Dialect {
     /// The envelope that gofer speaks as well
     Native,
+    /// The provisioning agent's lines, as it was deployed; nothing can be signed
+    Teeth,
+    /// The provisioning agent's lines, as they were documented; nothing can be signed
+    TeethDocumented,
 }
 
 impl Connection {
-    /// An endpoint that serves nothing and calls whatever is at the URL. A call takes this time at most unless it says otherwise.
-    pub(crate) async fn open(&self, timeout: Option<Duration>) -> Result<Endpoint, Box<Ending>> {
+    /// An endpoint that serves nothing and calls whatever is at the URL: a class of what has this address, if that is known. A call
+    /// takes this time at most unless it says otherwise.
+    pub(crate) async fn open(&self, timeout: Option<Duration>, callee: Callee<'_>) -> Result<Endpoint, Box<Ending>> {
         let (trust, name) = self.who()?;
-        let mut builder = Endpoint::builder(name);
+        let mut builder = Endpoint::builder(name.as_str());
         if let Some(timeout) = timeout {
             builder = builder.timeout(timeout);
         }
+        if self.dialect != Dialect::Native && trust.is_sealed() {
+            let ending = Ending::usage("this dialect has no place for signatures");
+            return Err(ending.try_this("--insecure in place of --key and --trust; tls:// can tell who is there"));
+        }
         let transport = self.transport().await?;
-        self.bind(builder, transport, trust).start().await.map_err(|error| match error {
+        self.bind(builder, transport, trust, &name, callee).start().await.map_err(|error| match error {
             BuildError::Transport(error) => Ending::transport("the transport refused", &error),
             error => Ending::file(&error),
         })
     }
 
+    /// Whether the agent dials, so that it has to be waited for.
+    pub(crate) fn listens(&self) -> bool {
+        self.listen
+    }
+
     /// The one place where a scheme becomes a transport.
     async fn transport(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
-        let unreachable = |error| self.advise(Ending::transport(format!("{} cannot be reached", self.url), &error));
-        match self.url.scheme {
-            Scheme::Tcp => Ok(Arc::new(Tcp::connect(self.url.authority.as_str()).await.map_err(unreachable)?)),
-            Scheme::Tls => Err(Ending::usage("TLS is not built into this program yet").try_this("tcp://")),
+        let at = self.url.authority.as_str();
+        let tls = self.tls.check(self.url.scheme == Scheme::Tls, self.listen)?;
+        let opened = if self.listen {
+            let listen = Tcp::listen(at);
+            match tls {
+                Some(Tls::Server(tls)) => listen.tls(tls).await,
+                _ => listen.await,
+            }
+        } else {
+            let connect = Tcp::connect(at);
+            match tls {
+                Some(Tls::Client(tls)) => connect.tls(tls).await,
+                _ => connect.await,
+            }
+        };
+        match opened {
+            Ok(transport) => Ok(Arc::new(transport)),
+            Err(error) if self.listen => Err(Ending::transport(format!("nothing can listen at {}", self.url), &error)),
+            Err(error) => Err(self.advise(Ending::transport(format!("{} cannot be reached", self.url), &error))),
         }
     }
 
     /// The one place where a name becomes a dialect.
-    fn bind(&self, builder: Builder, transport: Arc<dyn Transport>, trust: Trust) -> Builder {
-        match self.dialect {
-            Dialect::Native => builder.bind(Native::default(), transport, trust),
+    fn bind(&self, builder: Builder, transport: Arc<dyn Transport>, trust: Trust, name: &str, callee: Callee<'_>) -> Builder {
+        let profile = match self.dialect {
+            Dialect::Native => return builder.bind(Native::default(), transport, trust),
+            Dialect::Teeth => Profile::Deployed,
+            Dialect::TeethDocumented => Profile::Documented,
+        };
+        let mut lines = if self.listen { JsonLines::server() } else { JsonLines::agent(name) }.profile(profile);
+        if let Some((address, class)) = callee {
+            lines = lines.peer_name(address);
+            // Classes that are not the protocol's own are commands of their own names.
+            if !["agent", "server", "decom", "standby"].contains(&class) {
+                lines = lines.class(class, class);
+            }
         }
+        builder.bind(lines, transport, trust)
     }
 
     /// What is signed and believed, and who we are.
@@ -122,15 +168,18 @@ impl Connection {
     pub(crate) fn advise(&self, ending: Box<Ending>) -> Box<Ending> {
         match ending.exit() {
             Exit::Transport => ending.try_this(format!("is an agent listening at {}?", self.url)),
-            Exit::Timeout if self.insecure => ending.try_this("a longer --timeout; an agent that demands signatures says nothing"),
+            Exit::Timeout if self.insecure => ending.try_this("a longer --timeout"),
             Exit::Timeout => ending.try_this(
-                "a longer --timeout; but an agent says nothing to whom it does not trust, and is not heard if you do not trust it: \
-                 compare both directories (`rmi trust list`)",
+                "a longer --timeout; but an agent is not heard if you do not trust it: is its key in `rmi trust list`, under its \
+                 address?",
             ),
             _ => ending,
         }
     }
 }
+
+/// The address that is called, and its class.
+pub(crate) type Callee<'a> = Option<(&'a str, &'a str)>;
 
 /// The longest name that a person gives himself, in bytes.
 const LONGEST_NAME: usize = 255;

@@ -47,12 +47,38 @@ pub(crate) struct RejectedLine {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum End {
-    Exception { module: Option<String>, class: String, message: String, args: Json, state: Json, text: String, fate: &'static str },
-    Aborted { reason: &'static str, message: String, fate: &'static str },
-    NoAgent { message: String, fate: &'static str },
-    Timeout { phase: &'static str, after_ms: u64, message: String, fate: &'static str },
-    Transport { kind: &'static str, message: String, fate: &'static str },
-    Usage { message: String },
+    Exception {
+        module: Option<String>,
+        class: String,
+        message: String,
+        args: Json,
+        state: Json,
+        text: String,
+        fate: &'static str,
+    },
+    Aborted {
+        reason: &'static str,
+        message: String,
+        fate: &'static str,
+    },
+    NoAgent {
+        message: String,
+        fate: &'static str,
+    },
+    Timeout {
+        phase: &'static str,
+        after_ms: u64,
+        message: String,
+        fate: &'static str,
+    },
+    Transport {
+        kind: &'static str,
+        message: String,
+        fate: &'static str,
+    },
+    Usage {
+        message: String,
+    },
 }
 
 impl Ending {
@@ -169,15 +195,28 @@ impl Ending {
             text: exception.exval.to_string(),
             fate: word(Fate::Ran),
         });
-        Box::new(Ending { exit: Exit::Exception, line, message: format!("{what} raised {class}: {message}"), details, advice: None })
+        Box::new(Ending {
+            exit: Exit::Exception,
+            line,
+            message: format!("{what} raised {class}: {message}"),
+            details,
+            advice: None,
+        })
     }
 
     fn of_rejection(what: &str, rejection: &Rejection, fate: Fate) -> Box<Self> {
         let retry_after = rejection.retry_after;
         let advice = match &rejection.code {
-            RejectionCode::UnknownClass | RejectionCode::UnknownMethod | RejectionCode::UnknownVersion | RejectionCode::Arguments => {
-                Some("`rmi describe` with the same URL and address shows what is served there, and with which arguments".to_owned())
-            }
+            RejectionCode::UnknownClass
+            | RejectionCode::UnknownMethod
+            | RejectionCode::UnknownVersion
+            | RejectionCode::Arguments => Some(
+                "`rmi describe` with the same URL and address shows what is served there, and with which arguments".to_owned(),
+            ),
+            RejectionCode::Authentication => Some(
+                "the agent's directory of trusted keys has to have your public key, under the name that you go by (--as)"
+                    .to_owned(),
+            ),
             RejectionCode::Authorization => Some("ask who runs the agent for the right to call this method".to_owned()),
             RejectionCode::Expired => Some("a longer --ttl, or none".to_owned()),
             code if code.is_transient() => Some(match retry_after {
@@ -221,7 +260,9 @@ impl Ending {
     /// An event could not be published.
     pub(crate) fn of_publish(error: &PublishError) -> Box<Self> {
         match error {
-            PublishError::Transport(transport) => Ending::of_transport("the event could not be sent", transport, Fate::MayHaveRun),
+            PublishError::Transport(transport) => {
+                Ending::of_transport("the event could not be sent", transport, Fate::MayHaveRun)
+            }
             PublishError::Timeout(after) => Ending::timeout("the event", Phase::Send, *after, Fate::MayHaveRun),
             PublishError::Unsupported(why) => Ending::lost("refused", Fate::NeverRan, why.clone(), None),
             PublishError::Closed => Ending::lost("closed", Fate::NeverRan, error.to_string(), None),
@@ -232,7 +273,9 @@ impl Ending {
     /// Events could not be subscribed to.
     pub(crate) fn of_subscribe(error: &SubscribeError) -> Box<Self> {
         match error {
-            SubscribeError::Transport(transport) => Ending::of_transport("nothing could be subscribed to", transport, Fate::NeverRan),
+            SubscribeError::Transport(transport) => {
+                Ending::of_transport("nothing could be subscribed to", transport, Fate::NeverRan)
+            }
             SubscribeError::Unsupported(why) => Ending::lost("refused", Fate::NeverRan, why.clone(), None),
             SubscribeError::Closed => Ending::lost("closed", Fate::NeverRan, error.to_string(), None),
             error => Ending::file(error),
@@ -240,15 +283,18 @@ impl Ending {
     }
 }
 
-/// What lies below an error, outermost first.
+/// What lies below an error, outermost first, without what the one above has said already.
 fn causes(error: &dyn Error) -> Vec<String> {
-    let mut below = error.source();
-    std::iter::from_fn(|| {
-        let error = below?;
-        below = error.source();
-        Some(error.to_string())
-    })
-    .collect()
+    let (mut above, mut below) = (error.to_string(), error.source());
+    let mut causes = Vec::new();
+    while let Some(cause) = below {
+        let text = cause.to_string();
+        if !above.ends_with(&text) {
+            causes.push(text.clone());
+        }
+        (above, below) = (text, cause.source());
+    }
+    causes
 }
 
 fn word(fate: Fate) -> &'static str {

@@ -3,6 +3,8 @@
 //! One file for each command; `connection.rs` is where a URL becomes a transport, `ending.rs` where the end of a call becomes an
 //! exit status, a text for people and a line for programs.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 mod arguments;
 mod bench;
 mod call;
@@ -19,6 +21,7 @@ mod man;
 mod out;
 mod publish;
 mod subscribe;
+mod tls;
 mod trust;
 mod url;
 mod watch;

@@ -1,9 +1,9 @@
 //! What goes where: results to standard output, everything else to standard error, and orders to a terminal only from ourselves.
 
 use std::{
+    cell::{Cell, RefCell},
     fmt::Write as _,
     io::{self, IsTerminal, Write},
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anstyle::{AnsiColor, Style};
@@ -17,15 +17,16 @@ use crate::{
 };
 
 /// Where results and remarks go.
-#[derive(Debug)]
 pub(crate) struct Out {
+    /// Standard output, but in tests.
+    results: RefCell<Box<dyn Write>>,
     /// Results are lines for programs.
     json: bool,
     /// Whether each of the two may be coloured.
     stdout: bool,
     stderr: bool,
     /// Nobody reads the results any more.
-    closed: AtomicBool,
+    closed: Cell<bool>,
 }
 
 impl Out {
@@ -36,11 +37,19 @@ impl Out {
             ColorWhen::Auto => is_terminal && allowed_by_environment(),
         };
         Out {
+            results: RefCell::new(Box::new(io::stdout())),
             json: arguments.json,
             stdout: colored(io::stdout().is_terminal()),
             stderr: colored(io::stderr().is_terminal()),
-            closed: AtomicBool::new(false),
+            closed: Cell::new(false),
         }
+    }
+
+    /// Results for programs, to be looked at by a test.
+    #[cfg(test)]
+    pub(crate) fn to(results: impl Write + 'static) -> Self {
+        let (results, closed) = (RefCell::new(Box::new(results) as Box<dyn Write>), Cell::new(false));
+        Out { results, json: true, stdout: false, stderr: false, closed }
     }
 
     /// Whether results are lines for programs.
@@ -55,7 +64,7 @@ impl Out {
 
     /// Whether somebody has gone who read the results: there is no use in more of them.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.closed.get()
     }
 
     /// How wide standard output is, if it is a terminal.
@@ -66,9 +75,10 @@ impl Out {
 
     /// A text as the result.
     pub(crate) fn text(&self, text: &str) {
+        let mut results = self.results.borrow_mut();
         // A pipe that nobody reads is no failure of ours.
-        if writeln!(io::stdout().lock(), "{text}").is_err() {
-            self.closed.store(true, Ordering::Relaxed);
+        if writeln!(results, "{text}").and_then(|()| results.flush()).is_err() {
+            self.closed.set(true);
         }
     }
 

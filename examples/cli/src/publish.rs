@@ -22,6 +22,7 @@ pub(crate) struct Publish {
     #[command(flatten)]
     connection: Connection,
     /// What happened, as in dog.barked.rex
+    #[arg(id = "event_key", value_name = "KEY")]
     key: String,
     /// The rest of it: an object
     #[arg(default_value = "{}")]
@@ -48,13 +49,13 @@ impl Publish {
         if !self.body.0.as_str().starts_with('{') {
             return Err(Ending::usage("the body of an event is an object").try_this("'{\"words\":\"woof\"}'"));
         }
-        let endpoint = self.connection.open(Some(self.timeout)).await?;
+        let endpoint = self.connection.open(Some(self.timeout), None).await?;
         let ended = self.perform(&endpoint, out).await;
         close(&endpoint).await;
         ended
     }
 
-    async fn perform(&self, endpoint: &Endpoint, out: &Out) -> Result<Exit, Box<Ending>> {
+    pub(crate) async fn perform(&self, endpoint: &Endpoint, out: &Out) -> Result<Exit, Box<Ending>> {
         let mut publish = endpoint.publish_raw(self.key.as_str(), self.body.0.clone()).timeout(self.timeout);
         if let Some(Value(data)) = &self.data {
             publish = publish.data(data);

@@ -51,13 +51,13 @@ struct EventText<'a> {
 
 impl Subscribe {
     pub(crate) async fn run(self, out: &Out) -> Result<Exit, Box<Ending>> {
-        let endpoint = self.connection.open(None).await?;
+        let endpoint = self.connection.open(None, None).await?;
         let ended = self.perform(&endpoint, out).await;
         close(&endpoint).await;
         ended
     }
 
-    async fn perform(&self, endpoint: &Endpoint, out: &Out) -> Result<Exit, Box<Ending>> {
+    pub(crate) async fn perform(&self, endpoint: &Endpoint, out: &Out) -> Result<Exit, Box<Ending>> {
         let mut subscribe = endpoint.subscribe::<Event>();
         for pattern in &self.patterns {
             subscribe = subscribe.key(pattern.as_str());
@@ -66,6 +66,7 @@ impl Subscribe {
             subscribe = subscribe.pool(pool.as_str());
         }
         let mut events = subscribe.await.map_err(|error| Ending::of_subscribe(&error))?;
+        out.aside("subscribed");
         let mut left = self.count;
         while left != Some(0) && !out.is_closed() {
             let next = tokio::select! {
@@ -105,4 +106,87 @@ fn show(received: &Received<Event>, out: &Out) {
     let body = compact(received.event.body.as_str());
     let text = format!("{}  {}  {}  {body}", sent.unwrap_or_default(), received.key, received.principal);
     out.text(printable(&text).trim_start());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, io, rc::Rc};
+
+    use clap::Parser;
+    use rmi_core::{Memory, Native, Trust};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::publish::Publish;
+
+    /// The commands as they are written, and a bus that has topics.
+    #[derive(Parser)]
+    enum Commands {
+        Publish(Publish),
+        Subscribe(Subscribe),
+    }
+
+    #[derive(Clone, Default)]
+    struct Printed(Rc<RefCell<Vec<u8>>>);
+
+    impl io::Write for Printed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Printed {
+        fn lines(&self) -> Vec<Value> {
+            String::from_utf8(self.0.borrow().clone()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    async fn endpoint(bus: &Memory, name: &str) -> Endpoint {
+        Endpoint::builder(name).bind(Native::default(), bus.clone(), Trust::insecure()).start().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_published_is_printed_where_it_was_subscribed_to() {
+        let bus = Memory::new();
+        let (publisher, subscriber) = (endpoint(&bus, "ann").await, endpoint(&bus, "bob").await);
+        let words = ["rmi", "subscribe", "tcp://127.0.0.1:1", "dog.#", "--count", "2", "--insecure"];
+        let Commands::Subscribe(subscribe) = Commands::parse_from(words) else { panic!("another command") };
+        let (heard, said) = (Printed::default(), Printed::default());
+        let hearing = Out::to(heard.clone());
+        let publishing = async {
+            for key in ["cat.mewed", "dog.barked.rex", "dog.slept"] {
+                let words = ["rmi", "publish", "tcp://127.0.0.1:1", key, r#"{"words":"wuff"}"#, "--data", "7", "--insecure"];
+                let Commands::Publish(publish) = Commands::parse_from(words) else { panic!("another command") };
+                assert_eq!(publish.perform(&publisher, &Out::to(said.clone())).await.unwrap(), Exit::Result);
+            }
+        };
+        // The first is polled first, and on this bus that is enough to have subscribed.
+        let (ended, ()) = tokio::join!(biased; subscribe.perform(&subscriber, &hearing), publishing);
+        assert_eq!(ended.unwrap(), Exit::Result);
+
+        let heard_of = |heard: bool| json!({"status": "published", "heard": heard});
+        assert_eq!(said.lines(), [heard_of(false), heard_of(true), heard_of(true)]);
+        let lines = heard.lines();
+        assert_eq!([&lines[0]["event"]["key"], &lines[1]["event"]["key"]], ["dog.barked.rex", "dog.slept"]);
+        assert_eq!((&lines[0]["event"]["from"], &lines[0]["event"]["principal"]), (&json!("ann"), &json!("anonymous")));
+        assert_eq!((&lines[0]["event"]["body"], &lines[0]["event"]["data"]), (&json!({"words": "wuff"}), &json!(7)));
+        for endpoint in [publisher, subscriber] {
+            close(&endpoint).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_pattern_is_told() {
+        let bus = Memory::new();
+        let subscriber = endpoint(&bus, "bob").await;
+        let words = ["rmi", "subscribe", "tcp://127.0.0.1:1", "dog..", "--insecure"];
+        let Commands::Subscribe(subscribe) = Commands::parse_from(words) else { panic!("another command") };
+        let ending = subscribe.perform(&subscriber, &Out::to(io::sink())).await.unwrap_err();
+        assert_eq!(ending.exit(), Exit::Usage);
+        close(&subscriber).await;
+    }
 }

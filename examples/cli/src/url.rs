@@ -19,14 +19,6 @@ pub(crate) enum Scheme {
     Tls,
 }
 
-impl Url {
-    /// The host without its port, and without the brackets of an IPv6 address.
-    pub(crate) fn host(&self) -> &str {
-        let host = self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host);
-        host.trim_start_matches('[').trim_end_matches(']')
-    }
-}
-
 impl std::str::FromStr for Url {
     type Err = String;
 
@@ -74,7 +66,9 @@ mod tests {
 
     #[test]
     fn a_url_has_a_scheme_a_host_and_a_port() {
-        for (text, host) in [("tcp://127.0.0.1:7000", "127.0.0.1"), ("tls://[::1]:7000/", "::1"), ("tcp://dogs.example:1", "dogs.example")] {
+        for (text, host) in
+            [("tcp://127.0.0.1:7000", "127.0.0.1"), ("tls://[::1]:7000/", "::1"), ("tcp://dogs.example:1", "dogs.example")]
+        {
             let url: Url = text.parse().unwrap();
             assert_eq!(url.host(), host);
             assert_eq!(url.to_string(), text.trim_end_matches('/'));

@@ -127,7 +127,11 @@ fn uncounted(colored: bool) -> ProgressStyle {
 }
 
 fn counted(colored: bool) -> ProgressStyle {
-    let bar = if colored { "{prefix} [{bar:30.green}] {pos}/{len} {wide_msg:.dim}" } else { "{prefix} [{bar:30}] {pos}/{len} {wide_msg}" };
+    let bar = if colored {
+        "{prefix} [{bar:30.green}] {pos}/{len} {wide_msg:.dim}"
+    } else {
+        "{prefix} [{bar:30}] {pos}/{len} {wide_msg}"
+    };
     style(bar).progress_chars("=> ")
 }
 

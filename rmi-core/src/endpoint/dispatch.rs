@@ -10,6 +10,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     address::Address,
     context::{Cancellation, Job, Moved, Steps},
+    contract::Method,
     endpoint::{
         WeakEndpoint, admin,
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
@@ -18,9 +19,10 @@ use crate::{
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
+        queue::Handlers,
         resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
-        work::{Work, as_far_as_known},
+        work::{Place, Work, as_far_as_known},
     },
     layer::Incoming,
     lock::lock,
@@ -38,8 +40,8 @@ pub(crate) struct Core {
     pub(crate) classes: Classes,
     /// What decides about requests and stands around methods; none where nothing does.
     pub(crate) layers: Option<Arc<Layers>>,
-    /// How many handlers run at a time.
-    pub(crate) permits: Semaphore,
+    /// The handlers that run at a time, and what waits for them.
+    pub(crate) handlers: Handlers,
     /// How many answers to what never ran may wait at a time.
     pub(crate) asides: Arc<Semaphore>,
     pub(crate) running: Running,
@@ -100,6 +102,15 @@ impl Inbox {
             Replies::PerCall => Some(pending::Key::Address(origin.address.clone())),
             Replies::Shared | Replies::SameLink => head.sn.as_ref().and_then(uuid_of).map(pending::Key::Serial),
         };
+        if let (true, Some(key), Reply::Outcome(Outcome::Rejected(rejection))) = (binding.by_links, &key, &reply)
+            && rejection.code == RejectionCode::Nobody
+        {
+            // Said by whoever is at the other end of the link that the request took, under whatever name.
+            if !binding.pending.nobody(key, origin.link) {
+                binding.counters.orphans.add();
+            }
+            return;
+        }
         let mut impostor = false;
         let allowed = |agent: &Address| {
             let may = binding.may_answer(principal, agent);
@@ -115,6 +126,8 @@ impl Inbox {
             tracing::warn!(%principal, sn = ?head.sn, "a reply by somebody who may not answer for the agent was dropped");
         } else if !heard {
             binding.counters.orphans.add();
+        } else {
+            binding.hears(origin.link, head.from.as_ref(), principal);
         }
     }
 
@@ -134,7 +147,7 @@ impl Inbox {
                 binding.counters.rejected.add();
                 binding.outcome(&to, as_far_as_known(Outcome::Rejected(rejection), redelivered)).await;
             }
-            if close && let Err(error) = binding.transport.pause(link, None).await {
+            if close && let Err(error) = binding.transport.disconnect(link).await {
                 tracing::debug!(%error, link = link.0, "a link could not be closed");
             }
         }))
@@ -164,7 +177,7 @@ impl Inbox {
         origin: Origin,
         acker: Acker,
     ) -> Option<BoxFuture<'_, ()>> {
-        let Message { head, body: Body::Request(request) } = message else { return None };
+        let Message { mut head, body: Body::Request(request) } = message else { return None };
         let (core, binding) = (&self.core, &self.binding);
         // Counted before the stage is looked at: a drain that does not see this request has been seen by it.
         let running = Guard::enter(core, |core| &core.running);
@@ -172,86 +185,40 @@ impl Inbox {
             acker.settle(Disposition::Release);
             return None;
         }
-        let mut reply = head.reply;
-        let wrong_reply = reply.take_if(|path| !binding.may_reply_to(&path.to));
         let redelivered = origin.redelivered;
-        let answered = reply.map(|reply| Answered {
-            sn: head.sn.clone(),
-            reply,
-            data: head.data.clone(),
-            link: (binding.features.replies == Replies::SameLink).then_some(origin.link),
-        });
-        if let Some(path) = wrong_reply {
-            let rejection = Rejection::new(RejectionCode::ReplyAddress, path.to.text().clone());
-            return self.reject(rejection, redelivered, None, acker);
-        }
-        if core.stage.is_stopping() {
-            return self.reject(Rejection::new(RejectionCode::Closing, ""), redelivered, answered, acker);
-        }
-        if self.admin_only && &*request.class != admin::CLASS {
-            let details = format!("only `{}` is called at `{}`; call others at `{}`", admin::CLASS, head.to, core.name);
-            return self.reject(Rejection::new(RejectionCode::UnknownClass, details), redelivered, answered, acker);
-        }
-        let (served, index) = match core.find(binding, &request) {
+        let answered = match self.answered(&mut head, origin.link) {
+            Ok(answered) => answered,
+            Err(rejection) => return self.reject(rejection, redelivered, None, acker),
+        };
+        let (served, index) = match self.find(&head, &request) {
             Ok(found) => found,
             Err(rejection) => return self.reject(rejection, redelivered, answered, acker),
         };
         let method = &served.contract().methods[index];
-        let wants = match (&answered, method.oneway) {
-            (None, _) | (_, true) => Statuses::NONE,
-            (Some(_), false) => request.wants.unwrap_or(Statuses::ALL),
-        };
-        let mut key = head
-            .sn
-            .as_ref()
-            .filter(|_| binding.features.serials != Serials::None)
-            .map(|sn| Key::new(sn, (binding.features.serials == Serials::PerLink).then_some(origin.link)));
+        let wants = wanted(answered.as_ref(), method, &request);
+        let mut key = self.key(&head, origin.link);
         let job = Arc::new(Job {
             binding: binding.index,
-            sn: head.sn,
+            link: origin.link,
+            sn: head.sn.take(),
             principal,
             deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
-            data: head.data,
-            trace: head.trace,
+            data: head.data.take(),
+            trace: head.trace.take(),
             group: request.group,
             attempt: 1,
-            redelivered: origin.redelivered,
+            redelivered,
             cancel: Cancellation::default(),
             moved: Moved::default(),
             progress: Steps::new(wants.progress),
             // Only a context lends it, and only a layer can make one for a method that takes none.
             endpoint: if method.context || core.layers.is_some() { core.weak.clone() } else { WeakEndpoint::none() },
         });
-        let mut asked = Some(Attached { reply: answered.as_ref().map(|a| a.reply.clone()), acker });
-        let verdict = match &mut key {
-            Some(key) => {
-                let mut candidate = Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl };
-                lock(&binding.window).admit(&mut candidate, || binding.clock.now(), &job, &mut asked)
-            }
-            None if binding.authenticator().is_some_and(|a| a.demands().dated) => {
-                Verdict::Rejected(Rejection::new(RejectionCode::Stale, "it has no serial number"))
-            }
-            None => Verdict::New,
-        };
-        let acker = asked.map_or_else(Acker::settled, |asked| asked.acker);
-        match verdict {
-            Verdict::New => {}
-            Verdict::Attached => {
-                acker.settle(Disposition::Ack);
-                binding.counters.attached.add();
-                return None;
-            }
-            Verdict::Done(outcome) => {
-                binding.counters.repeated.add();
-                return self.conclude_early(outcome, answered, acker);
-            }
-            Verdict::Rejected(rejection) => {
-                if rejection.code == RejectionCode::Stale {
-                    binding.counters.stale.add();
-                }
-                return self.reject(rejection, redelivered, answered, acker);
-            }
+        let (verdict, acker) = self.look_up(&mut key, &head, digest, &job, answered.as_ref(), acker);
+        if !matches!(verdict, Verdict::New) {
+            return self.known(verdict, redelivered, answered, acker);
         }
+        binding.hears(origin.link, head.from.as_ref(), &job.principal);
         let work = Box::new(Work {
             core: running,
             binding: binding.index,
@@ -262,22 +229,8 @@ impl Inbox {
             acker,
             job: Arc::clone(&job),
             method,
-            permitted: false,
-        });
-        let asking = core.layers.as_ref().map(|layers| {
-            let args = &request.args;
-            let incoming = Incoming {
-                contract: served.contract(),
-                index,
-                job: Arc::clone(&job),
-                binding: binding.index,
-                sealed: binding.authenticator().is_some(),
-                from: head.from,
-                sent: head.sent,
-                ttl: head.ttl,
-                size: args.positional.as_str().len() + args.named.as_str().len(),
-            };
-            (layers, incoming)
+            size: origin.size,
+            place: Place::None,
         });
         let call = Invocation {
             contract: served.contract(),
@@ -287,16 +240,115 @@ impl Inbox {
             max_args: binding.limits.arguments,
             job,
         };
-        match asking {
+        match &core.layers {
             None => {
-                work.begin(call);
-                None
-            }
-            Some((layers, incoming)) => {
-                let rejecting = layers.admit(incoming, work, call)?;
+                let rejecting = work.begin(call)?;
                 self.aside(rejecting)
             }
+            Some(layers) => self.ask(layers, head, work, call),
         }
+    }
+
+    /// Where the request's replies go, if they may go there.
+    fn answered(&self, head: &mut Head, link: LinkId) -> Result<Option<Answered>, Rejection> {
+        let Some(reply) = head.reply.take() else { return Ok(None) };
+        if !self.binding.may_reply_to(&reply.to) {
+            return Err(Rejection::new(RejectionCode::ReplyAddress, reply.to.text().clone()));
+        }
+        let link = (self.binding.features.replies == Replies::SameLink).then_some(link);
+        Ok(Some(Answered { sn: head.sn.clone(), reply, data: head.data.clone(), link }))
+    }
+
+    /// The method that a request is for, if it may be called now, here, and by this binding.
+    fn find(&self, head: &Head, request: &Request) -> Result<(&Arc<Served>, usize), Rejection> {
+        let core = &self.core;
+        if core.stage.is_stopping() {
+            return Err(Rejection::new(RejectionCode::Closing, ""));
+        }
+        if self.binding.by_links && !self.is_ours(head) {
+            let details = format!("this is `{}`", core.name);
+            return Err(Rejection::new(RejectionCode::Nobody, details));
+        }
+        if self.admin_only && &*request.class != admin::CLASS {
+            let details = format!("only `{}` is called at `{}`; call others at `{}`", admin::CLASS, head.to, core.name);
+            return Err(Rejection::new(RejectionCode::UnknownClass, details));
+        }
+        core.find(&self.binding, request)
+    }
+
+    /// Whether a request that came by a link was made for us. Where nobody signs, one that names nobody is for whoever gets it.
+    fn is_ours(&self, head: &Head) -> bool {
+        let nobody = head.to.as_str().is_empty() && self.binding.authenticator().is_none();
+        nobody || head.to.key() == self.binding.own.key()
+    }
+
+    /// What a request is remembered under, if it can be told from others.
+    fn key(&self, head: &Head, link: LinkId) -> Option<Key> {
+        let serials = self.binding.features.serials;
+        let sn = head.sn.as_ref().filter(|_| serials != Serials::None)?;
+        Some(Key::new(sn, (serials == Serials::PerLink).then_some(link)))
+    }
+
+    /// Whether it came before. If it runs, whoever asks again is kept there, and the bus with it; otherwise the bus still waits.
+    fn look_up(
+        &self,
+        key: &mut Option<Key>,
+        head: &Head,
+        digest: u64,
+        job: &Arc<Job>,
+        answered: Option<&Answered>,
+        acker: Acker,
+    ) -> (Verdict, Acker) {
+        let binding = &self.binding;
+        let Some(key) = key else {
+            let dated = binding.authenticator().is_some_and(|a| a.demands().dated);
+            let refused = || Verdict::Rejected(Rejection::new(RejectionCode::Stale, "it has no serial number"));
+            return (if dated { refused() } else { Verdict::New }, acker);
+        };
+        let mut asked = Some(Attached { reply: answered.map(|a| a.reply.clone()), link: answered.and_then(|a| a.link), acker });
+        let mut candidate = Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl };
+        let verdict = lock(&binding.window).admit(&mut candidate, || binding.clock.now(), job, &mut asked);
+        (verdict, asked.map_or_else(Acker::settled, |asked| asked.acker))
+    }
+
+    /// What the window knows of a request that is not to run.
+    fn known(&self, verdict: Verdict, redelivered: bool, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {
+        let counters = &self.binding.counters;
+        match verdict {
+            Verdict::New => None,
+            Verdict::Attached => {
+                acker.settle(Disposition::Ack);
+                counters.attached.add();
+                None
+            }
+            Verdict::Done(outcome) => {
+                counters.repeated.add();
+                self.conclude_early(outcome, answered, acker)
+            }
+            Verdict::Rejected(rejection) => {
+                if rejection.code == RejectionCode::Stale {
+                    counters.stale.add();
+                }
+                self.reject(rejection, redelivered, answered, acker)
+            }
+        }
+    }
+
+    /// Lets the layers decide about a request; it begins when they let it.
+    fn ask(&self, layers: &Arc<Layers>, head: Head, work: Box<Work>, call: Invocation) -> Option<BoxFuture<'_, ()>> {
+        let incoming = Incoming {
+            contract: call.contract,
+            index: call.index,
+            job: Arc::clone(&call.job),
+            binding: self.binding.index,
+            sealed: self.binding.authenticator().is_some(),
+            from: head.from,
+            sent: head.sent,
+            ttl: head.ttl,
+            size: call.args.positional.as_str().len() + call.args.named.as_str().len(),
+        };
+        let rejecting = layers.admit(incoming, work, call)?;
+        self.aside(rejecting)
     }
 
     fn reject(
@@ -338,6 +390,14 @@ impl Inbox {
             drop(permit);
         });
         None
+    }
+}
+
+/// The statuses that are sent: those that were asked for, if there is anybody to tell.
+fn wanted(answered: Option<&Answered>, method: &Method, request: &Request) -> Statuses {
+    match answered {
+        Some(_) if !method.oneway => request.wants.unwrap_or(Statuses::ALL),
+        Some(_) | None => Statuses::NONE,
     }
 }
 

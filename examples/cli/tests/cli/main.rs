@@ -1,0 +1,16 @@
+//! The command line as its users have it: processes, files, signals and terminals, and agents at the other end of TCP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod agent;
+mod calls;
+mod ends;
+mod help;
+mod keys;
+mod output;
+mod program;
+mod readme;
+mod serving;
+mod signed;
+mod terminal;
+mod watching;
