@@ -38,7 +38,10 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let ended = match command {
         None | Some(Command::Demo) => kennel::demo::run().await,
-        Some(Command::Agent(agent)) => agent.run(told_to_stop()).await,
+        Some(Command::Agent(agent)) => match told_to_stop() {
+            Ok(stop) => agent.run(stop).await,
+            Err(error) => Err(error.into()),
+        },
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,18 +61,19 @@ fn explain(error: &dyn Error) {
     }
 }
 
-/// Waits for ctrl-c, or for SIGTERM where there are signals.
-async fn told_to_stop() {
+/// Ctrl-c, or SIGTERM where there are signals: noticed from now on, whenever it is waited for.
+fn told_to_stop() -> std::io::Result<impl Future> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+        let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(async move {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
                 _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
             }
-            return;
-        }
+        })
     }
-    let _ = tokio::signal::ctrl_c().await;
+    #[cfg(not(unix))]
+    Ok(tokio::signal::ctrl_c())
 }
