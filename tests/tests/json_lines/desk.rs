@@ -3,11 +3,11 @@
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rmi_core::{
-    message::{Body, Head, Message, Outcome, ReplyPath},
+    message::{Body, Head, Message, Outcome, ReplyPath, Status},
     protocol::{Action, JsonLines, LinkEvent, Moment, Protocol, Role, Session},
     text::Text,
     time::{Clock, Timestamp},
@@ -119,6 +119,10 @@ impl Desk {
         self.say(request.head.clone(), Body::Outcome(outcome));
     }
 
+    pub(crate) fn status(&mut self, request: &Message, status: Status) {
+        self.say(request.head.clone(), Body::Status(status));
+    }
+
     /// Says something about a request.
     fn say(&mut self, head: Head, body: Body) {
         let reply = head.reply.map(|path| ReplyPath { to: path.to, token: path.token });
@@ -137,6 +141,26 @@ impl Desk {
         self.perform(actions);
         let actions = self.session.on(LinkEvent::Sent(&frame), Moment::new(self.now, &self.clock));
         self.perform(actions);
+    }
+
+    pub(crate) fn receive_text(&mut self, line: &str) {
+        self.receive(line.as_bytes());
+    }
+
+    pub(crate) fn wakes_in(&self) -> Option<Duration> {
+        self.session.wake().map(|at| at - self.now)
+    }
+
+    /// Lets time pass until the session wants to be woken, and wakes it.
+    pub(crate) fn wake(&mut self) {
+        self.now = self.session.wake().expect("it waits for something");
+        let actions = self.session.on(LinkEvent::Wake, Moment::new(self.now, &self.clock));
+        self.perform(actions);
+    }
+
+    /// Everything that has been said since this was last asked.
+    pub(crate) fn said(&mut self) -> Vec<String> {
+        self.sent.drain(..).collect()
     }
 }
 
