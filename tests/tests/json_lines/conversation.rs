@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rmi_core::{
     json::Json,
-    message::{AbortReason, Arguments, Body, Head, Message, Outcome, Progress, Rejection, RejectionCode, ReplyPath, Request, Sn, Status},
+    message::{
+        AbortReason, Arguments, Body, Head, Message, Outcome, Progress, Rejection, RejectionCode, ReplyPath, Request, Sn, Status,
+    },
     protocol::{JsonLines, json_lines::Profile},
 };
 use serde_json::{Value, json};
@@ -159,7 +161,9 @@ fn a_fatal_error_is_said_once_and_nothing_after_it() {
     let mut desk = agent();
     desk.said();
     let status = r#"{"id": 1, "version": "v1", "method": "status", "params": {}}"#;
-    desk.receive_text(r#"{"id": 1, "version": "v1", "method": "standby.prepare_image", "params": {"task_id": 1, "image_id": "i"}}"#);
+    desk.receive_text(
+        r#"{"id": 1, "version": "v1", "method": "standby.prepare_image", "params": {"task_id": 1, "image_id": "i"}}"#,
+    );
     desk.receive_text("x");
     assert_eq!(desk.said(), [r#"{"fatal_error":"protocol error: unable to decode message."}"#]);
     assert!(desk.closed.is_some());
@@ -174,7 +178,8 @@ fn a_fatal_error_is_said_once_and_nothing_after_it() {
 
 #[test]
 fn a_peers_fatal_error_closes_the_link_without_an_answer() {
-    for line in [r#"{"fatal_error": ""}"#, r#"{"fatal_error": null, "id": 1, "version": "v1", "method": "status", "params": {}}"#] {
+    for line in [r#"{"fatal_error": ""}"#, r#"{"fatal_error": null, "id": 1, "version": "v1", "method": "status", "params": {}}"#]
+    {
         let mut desk = agent();
         desk.said();
         desk.receive_text(line);
@@ -203,7 +208,8 @@ fn what_is_nested_too_deep_or_is_no_text_cannot_be_decoded() {
 #[test]
 fn an_answer_that_nobody_waits_for_is_fatal_once_and_a_late_one_is_not() {
     let mut desk = server();
-    let answer = |serial: u128| json!({ "id": uuid::Uuid::from_u128(serial).to_string(), "version": "v1", "result": 1 }).to_string();
+    let answer =
+        |serial: u128| json!({ "id": uuid::Uuid::from_u128(serial).to_string(), "version": "v1", "result": 1 }).to_string();
     desk.send(&call(7, "agent", "status", json!({})));
     desk.receive_text(&answer(7));
     assert_eq!(desk.passed.len(), 1);
@@ -225,7 +231,9 @@ fn an_answer_that_nobody_waits_for_is_fatal_once_and_a_late_one_is_not() {
 fn the_time_that_a_task_will_take_is_by_its_rate() {
     for (lines, first) in [(documented(JsonLines::agent("a")), 0), (JsonLines::agent("a"), 1)] {
         let mut desk = Desk::new(lines, false);
-        desk.receive_text(r#"{"id": 1, "version": "v1", "method": "standby.prepare_image", "params": {"task_id": "t", "image_id": "i"}}"#);
+        desk.receive_text(
+            r#"{"id": 1, "version": "v1", "method": "standby.prepare_image", "params": {"task_id": "t", "image_id": "i"}}"#,
+        );
         let request = desk.running.remove(0);
         desk.status(&request, Status::Accepted);
         desk.status(&request, Status::Started);
@@ -261,7 +269,8 @@ fn a_task_that_was_accepted_and_never_ran_fails_in_its_status() {
     let said = desk.said();
     assert_eq!(said[0], r#"{"id":1,"version":"v1","result":{}}"#);
     let failed: Value = serde_json::from_str(&said[1]).unwrap();
-    let params = json!({ "task_id": "t", "state": "error", "msg": "service being shutdown", "code": "agent.closing", "details": "" });
+    let params =
+        json!({ "task_id": "t", "state": "error", "msg": "service being shutdown", "code": "agent.closing", "details": "" });
     assert_eq!((&failed["method"], &failed["params"]), (&json!("task_status"), &params));
 
     // One that was not is an error of its command.
@@ -327,7 +336,8 @@ fn ids_of_any_kind_and_length_come_back() {
     let mut desk = agent();
     desk.said();
     let long = format!("\"{}\"", "x".repeat(5000));
-    for id in ["7", "7.0", "\"7\"", "true", "[0]", r#"{"b": 1, "a": [1.50, "\u00e9"]}"#, "123456789012345678901234567890", &long] {
+    for id in ["7", "7.0", "\"7\"", "true", "[0]", r#"{"b": 1, "a": [1.50, "\u00e9"]}"#, "123456789012345678901234567890", &long]
+    {
         desk.receive_text(&format!(r#"{{"id": {id}, "version": "v1", "method": "cache", "params": {{}}, "method": "status"}}"#));
         let said = desk.said().remove(0);
         assert!(said.starts_with(&format!(r#"{{"id":{id},"version":"v1","result":{{"#)), "{said}");

@@ -7,6 +7,7 @@ use std::{
 };
 
 use rmi_core::{
+    contract::{Contract, Method, Version},
     message::{Body, Head, Message, Outcome, ReplyPath, Status},
     protocol::{Action, JsonLines, LinkEvent, Moment, Protocol, Role, Session},
     text::Text,
@@ -54,8 +55,18 @@ impl Desk {
         Self::vouched(protocol, server, None)
     }
 
+    /// An end that serves whatever comes as the class `any`, and ends nothing by itself.
+    pub(crate) fn open(protocol: JsonLines) -> Self {
+        static METHODS: [Method; 3] = [Method::new("run", &[]), Method::new("a.b", &[]), Method::new("_X1", &[])];
+        static ANY: Contract = Contract::new("any", Version { major: 1, minor: 0 }, &METHODS);
+        Self::serving(protocol, None, vec![&ANY])
+    }
+
     pub(crate) fn vouched(protocol: JsonLines, server: bool, peer: Option<&str>) -> Self {
-        let contracts = provisioning::contracts(server);
+        Self::serving(protocol, peer, provisioning::contracts(server))
+    }
+
+    fn serving(protocol: JsonLines, peer: Option<&str>, contracts: Vec<&'static Contract>) -> Self {
         let address = rmi_core::Address::from("own");
         let session = protocol.session(&Role::Agent { address: &address, contracts: &contracts, prefetch: 64 }).unwrap();
         let mut desk = Desk {

@@ -5,6 +5,8 @@
 mod conversation;
 mod desk;
 mod peer;
+mod properties;
 mod provisioning;
+mod semantics;
 mod tasks;
 mod vectors;
