@@ -38,6 +38,8 @@ pub(crate) struct Desk {
     session: Box<dyn Session>,
     clock: Counting,
     pub(crate) now: Instant,
+    /// The part of a line that has come.
+    pub(crate) begun: Vec<u8>,
     /// Lines that went out.
     pub(crate) sent: VecDeque<String>,
     /// What the other end is called.
@@ -74,6 +76,7 @@ impl Desk {
             session,
             clock: Counting::default(),
             now: Instant::now(),
+            begun: Vec::new(),
             sent: VecDeque::new(),
             peer: None,
             closed: None,

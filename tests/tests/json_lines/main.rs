@@ -9,4 +9,5 @@ mod properties;
 mod provisioning;
 mod semantics;
 mod tasks;
+mod tcp;
 mod vectors;
