@@ -9,6 +9,7 @@ pub mod probe;
 pub mod raw;
 pub mod routes;
 pub mod soon;
+pub mod steps;
 pub mod tap;
 pub mod wires;
 pub mod world;
