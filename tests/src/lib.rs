@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod eager;
+pub mod journal;
 pub mod lines;
 pub mod probe;
 pub mod raw;

@@ -9,6 +9,7 @@ use crate::{
     },
     seal::Principal,
     text::Text,
+    time::Timestamp,
 };
 
 /// The key of a row: at most 18 bytes, and nothing that a peer chose. All rows of a request lie together.
@@ -154,6 +155,10 @@ impl Step {
             Step::Forgotten { id } => vec![Change::DeleteRange(Key::request(*id, 0), Key::request(*id, u8::MAX))],
             Step::Barred { id, entry } => {
                 vec![put(Key::part(*id, Part::Entry), &|w| w.entry(entry)), state(*id, &Writer::barred)]
+            }
+            Step::Floor { binding, principal, at: Timestamp::MIN } => {
+                let key = Key::floor(binding, principal.as_ref());
+                vec![Change::DeleteRange(key.clone(), key)]
             }
             Step::Floor { binding, principal, at } => vec![put(Key::floor(binding, principal.as_ref()), &|w| {
                 w.text(binding);
