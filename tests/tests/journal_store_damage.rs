@@ -216,6 +216,7 @@ async fn rows_that_cannot_be_read_are_set_aside() {
     journal.record(vec![accepted(1), accepted(2), started(2), accepted(3), started(3), concluded(3), accepted(4)]).await.unwrap();
     journal.close().await.unwrap();
     let damage = |id: u64, part: u8| {
+        use redb::ReadableTable;
         let database = redb::Database::open(directory.path().join(STORE)).unwrap();
         let write = database.begin_write().unwrap();
         {
