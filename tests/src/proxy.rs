@@ -254,7 +254,7 @@ impl Pipe {
         let Some(one_of) = one_of else { return };
         for byte in piece.iter_mut().filter(|byte| **byte != b'\n') {
             let random = self.random();
-            if random % one_of == 0 {
+            if random.is_multiple_of(one_of) {
                 let other = (random >> 32) as u8;
                 *byte = if other == b'\n' { b'?' } else { other };
             }
