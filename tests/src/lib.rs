@@ -5,12 +5,14 @@
 pub mod certificates;
 pub mod clock;
 pub mod eager;
+pub mod journal;
 pub mod lines;
 pub mod probe;
 pub mod proxy;
 pub mod raw;
 pub mod routes;
 pub mod soon;
+pub mod steps;
 pub mod tap;
 pub mod tcp;
 pub mod wires;
