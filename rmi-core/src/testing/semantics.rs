@@ -39,10 +39,12 @@ mod cancel;
 mod end;
 mod events;
 mod groups;
+mod heard;
 mod layers;
 mod needs;
 mod once;
 mod outcome;
+mod overflow;
 pub mod probe;
 mod replies;
 mod resume;
@@ -298,17 +300,34 @@ macro_rules! __rmi_semantics_each {
             versions::what_is_not_served_is_rejected_with_what_is
             versions::an_endpoint_says_what_it_serves
             versions::help_is_for_people
-            events::an_event_goes_to_everybody_who_has_subscribed_to_its_key
-            events::events_come_in_the_order_of_their_publisher
-            events::nobody_to_hear_an_event_is_no_error
-            events::a_handler_publishes
-            events::one_of_a_pool_gets_an_event
-            events::an_unknown_key_is_skipped_and_counted
-            events::an_unreadable_event_is_told_and_the_next_one_comes
-            events::a_value_that_breaks_the_key_is_not_published
-            events::a_pattern_that_can_never_match_is_an_error
-            events::a_subscriber_may_choose_its_publishers
-            events::closing_the_endpoint_ends_the_subscription
+            events::an_event_goes_to_everybody_who_has_subscribed_to_its_key [Events]
+            events::events_come_in_the_order_of_their_publisher [Events]
+            events::nobody_to_hear_an_event_is_no_error [Events]
+            events::a_handler_publishes [Events]
+            events::one_of_a_pool_gets_an_event [Events]
+            events::an_unknown_key_is_skipped_and_counted [Events]
+            events::an_unreadable_event_is_told_and_the_next_one_comes [Events]
+            events::a_value_that_breaks_the_key_is_not_published [Events]
+            events::a_pattern_that_can_never_match_is_an_error [Events]
+            events::a_subscriber_may_choose_its_publishers [Events]
+            events::closing_the_endpoint_ends_the_subscription [Events]
+            overflow::what_a_member_of_a_pool_leaves_is_for_the_others [Events Redelivery]
+            overflow::a_member_of_a_pool_that_is_closed_takes_nothing_more [Events Redelivery]
+            overflow::a_subscriber_that_waits_loses_nothing_and_holds_up_nobody [Events]
+            overflow::what_the_bus_drops_the_subscriber_is_told [Events]
+            overflow::what_the_bus_drops_is_told_whatever_comes_after_it [Events]
+            overflow::a_lost_link_is_told_to_subscribers [Events]
+            overflow::a_small_event_in_a_long_message_counts_with_all_of_it [Events]
+            overflow::the_oldest_are_dropped_and_counted [Events]
+            overflow::a_subscription_that_fails_ends_when_it_is_full [Events]
+            overflow::dropping_a_subscription_unsubscribes [Events]
+            overflow::a_subscription_that_the_transport_gives_up_says_so [Events]
+            heard::an_event_under_another_key_is_refused [Events]
+            heard::an_event_is_signed_once_for_all_its_subscribers [Events Sealed]
+            heard::an_unsigned_event_is_not_let_in [Events Sealed]
+            heard::a_replayed_event_is_not_taken_again [Events Sealed]
+            heard::in_a_pool_each_member_knows_only_its_own_replays [Events Sealed]
+            heard::an_unsealed_binding_cannot_tell_a_replayed_event [Events Unsealed]
             sequence::sequential_requests_run_one_after_the_other
             sequence::an_agent_may_serve_any_contract_one_after_the_other
             sequence::sequential_requests_keep_the_order_of_their_admission

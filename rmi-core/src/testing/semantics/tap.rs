@@ -71,6 +71,8 @@ struct Inner {
     /// Ends the subscriptions that there are: with an error, or without a word.
     ended: watch::Sender<Option<TransportErrorKind>>,
     unsubscribable: Mutex<Option<TransportErrorKind>>,
+    /// How many the bus says that it has dropped before the next delivery.
+    missed: AtomicU64,
 }
 
 impl std::fmt::Debug for Inner {
@@ -111,6 +113,7 @@ pub(super) fn tapped(builder: Builder) -> (Builder, Tap) {
             change: Mutex::default(),
             ended: watch::Sender::new(None),
             unsubscribable: Mutex::default(),
+            missed: AtomicU64::new(0),
         }));
         (*protocol, *transport) = (Arc::new(on.clone()), Arc::new(on.clone()));
         tap = Some(on);
@@ -281,6 +284,11 @@ impl Tap {
     pub(super) fn end_subscriptions(&self, then: Option<TransportErrorKind>) {
         *lock(&self.0.unsubscribable) = then;
         self.0.ended.send_replace(Some(then.unwrap_or(TransportErrorKind::Refused)));
+    }
+
+    /// The bus says that so many are lost before the next delivery.
+    pub(super) fn miss(&self, many: u64) {
+        self.0.missed.store(many, Ordering::SeqCst);
     }
 
     /// New subscriptions are taken again.
@@ -497,6 +505,7 @@ impl Deliveries for Tapped {
         };
         let from = into.len() - taken;
         for delivery in &mut into[from..] {
+            delivery.missed += self.settling.tap.missed.swap(0, Ordering::SeqCst);
             let Some(message) = self.settling.tap.arrived(delivery) else { continue };
             self.settling.tap.saw(Passed::Delivered(Arc::clone(&message), delivery.payload.clone()));
             let tag = self.settling.next.fetch_add(1, Ordering::Relaxed);
