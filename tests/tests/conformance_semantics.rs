@@ -1,7 +1,7 @@
 //! What a call means, on every pair of a protocol and a transport that there is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{collections::BTreeSet, fs, io};
+use std::io;
 
 use async_trait::async_trait;
 use rmi_core::{
@@ -138,24 +138,4 @@ mod lines_on_wires {
     }
 
     semantics::suite!(This);
-}
-
-#[test]
-fn every_portable_sentence_is_one_of_the_document() {
-    struct Any;
-    #[async_trait]
-    impl Setting for Any {
-        async fn start() -> Self {
-            Any
-        }
-        async fn endpoint(&self, name: &'static str) -> Builder {
-            Endpoint::builder(name)
-        }
-    }
-    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/semantics.md")).unwrap();
-    let known: BTreeSet<&str> =
-        document.lines().filter_map(|line| line.strip_suffix('`')?.rsplit_once(" `").map(|(_, name)| name)).collect();
-    for sentence in semantics::sentences::<Any>() {
-        assert!(known.contains(sentence.name), "the document has no sentence `{}`", sentence.name);
-    }
 }

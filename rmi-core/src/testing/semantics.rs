@@ -237,7 +237,7 @@ macro_rules! __rmi_semantics_each {
             outcome::a_typed_error_arrives_as_itself
             outcome::an_unknown_exception_arrives_raw
             outcome::a_panic_is_an_outcome
-            outcome::every_call_has_one_outcome
+            outcome::every_call_has_one_outcome [Rejections]
             outcome::a_redelivered_request_runs_again_only_if_idempotent
             once::a_duplicate_of_a_running_call_gets_its_outcome [Serials]
             once::a_duplicate_of_a_finished_call_gets_the_stored_outcome [Serials]
@@ -365,7 +365,7 @@ macro_rules! __rmi_semantics_each {
             end::pending_calls_end_with_the_endpoint
             end::dropping_the_endpoint_stops_it
             end::a_lost_subscription_is_begun_again [Bus]
-            end::replies_that_come_no_more_are_asked_for [Resume]
+            end::replies_that_come_no_more_are_asked_for [Resume Durable]
             end::calls_end_with_the_transport [ReplyAddresses]
             end::an_agent_without_requests_says_so
         }

@@ -88,6 +88,10 @@ pub(super) async fn a_sealed_binding_lets_nothing_else_in<S: Setting>(setting: &
     let mut elsewhere = (*good).clone();
     elsewhere.head.to = "elsewhere".into();
     other.tap.post_in_place_of(&signed, caller.tap.frame(&elsewhere, By::Own).payload).await;
+    // No message at all.
+    for payload in ["", "7", "{", r#"{"message": "{}"}"#, r#"{"message": {}, "signature": ""}"#] {
+        caller.tap.post_in_place_of(&signed, payload).await;
+    }
     assert_eq!(caller.probe.who().await.unwrap(), "key:caller");
     let figures = agent.endpoint.figures()[0];
     assert_eq!((figures.unverified, figures.misdirected), (unverified.len() as u64, 1));
