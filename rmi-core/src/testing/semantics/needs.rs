@@ -79,6 +79,11 @@ impl Powers {
         self.capabilities.redelivery
     }
 
+    /// Whether frames expire while they wait for who is not there.
+    pub(super) fn expires(self) -> bool {
+        self.capabilities.expiry && self.capabilities.durable
+    }
+
     /// Why a sentence cannot be asked of the pair.
     pub(super) fn lack(self, needs: &[Need]) -> Option<&'static str> {
         needs.iter().find(|need| !self.has(**need)).map(|need| need.missing())
