@@ -96,18 +96,13 @@ impl Powers {
             Need::Rejections => features.rejections,
             Need::Admin => features.admin,
             Need::Lane => features.admin && !capabilities.links,
-            Need::Resume => {
-                features.admin
-                    && features.serials == Serials::Global
-                    && features.replies == Replies::Shared
-                    && !capabilities.links
-            }
+            Need::Resume => features.admin && features.serials == Serials::Global && features.replies == Replies::Shared,
             Need::Events => features.events && capabilities.topics,
             Need::Sealed => sealed && dated,
             Need::Unsealed => !sealed,
             Need::Serials => features.serials != Serials::None,
             Need::GlobalSerials => features.serials == Serials::Global,
-            Need::ReplyAddresses => features.replies == Replies::Shared,
+            Need::ReplyAddresses => features.replies == Replies::Shared && !capabilities.links,
             Need::Durable => capabilities.durable,
             Need::Redelivery => capabilities.redelivery,
             Need::Unroutable => capabilities.unroutable || capabilities.links,
