@@ -68,6 +68,11 @@ impl Peers {
         self.links.contains_key(&link)
     }
 
+    /// Everything that a link is called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Text> {
+        self.names.keys().cloned()
+    }
+
     fn forget(&mut self, name: &Text, link: LinkId) {
         if self.names.get(name).is_some_and(|(has, _)| *has == link) {
             self.names.remove(name);
