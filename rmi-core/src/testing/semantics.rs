@@ -259,7 +259,7 @@ macro_rules! __rmi_semantics_each {
             replies::a_full_reply_address_holds_up_nobody_else [ReplyAddresses Rejections]
             resume::a_call_survives_the_loss_of_its_link [Resume]
             resume::statuses_follow_a_call_to_its_new_address [Resume Statuses]
-            resume::a_request_that_still_waits_on_the_bus_is_found [Resume]
+            resume::a_request_that_still_waits_on_the_bus_is_found [Resume Bus]
             resume::what_never_arrived_is_safe_to_repeat [Resume Rejections]
             resume::what_an_agent_cannot_know_is_unknown [Resume]
             resume::nothing_is_promised_of_what_is_still_to_be_sent [Resume]
@@ -272,7 +272,7 @@ macro_rules! __rmi_semantics_each {
             trust::a_sealed_binding_lets_nothing_else_in [Sealed]
             trust::the_unverified_are_told_little_and_seldom [Sealed Rejections]
             trust::an_unsigned_reply_does_not_count [Sealed]
-            trust::a_reply_by_an_impostor_does_not_count [Sealed]
+            trust::a_reply_by_an_impostor_does_not_count [Sealed Bus]
             trust::signing_fails_closed [Sealed]
             trust::an_unverified_name_is_nobody
             trust::a_binding_can_be_narrowed [Rejections Admin]

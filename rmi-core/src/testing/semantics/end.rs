@@ -181,7 +181,7 @@ pub(super) async fn calls_end_with_the_transport<S: Setting>(setting: &S) {
     let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
     let call = caller.probe.hold("it").send().await.unwrap();
     assert_eq!(agent.watch.began().await, "it");
-    caller.tap.close().await.unwrap();
+    caller.tap.transport().close().await.unwrap();
     let error = soon("it ends with its transport", call).await.unwrap_err();
     assert!(matches!(error, CallError::Closed), "{error:?}");
     let error = soon("it ends at once", caller.probe.hold("later")).await.unwrap_err();

@@ -77,10 +77,12 @@ pub(super) async fn the_rate_of_all_is_not_for_admin<S: Setting>(setting: &S) {
     assert!(limited(caller.probe.echo("x").await).details.contains("all callers together"));
     assert!(call.cancel().await.unwrap());
     assert_eq!(call.await.unwrap(), "x was cancelled");
+    let _ = caller.endpoint.shutdown(Duration::ZERO).await.unwrap();
     let _ = agent.endpoint.shutdown(Duration::from_secs(1)).await.unwrap();
     // Its caller's own rate is.
     let own = RateLimit::per_principal(Rate::one_every(LONG));
     let _agent = agent_with(setting, |builder| builder.layer(own)).await;
+    let caller = calling(setting, "caller").await;
     let hello = || caller.endpoint.peer("agent").class("Admin").call::<String>("hello", ());
     hello().await.unwrap();
     assert!(matches!(hello().await, Err(CallError::Rejected(r)) if r.code == RejectionCode::RateLimited));

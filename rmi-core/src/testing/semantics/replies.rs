@@ -148,20 +148,23 @@ pub(super) async fn replies_do_not_go_everywhere<S: Setting>(setting: &S) {
 }
 
 pub(super) async fn nobody_there_is_told_at_once<S: Setting>(setting: &S) {
-    let caller = calling(setting, "caller").await;
+    let bus = Powers::of(setting).await.lack(&[Need::Bus]).is_none();
+    let (_agent, caller) = (agent(setting).await, calling(setting, "caller").await);
     let probe: super::ProbeClient = caller.endpoint.client("nobody");
-    let errors = [
-        probe.echo("x").await.map(drop).unwrap_err(),
-        probe.echo("x").send().await.map(drop).unwrap_err(),
-        probe.echo("x").notify().await.map(drop).unwrap_err(),
-        probe.note("x").await.map(drop).unwrap_err(),
-    ];
+    let mut errors = vec![soon("it is told", probe.echo("x")).await.map(drop).unwrap_err()];
+    // A bus knows before anything is sent; the other end of a link says it.
+    if bus {
+        errors.push(probe.echo("x").send().await.map(drop).unwrap_err());
+        errors.push(probe.echo("x").notify().await.map(drop).unwrap_err());
+        errors.push(probe.note("x").await.map(drop).unwrap_err());
+    }
     for error in errors {
         assert_eq!((error.fate(), error.is_retryable()), (Fate::NeverRan, true));
         assert!(matches!(&error, CallError::NoAgent(address) if *address == "nobody"), "{error:?}");
     }
     // An endpoint that serves nothing is nobody's agent.
-    let error = caller.endpoint.client::<super::ProbeClient>("caller").echo("x").await.unwrap_err();
+    let other = calling(setting, "other").await;
+    let error = other.endpoint.client::<super::ProbeClient>("caller").echo("x").await.unwrap_err();
     assert!(matches!(error, CallError::NoAgent(_)), "{error:?}");
     assert_eq!(caller.endpoint.figures()[0].calls_waiting, 0);
 }
