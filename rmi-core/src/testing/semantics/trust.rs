@@ -89,7 +89,7 @@ pub(super) async fn a_sealed_binding_lets_nothing_else_in<S: Setting>(setting: &
     elsewhere.head.to = "elsewhere".into();
     other.tap.post_in_place_of(&signed, caller.tap.frame(&elsewhere, By::Own).payload).await;
     // No message at all.
-    for payload in ["", "7", "{", r#"{"message": "{}"}"#, r#"{"message": {}, "signature": ""}"#] {
+    for payload in ["7", "{", r#"{"message": "{}"}"#, r#"{"message": {}, "signature": ""}"#] {
         caller.tap.post_in_place_of(&signed, payload).await;
     }
     assert_eq!(caller.probe.who().await.unwrap(), "key:caller");
