@@ -204,7 +204,7 @@ pub(super) async fn admin_reaches_a_busy_agent<S: Setting>(setting: &S) {
 pub(super) async fn admin_falls_back_to_the_agents_own_address<S: Setting>(setting: &S) {
     let (agent, caller) = (agent(setting).await, calling(setting, "caller").await);
     // As it is at an agent of gofer's.
-    caller.tap.misroute(|message| &*message.head.to.text() == "agent.admin");
+    caller.tap.misroute(|message| message.head.to == "agent.admin");
     assert_eq!(caller.endpoint.peer("agent").admin().hello().await.unwrap(), "Hello, I am agent");
     let at = |message: &crate::message::Message| calls("hello")(message) && message.head.to == "agent";
     assert_eq!(agent.tap.count(delivered(at)), 1);
