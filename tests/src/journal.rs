@@ -88,7 +88,7 @@ impl Paper {
     /// Forgets every request and floor, and says that so many records cannot be read.
     pub fn lose(&self, records: u64) {
         let mut page = self.page();
-        page.log.retain(|step| matches!(step, Step::Since(_)));
+        page.log.retain(|step| matches!(step, Step::Since { .. }));
         page.lost = records;
     }
 

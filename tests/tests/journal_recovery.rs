@@ -69,7 +69,7 @@ async fn after_a_crash_at_any_step_each_request_has_its_outcome() {
             let kinds: Vec<&str> = steps
                 .iter()
                 .map(|step| match step {
-                    Step::Since(_) => "since",
+                    Step::Since { .. } => "since",
                     Step::Accepted { .. } => "accepted",
                     Step::Started { .. } => "started",
                     Step::Concluded { .. } => "concluded",
@@ -384,7 +384,7 @@ async fn where_agents_share_a_queue_the_bus_keeps_requests() {
         agent.watch.open(1);
         assert_eq!(how(&outcome(&mut replies).await), "result");
         agent.tap.until(before + 1, "it is acknowledged after its outcome", acked).await;
-        assert_eq!(paper.count(|step| !matches!(step, Step::Since(_))), 0);
+        assert_eq!(paper.count(|step| !matches!(step, Step::Since { .. })), 0);
     }
 }
 
