@@ -9,7 +9,7 @@ use rmi_core::{
     layer::{Incoming, Layer, async_trait},
     message::{Rejection, RejectionCode},
     remote,
-    transport::Disposition,
+    transport::{Disposition, TransportErrorKind},
 };
 use rmi_tests::{
     journal::{Paper, accepted, concluded, crash, durable, durable_with, how, outcome, outcomes, request, started},
@@ -423,5 +423,100 @@ async fn requests_with_odd_serial_numbers_are_served_safely() {
         }
         let _ = agent.endpoint.shutdown(Duration::ZERO).await.unwrap();
         assert_eq!(paper.read().requests.len(), 5, "those that can be asked for again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_written_down_is_not_promised() {
+    for world in World::both() {
+        let (paper, mut replies) = (Paper::default(), world.mailbox("box").await);
+        let mut agent = durable_with(&world, &paper, |b| b.concurrency(1)).await;
+        world.post(&request(&world, "hold", "runs")).await;
+        assert_eq!(agent.watch.began().await, "runs");
+        world.post(&request(&world, "hold", "waits")).await;
+        paper.until(2, "both are taken", accepted).await;
+        paper.fail(Some(JournalErrorKind::Disk));
+        let mut cancel = world.request("cancel", json!(["waits"])).sn("cancel").wants(&[]);
+        cancel.0["request"]["classname"] = "Admin".into();
+        world.post(&cancel).await;
+        let told = outcome(&mut replies).await;
+        assert_eq!((told["sn"].as_str(), how(&told).as_str()), (Some("waits"), "exception Interrupted"));
+        // And that was well said: the journal knows nothing of it.
+        let paper = crash(agent, &paper);
+        let agent = durable(&world, &paper).await;
+        agent.watch.open(1);
+        let expected = [("runs", "exception Interrupted"), ("waits", "result")];
+        assert_eq!(outcomes(&mut replies, 2).await, expected.map(|(sn, how)| (sn.to_owned(), how.to_owned())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_the_bus_refuses_is_sent_again() {
+    for world in World::both() {
+        let (paper, mut replies) = (Paper::default(), world.mailbox("box").await);
+        let mut agent = durable(&world, &paper).await;
+        world.post(&request(&world, "hold", "it")).await;
+        assert_eq!(agent.watch.began().await, "it");
+        agent.tap.break_with(Some(TransportErrorKind::Full));
+        agent.watch.open(1);
+        agent.tap.until(20, "it is refused", |event| matches!(event, Event::Refused(_))).await;
+        agent.tap.break_with(None);
+        assert_eq!(how(&outcome(&mut replies).await), "result");
+        world.settle().await;
+        paper.release();
+        assert_eq!(paper.count(|step| matches!(step, Step::Confirmed { .. })), 1);
+        assert_eq!(agent.watch.ran(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bus_keeps_what_finds_no_room() {
+    const MANY: usize = 2000;
+    for world in World::both() {
+        let (paper, mut replies) = (Paper::default(), world.mailbox("box").await);
+        let agent = durable_with(&world, &paper, |b| b.concurrency(4)).await;
+        for number in 0..MANY {
+            world.post(&request(&world, "hold", &number.to_string())).await;
+        }
+        paper.until(100, "it takes some", accepted).await;
+        // It takes no more than it has room for, and rejects nothing.
+        assert!(agent.endpoint.queued() < 200, "{}", agent.endpoint.queued());
+        agent.watch.open(MANY);
+        for _ in 0..MANY {
+            assert_eq!(how(&outcome(&mut replies).await), "result");
+        }
+        assert_eq!((agent.watch.ran(), agent.endpoint.figures()[0].overloaded), (MANY, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_recovered_has_its_turn_before_what_is_new() {
+    for world in World::both() {
+        let (paper, mut replies) = (Paper::default(), world.mailbox("box").await);
+        let sequential = |paper: &Paper| {
+            let (probing, watch) = Watch::new();
+            let tap = Tap::on(&world.bus);
+            let builder = world.builder("agent", &tap).serve_sequential(ProbeServer::new(probing));
+            (builder.journal(paper.clone()).queue_of_its_own(), watch, tap)
+        };
+        let (builder, mut watch, tap) = sequential(&paper);
+        let agent = builder.start().await.unwrap();
+        for name in ["a", "b", "c"] {
+            world.post(&request(&world, "hold_again", name)).await;
+        }
+        assert_eq!(watch.began().await, "a");
+        paper.until(3, "they are taken", accepted).await;
+        let left = paper.crash();
+        tap.hold(|_| true);
+        drop(agent);
+        let (builder, mut watch, _tap) = sequential(&left);
+        let _agent = builder.start().await.unwrap();
+        world.post(&request(&world, "hold_again", "new")).await;
+        for name in ["a", "b", "c", "new"] {
+            assert_eq!(watch.began().await, name);
+            watch.open(1);
+            assert_eq!(outcome(&mut replies).await["sn"], name);
+            watch.ended(name).await;
+        }
     }
 }
