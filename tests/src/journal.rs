@@ -7,7 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use rmi_core::endpoint::Builder;
-use rmi_core::journal::{Assembler, Change, Commit, Committing, Journal, JournalError, JournalErrorKind, Recovered, Step};
+use rmi_core::journal::{
+    Assembler, Change, Commit, Committing, Durable, Journal, JournalError, JournalErrorKind, Recovered, Step,
+};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -155,6 +157,39 @@ impl Page {
     }
 }
 
+/// Whether what is recovered has been on a disk: in the suite that runs the others so.
+fn is_on_disk() -> bool {
+    std::env::current_exe()
+        .is_ok_and(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("journal_on_disk")))
+}
+
+impl Paper {
+    /// What an endpoint recovers that finds these steps in a durable journal, each call of which ended before the process did.
+    async fn read_from_disk(&self) -> Recovered {
+        let (steps, lost) = (self.steps(), self.page().lost);
+        // Time that is paused does not go on while something blocks.
+        let read = tokio::task::spawn_blocking(move || {
+            let directory = tempfile::tempdir().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let journal = Durable::open(directory.path()).unwrap();
+                for step in steps {
+                    journal.record(vec![step]).await.unwrap();
+                }
+                journal.close().await.unwrap();
+                let journal = Durable::open(directory.path()).unwrap();
+                let recovered = journal.recover().await.unwrap();
+                journal.close().await.unwrap();
+                recovered
+            })
+        });
+        let mut recovered = read.await.unwrap();
+        assert_eq!(recovered.lost.records, 0);
+        (0..lost).for_each(|_| recovered.lost.add("lost by the test"));
+        recovered
+    }
+}
+
 #[async_trait]
 impl Journal for Paper {
     fn is_durable(&self) -> bool {
@@ -162,7 +197,7 @@ impl Journal for Paper {
     }
 
     async fn recover(&self) -> Result<Recovered, JournalError> {
-        let recovered = self.read();
+        let recovered = if is_on_disk() { self.read_from_disk().await } else { self.read() };
         // What is lost is set aside, and not found again.
         self.page().lost = 0;
         Ok(recovered)
