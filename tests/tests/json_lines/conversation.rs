@@ -36,7 +36,7 @@ fn id_of(line: &str) -> String {
 }
 
 /// A call of ours, as an endpoint makes it.
-fn call(serial: u128, class: &str, method: &str, args: Value) -> Message {
+pub(crate) fn call(serial: u128, class: &str, method: &str, args: Value) -> Message {
     let mut head = Head::to("agent");
     head.sn = Some(Sn::from(uuid::Uuid::from_u128(serial)));
     head.from = Some("us".into());
