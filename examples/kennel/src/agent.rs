@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use rmi_core::{Ed25519, Endpoint, Keyring, Native, Trust, seal::PrivateKey, transport::tcp::Tcp};
+use rmi_core::{Ed25519, Endpoint, Keyring, Native, Trust, journal::Durable, seal::PrivateKey, transport::tcp::Tcp};
 
 use crate::{Chance, CowboyArgs, CowboyServer, DogArgs, DogModuleServer, DogServer, Module, Ranch};
 
@@ -35,6 +35,9 @@ pub struct Agent {
     /// Sign nothing, and take requests of everybody
     #[arg(long, conflicts_with_all = ["key", "trust"])]
     pub insecure: bool,
+    /// Write down in this directory what becomes of requests, so that a crash loses none
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
 }
 
 impl Agent {
@@ -52,10 +55,16 @@ impl Agent {
             }
             _ => (Trust::insecure(), "insecure: whoever reaches the port can call".to_owned()),
         };
+        let mut builder = Endpoint::builder(self.address.as_str());
+        if let Some(directory) = &self.journal {
+            builder = builder.journal(Durable::open(directory)?);
+        }
         let listener = Tcp::listen(self.listen).await?;
         let at = listener.local_addr().ok_or("a listener has an address")?;
         let barks = Arc::new(AtomicU64::new(0));
-        let endpoint = Endpoint::builder(self.address.as_str())
+        let endpoint = builder
+            // Nobody else listens at this port: what this agent has never had, nobody has.
+            .queue_of_its_own()
             .bind(Native::default(), listener, trust)
             .serve(DogServer::per_call(move |me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Arc::clone(&barks)))))
             .serve(CowboyServer::per_call(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))

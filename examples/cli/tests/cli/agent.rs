@@ -26,8 +26,13 @@ impl Agent {
 
     /// One with these arguments beside where it listens, in this directory.
     pub(crate) fn start(arguments: &[&str], directory: &Path) -> Self {
+        Agent::listen("127.0.0.1:0", arguments, directory)
+    }
+
+    /// One that listens there.
+    pub(crate) fn listen(address: &str, arguments: &[&str], directory: &Path) -> Self {
         let mut child = Command::new(program())
-            .args(["agent", "--listen", "127.0.0.1:0"])
+            .args(["agent", "--listen", address])
             .args(arguments)
             .current_dir(directory)
             .stdout(Stdio::piped())
