@@ -17,6 +17,8 @@ use crate::{Chance, CowboyArgs, CowboyServer, DogArgs, DogModuleServer, DogServe
 ///
 /// Says on standard output where it listens, when it does. It drains when it is told to stop: what runs may finish.
 ///
+/// On SIGHUP it reads the directory of --trust again.
+///
 /// Trust is spelled out: with --key and --trust everything is signed and verified, with --insecure whoever reaches the port can call.
 #[derive(Clone, Debug, Args)]
 pub struct Agent {
@@ -50,6 +52,7 @@ impl Agent {
         let (trust, how) = match (&self.key, &self.trust) {
             (Some(key), Some(trust)) => {
                 let keyring = Keyring::load(trust)?;
+                reload_on_hangup(keyring.clone())?;
                 let names = keyring.senders().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 (Trust::from(Ed25519::new(PrivateKey::load(key)?, keyring)), format!("signed; callers: {names}"))
             }
@@ -76,6 +79,26 @@ impl Agent {
         say("drained");
         Ok(())
     }
+}
+
+/// Reads the keys again whenever SIGHUP says so; what cannot be read leaves those that were read before.
+#[cfg(unix)]
+fn reload_on_hangup(keyring: Keyring) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let keyring = keyring.clone();
+            let read = tokio::task::spawn_blocking(move || keyring.reload()).await;
+            say(if matches!(read, Ok(Ok(()))) { "the keys were read again" } else { "the keys could not be read again" });
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn reload_on_hangup(_: Keyring) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Whoever started the agent may have stopped listening to it.
