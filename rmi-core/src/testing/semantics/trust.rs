@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     Caller, OUTAGE, Setting, agent, agent_with, calling, calling_with,
-    needs::{Need, Powers},
+    needs::Powers,
     tap::{By, Passed, calls, numbered, request},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     json::Json,
     message::{Body, Head, Message, Outcome, RejectionCode, Status},
     seal::{AuthError, Authenticator, Demands, Principal, Sealed, Signature},
-    testing::ManualClock,
+    testing::{ManualClock, conformance::soon},
     transport::Disposition,
 };
 
