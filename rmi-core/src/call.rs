@@ -294,6 +294,7 @@ impl<E> From<Lost> for CallError<E> {
                 TransportErrorKind::Disconnected,
                 "the request was lost with the link: the agent has not had it, and does not run it",
             )),
+            Lost::Nobody(agent) => CallError::NoAgent(agent),
             Lost::Closed => CallError::Closed,
         }
     }

@@ -120,9 +120,8 @@ impl Endpoint {
     /// vouched for. Empty where there is a bus, and no links.
     #[must_use]
     pub fn linked(&self) -> Vec<Address> {
-        let named = |binding: &Arc<binding::Binding>| -> Vec<Address> {
-            lock(&binding.links).iter().filter_map(|known| known.name.clone()).map(Address::from).collect()
-        };
+        let named =
+            |binding: &Arc<binding::Binding>| -> Vec<Address> { lock(&binding.peers).names().map(Address::from).collect() };
         self.0.core.bindings.iter().flat_map(named).collect()
     }
 

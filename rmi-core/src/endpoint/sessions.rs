@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    endpoint::binding::Binding,
+    endpoint::binding::{Binding, Known},
     lock::lock,
     protocol::{Action, LinkEvent, Moment, Session},
     text::Text,
@@ -207,7 +207,7 @@ impl Sessions {
             tracing::warn!(link = link.0, "a session asks for more than its link takes; the link is closed");
             self.down(link);
             let transport = Arc::clone(&binding.transport);
-            tokio::spawn(async move { transport.pause(link, None).await });
+            tokio::spawn(async move { transport.disconnect(link).await });
         }
         self.changed.notify_waiters();
     }
@@ -308,7 +308,7 @@ async fn perform(binding: &Binding, link: LinkId, action: Action) {
         Action::Pause(resume) => transport.pause(link, resume).await,
         Action::Close(why) => {
             tracing::info!(link = link.0, %why, "a session closes its link");
-            transport.pause(link, None).await
+            transport.disconnect(link).await
         }
     };
     if let Err(error) = done {
@@ -317,16 +317,7 @@ async fn perform(binding: &Binding, link: LinkId, action: Action) {
 }
 
 fn identify(binding: &Binding, link: LinkId, name: &Text) {
-    let mut links = lock(&binding.links);
-    // A link that has gone meanwhile is nobody's.
-    if links.iter().any(|known| known.id == link) {
-        for known in links.iter_mut() {
-            if known.id == link {
-                known.name = Some(name.clone());
-            } else if known.name.as_ref() == Some(name) {
-                // The newest link of a name is the one that is alive.
-                known.name = None;
-            }
-        }
+    if lock(&binding.peers).call(link, name, Known::Proven) {
+        binding.found();
     }
 }

@@ -179,7 +179,11 @@ impl Work {
         let named = self.answered.as_ref()?;
         Some(match self.job.moved.get() {
             None => Cow::Borrowed(named),
-            Some(to) => Cow::Owned(Answered { reply: ReplyPath { to, ..named.reply.clone() }, ..named.clone() }),
+            Some((to, link)) => Cow::Owned(Answered {
+                reply: ReplyPath { to, ..named.reply.clone() },
+                link: named.link.map(|_| link),
+                ..named.clone()
+            }),
         })
     }
 
@@ -332,8 +336,9 @@ impl Work {
             None => Vec::new(),
         };
         // Looked up after that: whoever moves the replies from now on finds the outcome, and sends it.
-        if let (Some(to), Some(answered)) = (self.job.moved.get(), &mut self.answered) {
+        if let (Some((to, link)), Some(answered)) = (self.job.moved.get(), &mut self.answered) {
             answered.reply.to = to;
+            answered.link = answered.link.map(|_| link);
         }
         let Some(to) = &self.answered else {
             acker.settle(Disposition::Ack);
@@ -385,9 +390,10 @@ impl Drop for Work {
 /// Tells those who asked again while it ran. One of them may be what the bus holds now: none is acknowledged before its own address
 /// has been told.
 async fn tell(binding: &Binding, first: &Answered, told: bool, attached: Vec<Attached>, outcome: Outcome) {
-    for Attached { reply, acker } in attached {
-        let again = Answered { reply: reply.unwrap_or_else(|| first.reply.clone()), ..first.clone() };
-        let elsewhere = again.reply != first.reply;
+    for Attached { reply, link, acker } in attached {
+        let reply = reply.unwrap_or_else(|| first.reply.clone());
+        let again = Answered { reply, link: link.or(first.link), ..first.clone() };
+        let elsewhere = again.reply != first.reply || again.link != first.link;
         let told = if elsewhere { binding.outcome(&again, outcome.clone()).await } else { told };
         if told {
             acker.settle(Disposition::Ack);
