@@ -5,8 +5,8 @@ use jsonrpsee::{
     core::client::ClientT,
     rpc_params,
     server::{Server, ServerHandle},
-    ws_client::{WsClient, WsClientBuilder},
 };
+use jsonrpsee_ws_client::{WsClient, WsClientBuilder};
 
 use crate::{Error, load::Echo};
 
