@@ -2,8 +2,7 @@ use std::{fmt, sync::Arc};
 
 use jsonrpsee::{
     RpcModule,
-    core::client::ClientT,
-    rpc_params,
+    core::{client::ClientT, rpc_params},
     server::{Server, ServerHandle},
 };
 use jsonrpsee_ws_client::{WsClient, WsClientBuilder};
