@@ -198,6 +198,7 @@ impl<F: FnMut(Progress<Step>), C: Future> Giving<'_, F, C> {
         match error {
             CallError::Remote(error) => Failure::Failed(error.to_string()),
             CallError::NoAgent(_) => Failure::NoAgent { agent: self.agent.to_owned(), known: connected(self.server) },
+            CallError::Exception(exception) => Failure::Failed(exception.message()),
             CallError::Rejected(rejection) => Failure::Rejected(rejection.to_string()),
             CallError::Timeout { .. } => Failure::Timeout(error.to_string()),
             CallError::Transport(error) => Failure::Lost(error.to_string()),
