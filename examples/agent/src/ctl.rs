@@ -1,6 +1,6 @@
 //! `agent ctl`: commands for the agents of a server that runs.
 
-use std::future::Future;
+use std::{future::Future, pin::pin};
 
 use clap::Args;
 use rmi_core::{CallError, Endpoint, Native, Update, transport::tcp::Tcp};
@@ -57,10 +57,12 @@ impl Ctl {
         let give = async |mut on: Box<dyn FnMut(_) + Send>| {
             let mut pending = operator.give(agent.clone(), order).send().await.map_err(failure)?;
             let mut cancelled = false;
+            // One for all steps: what comes between two of them is heard, too.
+            let mut told = pin!(stop());
             loop {
                 let update = tokio::select! {
                     update = pending.next() => update,
-                    () = stop(), if !cancelled => {
+                    () = told.as_mut(), if !cancelled => {
                         cancelled = true;
                         note("told to stop: the agent is asked to; once more leaves it alone");
                         if let Err(error) = pending.cancel().await {

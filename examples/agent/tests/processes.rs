@@ -219,7 +219,7 @@ fn progress_is_shown_in_every_dialect() {
 }
 
 /// Long enough for whoever interrupts it.
-const LONG: &str = "random,random,random,random,random,random,random,random";
+const LONG: &str = "random,random,random,random";
 
 /// An operator who erases, and has seen the first step.
 fn erasing(site: &Site) -> Process {
