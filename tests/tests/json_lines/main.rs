@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod conversation;
 mod desk;
 mod peer;
+mod properties;
 mod provisioning;
+mod semantics;
 mod tasks;
+mod tcp;
 mod vectors;

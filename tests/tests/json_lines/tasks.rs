@@ -11,7 +11,7 @@ use rmi_tests::wires::Listener;
 use serde_json::{Value, json};
 
 use crate::{
-    peer::{self, Peer, Real},
+    peer::{self, Peer, Real, Wired},
     provisioning::{AgentClient, AgentServer, ServerClient, ServerServer, StandbyClient, StandbyServer, Step, Teeth},
 };
 
@@ -212,7 +212,7 @@ async fn a_foreign_agent_is_read_in_either_profile() {
 async fn a_table_gives_methods_the_names_of_commands() {
     let (listener, teeth) = (Listener::new(), Teeth::default());
     let table = |lines: JsonLines| lines.no_commands().class("agent", "").tasks("standby", "images");
-    let _server = Endpoint::builder(Address::from("server"))
+    let endpoint = Endpoint::builder(Address::from("server"))
         .bind(table(JsonLines::server()), listener.clone(), Trust::insecure())
         .serve(AgentServer::new(teeth.clone()))
         .serve(StandbyServer::new(teeth.clone()))
@@ -220,7 +220,7 @@ async fn a_table_gives_methods_the_names_of_commands() {
         .start()
         .await
         .unwrap();
-    let mut peer = Real { link: listener.dial_raw(), endpoint: _server, teeth };
+    let mut peer = Real { link: Wired::from(listener.dial_raw()), endpoint, teeth };
     let command =
         |method: &str| json!({ "id": 1, "version": "v1", "method": method, "params": { "task_id": 1, "image_id": "i" } });
     say(&mut peer, command("status")).await;

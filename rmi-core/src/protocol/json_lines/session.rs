@@ -155,7 +155,7 @@ impl Conversation {
         match method {
             "ping" => vec![Action::Send(encode::result(id, params))],
             "handshake" if self.settings.is_server() => self.handshake(id, params, at),
-            task::METHOD if self.settings.is_server() => self.task_status(id, params),
+            task::METHOD if self.settings.is_server() || task::of(params).is_some() => self.task_status(id, params),
             _ => self.routed(id, method, params),
         }
     }

@@ -22,8 +22,8 @@ use crate::{
     testing::conformance::soon,
     text::Text,
     transport::{
-        Acker, Capabilities, Deliveries, Delivery, Disposition, Frame, LinkChange, LinkId, Links, Receipt, Settle, Subscription,
-        Transport, TransportError, TransportErrorKind,
+        Acker, Capabilities, Deliveries, Delivery, Destination, Disposition, Frame, LinkChange, LinkId, Links, Receipt, Settle,
+        Subscription, Transport, TransportError, TransportErrorKind,
     },
 };
 
@@ -213,6 +213,7 @@ impl Tap {
         }
         if frame.link.is_none() && self.0.transport.capabilities().links {
             frame.link = self.up().first().copied();
+            frame.to = Destination::Link;
         }
         frame
     }
