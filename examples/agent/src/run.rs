@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use rmi_core::{Endpoint, Native, protocol::JsonLines, transport::tcp::Tcp};
+use rmi_core::{Endpoint, Native, journal::Durable, protocol::JsonLines, transport::tcp::Tcp};
 use tokio::sync::Notify;
 
 use crate::{
@@ -65,6 +65,10 @@ pub struct Run {
     /// Without it nothing does
     #[arg(long, value_name = "PROGRAM")]
     pub run_command: Option<PathBuf>,
+    /// Write down in this directory what becomes of commands: what a crash or a power failure interrupts is then told to who gave the
+    /// command, and never run twice
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
     /// How long running commands have to end by themselves when the agent is told to stop, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub grace: u64,
@@ -99,9 +103,9 @@ impl Run {
     /// # Errors
     ///
     /// A disk cannot be used, a key not be read, the cache not be opened, or the program not be run.
-    pub async fn run<F: Future<Output = ()> + Send>(self, stops: impl Fn() -> F + Send + Sync + 'static) -> Result<(), Error>
+    pub async fn run<F>(self, stops: impl Fn() -> F + Send + Sync + 'static) -> Result<(), Error>
     where
-        F: 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
         let system = System::default();
         let trust = self.security.open(self.dialect)?;
@@ -122,6 +126,10 @@ impl Run {
                 let lines = if self.handshake { lines.handshake(true) } else { lines };
                 builder.bind(lines, tcp.clone(), trust)
             }
+        };
+        let builder = match &self.journal {
+            Some(directory) => builder.journal(Durable::open(directory)?),
+            None => builder,
         };
         let grace = Duration::from_secs(self.grace);
         let endpoint = builder

@@ -280,6 +280,25 @@ fn an_agent_that_is_killed_loses_its_answer_and_comes_back_to_work() {
     assert_eq!(code, 0);
 }
 
+/// In the native envelope the server asks for the outcome when the agent is back, and the journal knows it.
+#[test]
+fn an_erasure_that_a_crash_interrupts_is_told_and_not_run_again() {
+    let mut site = Site::open("native");
+    large(&site);
+    let journal = site.path("journal");
+    let agent = site.agent(&["--journal", &journal]);
+    let operator = erasing(&site);
+    agent.signal("KILL");
+    let _ = agent.ends();
+    let before = fs::read(site.path("sda")).unwrap();
+    let _agent = site.agent(&["--journal", &journal]);
+    let (code, rest) = operator.ends();
+    assert!(code == 6 && rest.contains("the agent stopped while the method ran"), "{code}: {rest}");
+    assert!(fs::read(site.path("sda")).unwrap() == before, "the erasure was run again");
+    let (_, status) = site.ctl_json(&["status", "node-1"]);
+    assert_eq!(status[0]["result"]["tasks"], json!([]));
+}
+
 #[test]
 fn a_server_with_a_command_waits_for_the_agent_and_ends() {
     let site = Site::open("native");
