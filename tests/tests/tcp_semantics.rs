@@ -68,5 +68,5 @@ macro_rules! native_on_tcp {
 
 native_on_tcp! {
     sealed: World::sealed(), &[];
-    unsealed: World::unsealed(), &[];
+    unsealed: World::unsealed(), &[("only_its_own_principal_cancels", "nobody signs: all are one principal")];
 }

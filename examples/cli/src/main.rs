@@ -38,7 +38,10 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let Cli { command, output } = Cli::parse();
+    let Cli { command, output } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misread(&error),
+    };
     let out = Out::new(&output);
     let Some(command) = command else {
         out.text(&Cli::command().render_long_help().to_string());
@@ -57,6 +60,19 @@ fn main() -> ExitCode {
             ending.exit().into()
         }
     }
+}
+
+/// Help, the version, or what is wrong with the command line.
+fn misread(error: &clap::Error) -> ExitCode {
+    // It could not be read, and so it is not known in which form the answer is wanted; but whoever says this somewhere wants it.
+    if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Out::for_programs().line(&Ending::usage(message).line());
+    }
+    // If nobody reads it, it is said all the same.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Result.into() }
 }
 
 fn run(command: Command, out: &Out) -> Result<Exit, Box<Ending>> {

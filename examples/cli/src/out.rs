@@ -45,8 +45,12 @@ impl Out {
         }
     }
 
-    /// Results for programs, to be looked at by a test.
-    #[cfg(test)]
+    /// Results for programs, before the command line is known.
+    pub(crate) fn for_programs() -> Self {
+        Out::to(io::stdout())
+    }
+
+    /// Results for programs, which go there.
     pub(crate) fn to(results: impl Write + 'static) -> Self {
         let (results, closed) = (RefCell::new(Box::new(results) as Box<dyn Write>), Cell::new(false));
         Out { results, json: true, stdout: false, stderr: false, closed }
@@ -65,6 +69,11 @@ impl Out {
     /// Whether somebody has gone who read the results: there is no use in more of them.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
+    }
+
+    /// Whether remarks go to a terminal that can be drawn on.
+    pub(crate) fn can_draw(&self) -> bool {
+        io::stderr().is_terminal() && !is_dumb()
     }
 
     /// How wide standard output is, if it is a terminal.
@@ -150,7 +159,11 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
 /// <https://no-color.org>, and terminals that say that they have none.
 fn allowed_by_environment() -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !no_color && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    !no_color && !is_dumb()
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Whether a character only looks, and neither orders a terminal nor turns the text around.

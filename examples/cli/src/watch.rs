@@ -1,9 +1,6 @@
 //! How far a call has come: a bar for people at a terminal, lines for people elsewhere, JSON for programs.
 
-use std::{
-    io::{self, IsTerminal},
-    time::Duration,
-};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rmi_core::{
@@ -47,7 +44,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(out: &'a Out, method: &Method, sn: &'a Sn, for_people: bool) -> Self {
-        let form = match (out.is_json(), io::stderr().is_terminal()) {
+        let form = match (out.is_json(), out.can_draw()) {
             (true, _) => Form::Json,
             (false, true) => Form::Bar(bar(method, out.is_colored())),
             (false, false) => Form::Lines,

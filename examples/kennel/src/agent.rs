@@ -9,13 +9,15 @@ use std::{
 };
 
 use clap::Args;
-use rmi_core::{Ed25519, Endpoint, Keyring, Native, Trust, seal::PrivateKey, transport::tcp::Tcp};
+use rmi_core::{Ed25519, Endpoint, Keyring, Native, Trust, journal::Durable, seal::PrivateKey, transport::tcp::Tcp};
 
 use crate::{Chance, CowboyArgs, CowboyServer, DogArgs, DogModuleServer, DogServer, Module, Ranch};
 
 /// Serve the classes `Dog`, `Cowboy` and `dog` over TCP, until ctrl-c or SIGTERM
 ///
 /// Says on standard output where it listens, when it does. It drains when it is told to stop: what runs may finish.
+///
+/// On SIGHUP it reads the directory of --trust again.
 ///
 /// Trust is spelled out: with --key and --trust everything is signed and verified, with --insecure whoever reaches the port can call.
 #[derive(Clone, Debug, Args)]
@@ -35,6 +37,9 @@ pub struct Agent {
     /// Sign nothing, and take requests of everybody
     #[arg(long, conflicts_with_all = ["key", "trust"])]
     pub insecure: bool,
+    /// Write down in this directory what becomes of requests, so that a crash loses none
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
 }
 
 impl Agent {
@@ -47,15 +52,22 @@ impl Agent {
         let (trust, how) = match (&self.key, &self.trust) {
             (Some(key), Some(trust)) => {
                 let keyring = Keyring::load(trust)?;
+                reload_on_hangup(keyring.clone())?;
                 let names = keyring.senders().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 (Trust::from(Ed25519::new(PrivateKey::load(key)?, keyring)), format!("signed; callers: {names}"))
             }
             _ => (Trust::insecure(), "insecure: whoever reaches the port can call".to_owned()),
         };
+        let mut builder = Endpoint::builder(self.address.as_str());
+        if let Some(directory) = &self.journal {
+            builder = builder.journal(Durable::open(directory)?);
+        }
         let listener = Tcp::listen(self.listen).await?;
         let at = listener.local_addr().ok_or("a listener has an address")?;
         let barks = Arc::new(AtomicU64::new(0));
-        let endpoint = Endpoint::builder(self.address.as_str())
+        let endpoint = builder
+            // Nobody else listens at this port: what this agent has never had, nobody has.
+            .queue_of_its_own()
             .bind(Native::default(), listener, trust)
             .serve(DogServer::per_call(move |me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Arc::clone(&barks)))))
             .serve(CowboyServer::per_call(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
@@ -67,6 +79,26 @@ impl Agent {
         say("drained");
         Ok(())
     }
+}
+
+/// Reads the keys again whenever SIGHUP says so; what cannot be read leaves those that were read before.
+#[cfg(unix)]
+fn reload_on_hangup(keyring: Keyring) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let keyring = keyring.clone();
+            let read = tokio::task::spawn_blocking(move || keyring.reload()).await;
+            say(if matches!(read, Ok(Ok(()))) { "the keys were read again" } else { "the keys could not be read again" });
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn reload_on_hangup(_: Keyring) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Whoever started the agent may have stopped listening to it.

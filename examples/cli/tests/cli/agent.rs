@@ -8,12 +8,13 @@ use std::{
     sync::OnceLock,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// An agent that listens at a port of its own, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Agent {
     child: Child,
-    /// Kept, so that the agent can say its last words.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     /// Where it is reached.
     pub(crate) url: String,
 }
@@ -26,8 +27,13 @@ impl Agent {
 
     /// One with these arguments beside where it listens, in this directory.
     pub(crate) fn start(arguments: &[&str], directory: &Path) -> Self {
+        Agent::listen("127.0.0.1:0", arguments, directory)
+    }
+
+    /// One that listens there.
+    pub(crate) fn listen(address: &str, arguments: &[&str], directory: &Path) -> Self {
         let mut child = Command::new(program())
-            .args(["agent", "--listen", "127.0.0.1:0"])
+            .args(["agent", "--listen", address])
             .args(arguments)
             .current_dir(directory)
             .stdout(Stdio::piped())
@@ -38,7 +44,15 @@ impl Agent {
         stdout.read_line(&mut line).unwrap();
         let url = line.split_whitespace().find(|word| word.starts_with("tcp://"));
         let url = url.unwrap_or_else(|| panic!("it does not say where it listens: {line:?}")).to_owned();
-        Agent { child, _stdout: stdout, url }
+        Agent { child, stdout, url }
+    }
+
+    /// Tells it something, and waits for what it says to that.
+    pub(crate) fn signal(&mut self, signal: Signal) -> String {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
     }
 
     /// Runs `rmi call` of this agent, which is not to be trusted.

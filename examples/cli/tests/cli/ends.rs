@@ -58,6 +58,10 @@ fn the_command_line_is_status_2_and_says_what_to_do() {
         assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{arguments}: {ended:?}");
         assert!(ended.stderr.contains(advice), "{arguments}: {ended:?}");
     }
+    let ended = rmi(words("call tcp://127.0.0.1:1 dog bark --insecure --json"));
+    assert_eq!(ended.status, 2);
+    let message = ended.end()["usage"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("as in `Dog.bark`"), "{message}");
     let ended = rmi(words("call tcp://127.0.0.1:1 dog Dog.bark --json"));
     assert_eq!((ended.status, ended.end()), (2, json!({"usage": {"message": "it is not said whether messages are signed"}})));
 }

@@ -42,7 +42,11 @@ fn watching_at_a_terminal_is_a_bar_that_goes_away() {
         "{:?}",
         screen.text
     );
-    assert!(screen.text.ends_with("\"wagged 25\"\u{1b}[0m\r\n"), "the result stands last, and alone: {:?}", screen.text);
+    let alone = "\r\u{1b}[2K\u{1b}[32m\"wagged 25\"\u{1b}[0m\r\n";
+    assert!(screen.text.ends_with(alone), "the bar gives its line to the result: {:?}", screen.text);
+    // Where nothing can be drawn over, there are lines.
+    let screen = Terminal::new(100).run(&line, &[("TERM", "dumb")]);
+    assert!(screen.text.contains("25/25 for: 24\r\n") && !screen.text.contains('\u{1b}'), "{:?}", screen.text);
     // Programs get no bar, even at a terminal.
     let screen = Terminal::new(100).run(&format!("{line} --json"), &[]);
     assert!(!screen.text.contains("Dog.wag [") && screen.text.contains(r#"{"result":"wagged 25"}"#), "{:?}", screen.text);

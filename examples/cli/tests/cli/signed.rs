@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use rustix::process::Signal;
 use tempfile::{TempDir, tempdir};
 
 use crate::{
@@ -90,10 +91,16 @@ fn keys_that_cannot_be_used_are_named() {
 }
 
 #[test]
-fn a_key_that_is_revoked_is_refused_by_an_agent_that_starts_after() {
-    let (here, agent) = kennel();
-    drop(agent);
+fn a_key_that_is_revoked_is_refused_once_the_agent_has_read_its_keys_again() {
+    let (here, mut agent) = kennel();
+    let line = format!("call {} dog Dog.bark hello --key ann.key --trust trusted", agent.url);
+    assert_eq!(within(&here, &line).status, 0);
     assert_eq!(within(&here, "trust revoke trusted ann").status, 0);
-    let agent = Agent::start(&["--key", "dog.key", "--trust", "trusted"], here.path());
-    refused(&within(&here, &format!("call {} dog Dog.bark hello --key ann.key --trust trusted", agent.url)));
+    assert_eq!(agent.signal(Signal::HUP), "the keys were read again\n");
+    refused(&within(&here, &line));
+    // What cannot be read changes nothing.
+    fs::write(here.path().join("trusted/bob.pem"), "no key").unwrap();
+    assert_eq!(agent.signal(Signal::HUP), "the keys could not be read again\n");
+    fs::remove_file(here.path().join("trusted/bob.pem")).unwrap();
+    refused(&within(&here, &line));
 }

@@ -106,3 +106,26 @@ fn without_watching_ctrl_c_leaves_at_once() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert!(!child.wait().unwrap().success());
 }
+
+#[test]
+fn a_call_learns_what_became_of_it_from_an_agent_that_was_killed() {
+    let here = tempfile::tempdir().unwrap();
+    let arguments = ["--insecure", "--journal", "journal"];
+    let agent = Agent::start(&arguments, here.path());
+    let mut watching = Watching::call(&agent, "Dog.nap 600 --json");
+    let mut stdout = BufReader::new(watching.child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("started") {
+        line.clear();
+        assert_ne!(stdout.read_line(&mut line).unwrap(), 0);
+    }
+    let address = agent.url.trim_start_matches("tcp://").to_owned();
+    // As `kill -9` does.
+    drop(agent);
+    let _agent = Agent::listen(&address, &arguments, here.path());
+    let mut end = String::new();
+    stdout.read_to_string(&mut end).unwrap();
+    let end: serde_json::Value = serde_json::from_str(end.trim_end()).unwrap();
+    assert_eq!((&end["aborted"]["reason"], &end["aborted"]["fate"]), (&"interrupted".into(), &"may_have_run".into()), "{end}");
+    assert_eq!(watching.child.wait().unwrap().code(), Some(1));
+}
