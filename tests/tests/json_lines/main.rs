@@ -4,6 +4,7 @@
 
 mod conversation;
 mod desk;
+mod document;
 mod peer;
 mod properties;
 mod provisioning;

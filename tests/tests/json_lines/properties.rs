@@ -16,7 +16,8 @@ use crate::desk::Desk;
 const PROFILES: [Profile; 2] = [Profile::Deployed, Profile::Documented];
 
 fn cases() -> ProptestConfig {
-    ProptestConfig::with_cases(if std::env::var("RMI_TEST_LONG").is_ok_and(|v| v == "1") { 5_000 } else { 400 })
+    let cases = if std::env::var("RMI_TEST_LONG").is_ok_and(|v| v == "1") { 5_000 } else { 400 };
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn text() -> impl Strategy<Value = String> {

@@ -232,3 +232,24 @@ async fn a_table_gives_methods_the_names_of_commands() {
     assert_eq!(hear(&mut peer).await, json!({ "fatal_error": "unknown message method" }));
     assert_eq!(peer.hear().await, None);
 }
+
+/// Servers of old say `{}` where there is nothing to say.
+#[tokio::test(start_paused = true)]
+async fn an_object_that_says_nothing_is_nothing() {
+    let mut peer = peer::wired_server(JsonLines::server()).await;
+    say(&mut peer, json!({ "id": "h", "version": "v1", "method": "handshake", "params": { "id": "max" } })).await;
+    hear(&mut peer).await;
+    let standby = peer.endpoint.client::<StandbyClient>("max");
+    for (result, fits) in [("{}", true), ("null", true), ("{\"x\": 1}", false), ("[]", false)] {
+        let call = standby.cache_images(Vec::new()).send().await.unwrap();
+        let id = hear(&mut peer).await["id"].clone();
+        peer.say(format!(r#"{{"id": {id}, "version": "v1", "result": {result}}}"#).as_bytes()).await;
+        let answered = call.await;
+        assert_eq!(answered.is_ok(), fits, "{result}: {answered:?}");
+    }
+    // What a type with something in it makes of that is its own affair.
+    let call = peer.endpoint.client::<AgentClient>("max").status().send().await.unwrap();
+    let id = hear(&mut peer).await["id"].clone();
+    say(&mut peer, json!({ "id": id, "version": "v1", "result": {} })).await;
+    assert_eq!(call.await.unwrap(), json!({}));
+}
