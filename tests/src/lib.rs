@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod clock;
+pub mod crash;
 pub mod lines;
 pub mod probe;
 pub mod raw;
