@@ -251,7 +251,7 @@ impl<E> fmt::Debug for ReplyTo<E> {
 /// Reads an outcome as the types of the method that was called.
 pub(crate) fn answer<T: DeserializeOwned, E: RemoteError>(outcome: Outcome, contract: &str) -> Result<T, CallError<E>> {
     match outcome {
-        Outcome::Result(value) => value.decode().map_err(CallError::Decode),
+        Outcome::Result(value) => value.decode().or_else(|error| nothing(&value).ok_or(CallError::Decode(error))),
         Outcome::Exception(exception) => Err(match E::from_exception(&exception, contract) {
             Some(error) => CallError::Remote(error),
             None => CallError::Exception(exception),
@@ -259,6 +259,12 @@ pub(crate) fn answer<T: DeserializeOwned, E: RemoteError>(outcome: Outcome, cont
         Outcome::Rejected(rejection) => Err(CallError::Rejected(rejection)),
         Outcome::Aborted(abort) => Err(aborted(abort)),
     }
+}
+
+/// A type that says nothing (`()`) is what is meant where an agent answers with an object that says nothing: in dialects whose results
+/// are always objects.
+fn nothing<T: DeserializeOwned>(value: &Json) -> Option<T> {
+    (size_of::<T>() == 0 && value.as_str() == "{}").then(|| Json::NULL.decode().ok()).flatten()
 }
 
 fn aborted<E>(abort: Abort) -> CallError<E> {
@@ -288,6 +294,7 @@ impl<E> From<Lost> for CallError<E> {
                 TransportErrorKind::Disconnected,
                 "the request was lost with the link: the agent has not had it, and does not run it",
             )),
+            Lost::Nobody(agent) => CallError::NoAgent(agent),
             Lost::Closed => CallError::Closed,
         }
     }

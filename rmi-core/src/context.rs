@@ -24,6 +24,7 @@ use crate::{
     seal::Principal,
     service::Invocation,
     text::Text,
+    transport::LinkId,
 };
 
 /// What a handler knows about the request that it serves, and what it can say while it runs.
@@ -166,6 +167,8 @@ impl<P> ContextArgument for Context<P> {
 pub(crate) struct Job {
     /// Which of the endpoint's bindings it came by.
     pub(crate) binding: usize,
+    /// By which link it came.
+    pub(crate) link: LinkId,
     pub(crate) sn: Option<Sn>,
     pub(crate) principal: Principal,
     pub(crate) deadline: Option<Instant>,
@@ -186,16 +189,17 @@ pub(crate) struct Job {
 pub(crate) struct Moved {
     /// Looked at before the lock: nearly no request is moved.
     moved: AtomicBool,
-    to: Mutex<Option<Box<Address>>>,
+    to: Mutex<Option<Box<(Address, LinkId)>>>,
 }
 
 impl Moved {
-    pub(crate) fn set(&self, to: Address) {
-        *lock(&self.to) = Some(Box::new(to));
+    /// The link is that of whoever says so: where replies go by links, they go by that.
+    pub(crate) fn set(&self, to: Address, link: LinkId) {
+        *lock(&self.to) = Some(Box::new((to, link)));
         self.moved.store(true, Ordering::Release);
     }
 
-    pub(crate) fn get(&self) -> Option<Address> {
+    pub(crate) fn get(&self) -> Option<(Address, LinkId)> {
         if !self.moved.load(Ordering::Acquire) {
             return None;
         }

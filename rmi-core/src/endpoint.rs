@@ -15,6 +15,7 @@ mod layers;
 pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
+mod queue;
 mod replies;
 mod resubscribe;
 mod resume;
@@ -42,6 +43,7 @@ pub use self::{
     describe::EndpointDescription,
     events::{EventFigures, Events, Missed, Overflow, Publish, PublishError, Received, Subscribe, SubscribeError},
     offer::Origin,
+    queue::QueueSize,
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };
@@ -106,6 +108,21 @@ impl Endpoint {
     pub fn figures(&self) -> Vec<Figures> {
         let read = |b: &Arc<binding::Binding>| b.counters.read(b.pending.len() as u64, lock(&b.window).len() as u64);
         self.0.core.bindings.iter().map(read).collect()
+    }
+
+    /// How many requests wait for a handler: those of the class `Admin` are not among them.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.0.core.handlers.waiting()
+    }
+
+    /// Who is at the other ends of the links that are up, by the addresses that calls reach them at: those that have said, or are
+    /// vouched for. Empty where there is a bus, and no links.
+    #[must_use]
+    pub fn linked(&self) -> Vec<Address> {
+        let named =
+            |binding: &Arc<binding::Binding>| -> Vec<Address> { lock(&binding.peers).names().map(Address::from).collect() };
+        self.0.core.bindings.iter().flat_map(named).collect()
     }
 
     /// How many requests are on their way to their outcome.

@@ -13,6 +13,7 @@ pub mod event;
 // What it shows needs these features; documentation is built with all of them.
 #[cfg(all(any(doc, doctest), feature = "macros", feature = "testing", feature = "policy", feature = "metrics"))]
 pub mod guide;
+pub mod journal;
 pub mod json;
 pub mod layer;
 mod lock;

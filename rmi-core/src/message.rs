@@ -11,7 +11,7 @@ mod outcome;
 mod request;
 mod status;
 
-pub(crate) use self::arguments::may_be_missing;
+pub(crate) use self::arguments::{may_be_missing, missing, missing_in, no_list_in};
 pub use self::{
     arguments::{Arguments, ArgumentsReader, ArgumentsWriter, Constructor, Named},
     event::Event,

@@ -4,13 +4,17 @@
 
 pub mod depth;
 pub mod envelope;
+pub mod json_lines;
+pub(crate) mod python;
 mod session;
+pub(crate) mod write;
 
 use std::{fmt::Debug, time::Duration};
 
 pub use self::{
     depth::within_depth,
     envelope::Native,
+    json_lines::JsonLines,
     session::{Action, LinkEvent, Moment, Session},
 };
 use crate::{

@@ -90,6 +90,16 @@ pub enum Principal {
 }
 
 impl Principal {
+    /// The same principal, whose name is in a buffer of its own and no part of a message; see [`Text::detached`].
+    #[must_use]
+    pub fn detached(&self) -> Principal {
+        match self {
+            Principal::Key(name) => Principal::Key(name.detached()),
+            Principal::Transport(name) => Principal::Transport(name.detached()),
+            Principal::Anonymous => Principal::Anonymous,
+        }
+    }
+
     /// The name, if the principal has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

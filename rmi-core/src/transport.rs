@@ -5,6 +5,9 @@ mod frame;
 mod links;
 pub mod memory;
 mod subscription;
+#[cfg(feature = "tcp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]
+pub mod tcp;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -60,6 +63,16 @@ pub trait Transport: Send + Sync + Debug + 'static {
     /// There is no such link.
     async fn pause(&self, link: LinkId, resume: Option<Duration>) -> Result<(), TransportError>;
 
+    /// Closes a link that is of no use any more: its peer broke the rules, or has gone silent. Whoever dials by itself does so again,
+    /// as after a loss.
+    ///
+    /// # Errors
+    ///
+    /// There is no such link.
+    async fn disconnect(&self, link: LinkId) -> Result<(), TransportError> {
+        self.pause(link, None).await
+    }
+
     /// Says what the bus is to publish when a link is lost. Kept over reconnects.
     ///
     /// # Errors
@@ -104,6 +117,10 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
         (**self).pause(link, resume).await
     }
 
+    async fn disconnect(&self, link: LinkId) -> Result<(), TransportError> {
+        (**self).disconnect(link).await
+    }
+
     async fn will(&self, link: LinkId, frame: Frame) -> Result<(), TransportError> {
         (**self).will(link, frame).await
     }
@@ -131,6 +148,8 @@ pub struct Capabilities {
     pub durable: bool,
     /// There are several links, each with a peer at its end.
     pub links: bool,
+    /// All links lead to one peer, one of them at a time: that of whoever dials. Without a link there is a next one to wait for.
+    pub one_peer: bool,
     /// The longest payload, in bytes.
     pub max_payload: usize,
 }
@@ -146,6 +165,7 @@ impl Default for Capabilities {
             topics: false,
             durable: false,
             links: false,
+            one_peer: false,
             max_payload: usize::MAX,
         }
     }

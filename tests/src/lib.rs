@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod crash;
+pub mod eager;
 pub mod lines;
 pub mod probe;
 pub mod raw;

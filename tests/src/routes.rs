@@ -234,7 +234,7 @@ impl Routes {
                 let value = Json::within(&body, value);
                 let positional = Json::encode(&[value]).unwrap_or(Json::EMPTY_ARRAY);
                 let named = Json::encode(&arguments).unwrap_or(Json::EMPTY_OBJECT);
-                Arguments { positional, named, params: &[] }
+                Arguments { positional, named, ..Arguments::NONE }
             }
         };
         let request = Request {

@@ -130,7 +130,16 @@ impl Raw {
     ///
     /// The link is down.
     pub async fn send(&self, text: &str) {
-        self.outgoing.send(Bytes::copy_from_slice(text.as_bytes())).await.expect("the link is up");
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    /// Sends one frame, which need not be text.
+    ///
+    /// # Panics
+    ///
+    /// The link is down.
+    pub async fn send_bytes(&self, bytes: &[u8]) {
+        self.outgoing.send(Bytes::copy_from_slice(bytes)).await.expect("the link is up");
     }
 
     /// Whether the other end has closed the link.

@@ -101,7 +101,7 @@ fn request() -> impl Strategy<Value = Message> {
     let call = (text(), text(), option::of(text()), option::of(cntr), array(), object(), option::of(wants), option::of(text()));
     (head(), option::of(address()), waiting(), call).prop_map(
         |(head, reply, ttl, (class, method, version, cntr, args, kws, wants, group))| {
-            let args = Arguments { positional: args, named: kws, params: &[] };
+            let args = Arguments { positional: args, named: kws, ..Arguments::NONE };
             let head = Head { reply: reply.map(ReplyPath::to), ttl, ..head };
             Message { head, body: Body::Request(Request { class, method, version, cntr, args, wants, group, contract: None }) }
         },

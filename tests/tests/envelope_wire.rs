@@ -92,7 +92,7 @@ fn request() -> Message {
         method: "bark".into(),
         version: Some("1.0".into()),
         cntr: Some(Constructor { positional: json!(["rover"]).into(), named: json!({"age": 3}).into() }),
-        args: Arguments { positional: json!([1]).into(), named: json!({"loud": true}).into(), params: &[] },
+        args: Arguments { positional: json!([1]).into(), named: json!({"loud": true}).into(), ..Arguments::NONE },
         wants: Some(Statuses::ALL),
         group: Some("9d1b".into()),
         contract: None,

@@ -203,6 +203,7 @@ async fn the_figures_of_an_endpoint_are_exported() {
         assert_eq!(recorded.get("rmi_binding_calls_waiting{endpoint=caller,binding=0}"), [1.0]);
         assert_eq!(recorded.get("rmi_binding_remembered{endpoint=agent,binding=0}"), [1.0]);
         assert_eq!(recorded.get("rmi_endpoint_running{endpoint=agent}"), [1.0]);
+        assert_eq!(recorded.get("rmi_endpoint_queued{endpoint=agent}"), [0.0]);
         let described = recorded.1.lock().unwrap();
         let guide = include_str!("../../rmi-core/guide/operations.md");
         for name in names(&format!("{:?}", agent.endpoint.figures()[0])) {

@@ -104,7 +104,7 @@ impl EventReader<'_> {
         read: impl FnOnce(&mut EventReader<'_>, usize) -> Result<E, EventError>,
     ) -> Option<Result<E, EventError>> {
         let kind = contract.position(&event.key)?;
-        let fields = Arguments { positional: Json::EMPTY_ARRAY, named: event.body.clone(), params: &[] };
+        let fields = Arguments { positional: Json::EMPTY_ARRAY, named: event.body.clone(), ..Arguments::NONE };
         let body = match fields.reader(usize::MAX) {
             Ok(body) => body,
             Err(rejection) => return Some(Err(unreadable(&event.key, rejection.details.as_str()))),

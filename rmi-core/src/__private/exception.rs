@@ -93,7 +93,7 @@ impl ExceptionReader {
             fields: Arguments {
                 positional: or(&exception.xargs, Json::EMPTY_ARRAY),
                 named: or(&exception.xstate, Json::EMPTY_OBJECT),
-                params: &[],
+                ..Arguments::NONE
             },
         }
     }
@@ -106,7 +106,7 @@ impl ExceptionReader {
 
     /// The named field; `None` when it is not there (and its type has no value for that) or has another type.
     pub fn field<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let alone = Arguments { positional: Json::EMPTY_ARRAY, named: self.fields.named.clone(), params: &[] };
+        let alone = Arguments { positional: Json::EMPTY_ARRAY, named: self.fields.named.clone(), ..Arguments::NONE };
         alone.reader(usize::MAX).ok()?.required(name).ok()
     }
 }

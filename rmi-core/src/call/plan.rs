@@ -73,8 +73,8 @@ impl Plan {
     pub(crate) fn begin_again(&self, message: &Message) -> Option<Sent> {
         let binding = self.stub.binding();
         let reply = message.head.reply.as_ref()?;
-        let same = binding.features.replies == Replies::Shared && binding.features.serials == Serials::Global;
-        if !same || !binding.awaits_replies_at(&reply.to) {
+        let same = binding.by_links || (binding.features.replies == Replies::Shared && binding.awaits_replies_at(&reply.to));
+        if !same || binding.features.serials != Serials::Global {
             return None;
         }
         let key = Key::Serial(self.id.as_u128());
@@ -118,19 +118,24 @@ impl Plan {
     pub(crate) async fn deliver<E>(self, reply: Option<Address>) -> Result<Sn, CallError<E>> {
         let (sn, limit) = (Sn::from(self.id), self.times.total);
         open(&self.stub.0.core)?;
+        if reply.is_some() && self.stub.binding().features.replies == Replies::SameLink {
+            let why = "replies come by the link that the request takes, and to nobody else: `reply_to` needs a bus";
+            return Err(CallError::Encode(why.to_owned()));
+        }
         let (stub, message) = self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?;
         let (binding, address) = (stub.binding(), stub.address().clone());
-        let link = match binding.link_to(&address) {
-            Route::Any => None,
-            Route::By(link) => Some(link),
-            Route::Nowhere => return Err(CallError::NoAgent(address)),
+        let delivering = async {
+            let link = match binding.way_to(&address).await {
+                Route::Any | Route::Later => None,
+                Route::By(link) => Some(link),
+                Route::Nowhere => return Err(CallError::NoAgent(address.clone())),
+            };
+            let sending = binding.send(&message, link)?;
+            sending.ok_or_else(unsayable)?.await.map_err(CallError::Transport)
         };
-        let sending = binding.send(&message, link)?;
-        drop(message);
-        let Some(publishing) = sending else { return Err(unsayable()) };
-        match tokio::time::timeout(limit, publishing).await {
+        match tokio::time::timeout(limit, delivering).await {
             Err(_) => Err(CallError::Timeout { phase: Phase::Send, after: limit }),
-            Ok(Err(error)) => Err(CallError::Transport(error)),
+            Ok(Err(error)) => Err(error),
             Ok(Ok(Receipt::NoRoute)) => Err(CallError::NoAgent(address)),
             Ok(Ok(Receipt::Stored | Receipt::Handed)) => Ok(sn),
         }
@@ -143,7 +148,8 @@ impl Plan {
         if message.head.reply.is_none() || sent.binding().features.replies == Replies::PerCall {
             return Ok((sent, Some(Box::new(Unsent::new(message)))));
         }
-        match sent.binding().try_publish(sent.write(&message)?) {
+        let Some(frame) = sent.write(&message)? else { return Ok((sent, Some(Box::new(Unsent::new(message))))) };
+        match sent.binding().try_publish(frame) {
             Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
             Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame) })))),
         }
@@ -241,8 +247,16 @@ impl Sent {
         let Unsent { mut message, frame } = *unsent;
         let frame = match frame {
             Some(frame) => frame,
-            None if self.await_address(&mut message).await? => self.write(&message)?,
-            None => return Ok(()),
+            None if !self.await_address(&mut message).await? => return Ok(()),
+            None => loop {
+                // While the dialler is away.
+                if or_ended(&self.waiting, pin!(self.binding().way_to(&message.head.to))).await.is_none() {
+                    return Ok(());
+                }
+                if let Some(frame) = self.write(&message)? {
+                    break frame;
+                }
+            },
         };
         let mut publishing = self.binding().publish(frame);
         match or_ended(&self.waiting, publishing.as_mut()).await {
@@ -272,17 +286,18 @@ impl Sent {
         Ok(true)
     }
 
-    /// Writes the request, for the link that it takes.
-    fn write<E>(&self, message: &Message) -> Result<Frame, CallError<E>> {
+    /// Writes the request, for the link that it takes. `None` while there is none, and will be.
+    fn write<E>(&self, message: &Message) -> Result<Option<Frame>, CallError<E>> {
         let link = match self.binding().link_to(&message.head.to) {
             Route::Any => None,
             Route::By(link) => Some(link),
+            Route::Later => return Ok(None),
             Route::Nowhere => return Err(CallError::NoAgent(message.head.to.clone())),
         };
         if let Some(link) = link {
             self.waiting.takes(link);
         }
-        self.binding().write(message, link)?.ok_or_else(unsayable)
+        self.binding().write(message, link)?.ok_or_else(unsayable).map(Some)
     }
 
     /// The bus has said what it does with the request.

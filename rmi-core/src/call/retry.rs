@@ -163,7 +163,9 @@ pub(super) async fn attempts<E>(mut plan: Plan, policy: Retry, using: impl Fn(Uu
             _ => Duration::ZERO,
         };
         #[allow(clippy::cast_possible_truncation)] // any bits will do
-        let pause = policy.before(attempts, plan.stub.binding().clock.id().as_u128() as u64).max(hint);
+        let pause = policy.before(attempts, plan.stub.binding().clock.id().as_u128() as u64);
+        // Not all at the same moment, if they were told the same.
+        let pause = if hint.is_zero() { pause } else { pause.max(hint.saturating_add(pause / 4)) };
         let left = total.saturating_sub(began.elapsed());
         if again == Again::Never || attempts >= policy.attempts || pause >= left {
             return Err(match error.fate() {

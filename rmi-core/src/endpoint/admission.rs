@@ -17,7 +17,7 @@ use crate::{
     seal::Principal,
     table::Table,
     time::Timestamp,
-    transport::Acker,
+    transport::{Acker, LinkId},
 };
 
 /// How many principals are remembered. The one that was idle longest goes, and its floor stays for all.
@@ -63,6 +63,8 @@ pub(crate) enum Resumed {
 #[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) reply: Option<ReplyPath>,
+    /// The link that its replies take, where they go by links.
+    pub(crate) link: Option<LinkId>,
     pub(crate) acker: Acker,
 }
 
@@ -152,10 +154,10 @@ impl Window {
     }
 
     /// Moves the replies of a request to another address: to whoever sent it, or may ask for it instead.
-    pub(crate) fn resume(&mut self, owners: &[Principal], key: &Key, to: &Address) -> Option<Resumed> {
+    pub(crate) fn resume(&mut self, owners: &[Principal], key: &Key, to: &Address, link: LinkId) -> Option<Resumed> {
         owners.iter().find_map(|owner| match &self.lane_of(owner)?.entries.get(key)?.state {
             State::Running { job, .. } => {
-                job.moved.set(to.clone());
+                job.moved.set(to.clone(), link);
                 Some(Resumed::Running)
             }
             State::Done(kept) => Some(Resumed::Done(kept.outcome())),

@@ -1,5 +1,6 @@
 //! A protocol, a transport and a trust, opened for one endpoint.
 
+mod peers;
 mod sending;
 
 use std::{
@@ -10,8 +11,14 @@ use std::{
 
 use tokio::sync::Notify;
 
-use self::sending::in_place_of;
-pub(crate) use self::sending::{SendError, Sending, Unsent};
+pub(crate) use self::{
+    peers::{Known, Route},
+    sending::{SendError, Sending, Unsent},
+};
+use self::{
+    peers::{LastCalled, Peers},
+    sending::in_place_of,
+};
 use crate::{
     address::Address,
     endpoint::{
@@ -28,7 +35,7 @@ use crate::{
     table::Seeded,
     text::Text,
     time::Clock,
-    transport::{Attempt, Frame, LinkId, Receipt, Transport, TransportError, TransportErrorKind},
+    transport::{Attempt, Destination, Frame, LinkId, Receipt, Transport, TransportError, TransportErrorKind},
 };
 
 /// A protocol, a transport and a trust, opened for one endpoint.
@@ -59,27 +66,20 @@ pub(crate) struct Binding {
     pub(crate) counters: Counters,
     /// Exchanges that replies may be sent to.
     pub(crate) reply_exchanges: Vec<String>,
-    /// The links that are up, of a transport that has links with peers.
-    pub(crate) links: Mutex<Vec<KnownLink>>,
+    /// The transport has links with peers.
+    pub(crate) has_links: bool,
+    /// All of them lead to one peer.
+    pub(crate) one_peer: bool,
+    /// The dialect addresses its messages, and here they go by links: whoever is at the other end of one.
+    pub(crate) by_links: bool,
+    pub(crate) peers: Mutex<Peers>,
+    last_called: LastCalled,
+    /// There may be a way now to an address that there was none to.
+    pub(crate) way_made: Notify,
     /// The sessions of a protocol that talks about its links.
     pub(crate) sessions: Option<Sessions>,
     hasher: Seeded,
     rejections: Mutex<Allowance>,
-}
-
-/// By which link an address is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Any,
-    By(LinkId),
-    Nowhere,
-}
-
-/// A link that is up, and who is at its other end as far as that has been said.
-#[derive(Debug)]
-pub(crate) struct KnownLink {
-    pub(crate) id: LinkId,
-    pub(crate) name: Option<Text>,
 }
 
 /// What a binding is opened with.
@@ -95,14 +95,16 @@ pub(crate) struct Opening {
 
 impl Binding {
     pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>, sessions: Option<Sessions>) -> Self {
-        let features = opening.protocol.features();
+        let mut features = opening.protocol.features();
+        let capabilities = opening.transport.capabilities();
+        let by_links = capabilities.links && features.replies == Replies::Shared;
+        if by_links {
+            features.replies = Replies::SameLink;
+        }
         let own_admin = own.admin();
         let lane = Role::Admin { address: &own_admin, prefetch: 0 };
-        let admin_lane = features.admin && !opening.transport.capabilities().links && !opening.protocol.listen(&lane).is_empty();
-        let resumes = features.admin
-            && features.serials == Serials::Global
-            && features.replies == Replies::Shared
-            && !opening.transport.capabilities().links;
+        let admin_lane = features.admin && !capabilities.links && !opening.protocol.listen(&lane).is_empty();
+        let resumes = features.admin && features.serials == Serials::Global && (by_links || features.replies == Replies::Shared);
         let demands_dates = opening.trust.authenticator.as_ref().is_some_and(|a| a.demands().dated);
         Binding {
             index: opening.index,
@@ -122,7 +124,12 @@ impl Binding {
             window: Mutex::new(Window::new(opening.window, demands_dates.then_some(opening.limits))),
             counters: Counters::default(),
             reply_exchanges: opening.reply_exchanges,
-            links: Mutex::default(),
+            has_links: capabilities.links,
+            one_peer: capabilities.one_peer,
+            by_links,
+            peers: Mutex::default(),
+            last_called: LastCalled::default(),
+            way_made: Notify::new(),
             sessions,
             hasher: Seeded::default(),
             rejections: Mutex::default(),
@@ -142,27 +149,6 @@ impl Binding {
     /// Whether an address is where replies to our calls come now.
     pub(crate) fn awaits_replies_at(&self, address: &Address) -> bool {
         self.reply_to.read().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(address)
-    }
-
-    /// By which link an address is reached. Where the bus finds the way, any.
-    pub(crate) fn link_to(&self, address: &Address) -> Route {
-        if !self.transport.capabilities().links {
-            return Route::Any;
-        }
-        let links = lock(&self.links);
-        match links.iter().find(|known| known.name.as_deref() == Some(address.as_str())) {
-            Some(known) => Route::By(known.id),
-            // Where nobody says their name, the other end of the only link is whoever we talk to.
-            None => match links.as_slice() {
-                [only] if self.sessions.is_none() => Route::By(only.id),
-                _ => Route::Nowhere,
-            },
-        }
-    }
-
-    /// Whether a link of a transport that has links is down: what was to take it has nowhere else to go.
-    fn is_gone(&self, link: LinkId) -> bool {
-        self.transport.capabilities().links && !lock(&self.links).iter().any(|known| known.id == link)
     }
 
     /// Whether a sender may answer for an agent.
@@ -200,6 +186,9 @@ impl Binding {
         if frame.link.is_none() {
             frame.link = link;
         }
+        if self.by_links && matches!(frame.to, Destination::Address(_)) {
+            frame.to = Destination::Link;
+        }
         Ok(Some(frame))
     }
 
@@ -213,9 +202,12 @@ impl Binding {
     }
 
     /// Publishes a frame that [`try_publish`](Self::try_publish) gave back.
-    pub(crate) fn publish(&self, frame: Frame) -> BoxFuture<'_, Result<Receipt, TransportError>> {
+    pub(crate) fn publish(&self, mut frame: Frame) -> BoxFuture<'_, Result<Receipt, TransportError>> {
         match (&self.sessions, frame.link) {
             (Some(sessions), Some(link)) => Box::pin(async move {
+                if !sessions.sending(self, link, &mut frame) {
+                    return Err(TransportError::new(TransportErrorKind::Disconnected, "the link is being closed"));
+                }
                 let sent = frame.clone();
                 let receipt = (*self.transport).publish(frame).await;
                 if receipt.is_ok() {
@@ -361,6 +353,10 @@ impl Binding {
 
     /// Whether replies may go to an address: not to one that we serve, nor through an exchange that is not listed.
     pub(crate) fn may_reply_to(&self, to: &Address) -> bool {
+        // It goes back by the link that the request came by, whatever is written on it.
+        if self.by_links {
+            return true;
+        }
         if to.key() == self.own.key() || to.key() == self.own_admin.key() {
             return false;
         }

@@ -19,6 +19,7 @@ use crate::{
         layers::Layers,
         links,
         offer::{self, Offer, Origin},
+        queue::{Handlers, QueueSize},
         resubscribe::Broken,
         sessions::Sessions,
         shutdown::{Running, Stage},
@@ -43,6 +44,7 @@ pub struct Builder {
     layers: Vec<Arc<dyn Layer>>,
     admission: Option<(usize, Duration)>,
     concurrency: usize,
+    queue: Option<QueueSize>,
     timeout: Duration,
     grace: Duration,
     limits: Limits,
@@ -65,6 +67,7 @@ impl Builder {
             layers: Vec::new(),
             admission: None,
             concurrency: 64,
+            queue: None,
             timeout: Duration::from_secs(90),
             grace: Duration::from_secs(30),
             limits: Limits::default(),
@@ -148,6 +151,23 @@ impl Builder {
         self
     }
 
+    /// How much may wait for a handler, when as many run as may. More is rejected `agent.busy`, which says how long to wait
+    /// ([`Rejection::retry_after`]); a call of ours that is [tried again](crate::Call::retry) waits so long. One principal gets
+    /// three quarters of it at most, and the less the more there are that ask for much: others always find some room. `Admin`
+    /// has a queue of its own.
+    ///
+    /// A bus that keeps requests is not asked for more than twice the `concurrency` (at least 64), nor for more than there is room for
+    /// here: what is more waits there, for this agent or another one, and is not rejected. What comes by links (TCP), or is
+    /// acknowledged when it is journalled, waits here.
+    ///
+    /// [`QueueSize::default`] unless it is set, and at least as much as is taken from the bus.
+    ///
+    /// [`Rejection::retry_after`]: crate::message::Rejection::retry_after
+    pub fn queue(mut self, size: QueueSize) -> Self {
+        self.queue = Some(size);
+        self
+    }
+
     /// How long a call waits for its outcome when neither it nor its method says so. 90 seconds unless it is set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -205,6 +225,15 @@ impl Builder {
         self
     }
 
+    /// Puts something in the way of every binding, and shows what is demanded of peers: for checks that look at any wire.
+    #[cfg(feature = "testing")]
+    pub(crate) fn rewire(mut self, mut rewired: impl FnMut(&mut Arc<dyn Protocol>, &mut Arc<dyn Transport>, &mut Trust)) -> Self {
+        for Opening { protocol, transport, trust, .. } in &mut self.bindings {
+            rewired(protocol, transport, trust);
+        }
+        self
+    }
+
     /// Starts to receive.
     ///
     /// # Errors
@@ -235,13 +264,17 @@ impl Builder {
             classes.set_default(class, *major)?;
         }
         let contracts = classes.contracts();
+        let prefetch = prefetch(self.concurrency, self.queue);
+        let queue = self.queue.unwrap_or_else(|| {
+            let usual = QueueSize::default();
+            usual.requests(usual.requests.max(2 * prefetch as usize * self.bindings.len()))
+        });
         let mut for_admin = None;
         if !classes.contains("Admin") {
             let (admin, core) = Admin::new(self.admin, self.own_queue, self.clock.now());
             for_admin = Some(core);
-            classes.add(Arc::new(admin), Some(Semaphore::new(admin::LANE)), false);
+            classes.add(Arc::new(admin), Some(Handlers::new(admin::LANE, QueueSize::default())), false);
         }
-        let prefetch = u32::try_from(2 * self.concurrency.clamp(32, 1 << 15)).unwrap_or(u32::MAX);
         let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
@@ -264,7 +297,7 @@ impl Builder {
                 bindings,
                 classes,
                 layers: Layers::new(self.layers, waiting, patience),
-                permits: Semaphore::new(self.concurrency),
+                handlers: Handlers::new(self.concurrency, queue),
                 asides: Arc::new(Semaphore::new(ASIDES)),
                 running: Running::default(),
                 receiving: Running::default(),
@@ -303,6 +336,15 @@ impl Builder {
         }
         Ok(endpoint)
     }
+}
+
+/// How many requests are taken from a bus that keeps them: enough that handlers do not wait for it, and no more than find room.
+fn prefetch(concurrency: usize, queue: Option<QueueSize>) -> u32 {
+    let usual = 2 * concurrency.clamp(32, 1 << 15);
+    // What one principal gets of the queue. Those whose handlers are about to end are still in it when others take their place on the
+    // bus: so it has to hold them all.
+    let room = queue.map_or(usize::MAX, |size| size.requests - size.requests / 4);
+    u32::try_from(usual.min(room.max(concurrency))).unwrap_or(u32::MAX)
 }
 
 /// How many answers to what never ran (rejections, stored outcomes) may wait at a time before their receiver waits with them.

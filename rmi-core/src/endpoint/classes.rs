@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use crate::{
     contract::{Contract, Version},
-    endpoint::{BuildError, sequence::Sequence},
+    endpoint::{BuildError, queue::Handlers, sequence::Sequence},
     message::{Rejection, RejectionCode, Request},
     service::Service,
     table::Table,
@@ -18,13 +16,13 @@ pub(crate) struct Served {
     pub(crate) service: Arc<dyn Service>,
     methods: Table<&'static str, usize>,
     /// A small lane of its own: it is reached even when every other handler is busy.
-    pub(crate) lane: Option<Semaphore>,
+    pub(crate) lane: Option<Handlers>,
     /// Its requests run one after the other.
     pub(crate) sequence: Option<Sequence>,
 }
 
 impl Served {
-    fn new(service: Arc<dyn Service>, lane: Option<Semaphore>, sequential: bool) -> Self {
+    fn new(service: Arc<dyn Service>, lane: Option<Handlers>, sequential: bool) -> Self {
         let mut methods = Table::default();
         for (index, method) in service.contract().methods.iter().enumerate() {
             for name in std::iter::once(&method.name).chain(method.aliases) {
@@ -74,7 +72,7 @@ pub(crate) struct Classes(Table<&'static str, Class>);
 
 impl Classes {
     /// Adds a contract, no major of a class twice. Among the majors of a class the lowest is for requests that name no version.
-    pub(crate) fn add(&mut self, service: Arc<dyn Service>, lane: Option<Semaphore>, sequential: bool) {
+    pub(crate) fn add(&mut self, service: Arc<dyn Service>, lane: Option<Handlers>, sequential: bool) {
         let mut new = Arc::new(Served::new(service, lane, sequential));
         let Some(class) = self.0.get_mut(new.contract().name) else {
             let _ = self.0.insert(new.contract().name, Class { usual: new, others: Vec::new() });

@@ -75,6 +75,8 @@ counters! {
     stale,
     /// Requests that were rejected because too many waited for layers to decide.
     crowded,
+    /// Requests that were rejected because too many waited for a handler.
+    overloaded,
     /// Requests that were rejected because no layer decided in time.
     undecided,
     /// Replies that no call waited for.

@@ -19,9 +19,10 @@ use crate::{
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
+        queue::Handlers,
         resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
-        work::{Work, as_far_as_known},
+        work::{Place, Work, as_far_as_known},
     },
     layer::Incoming,
     lock::lock,
@@ -39,8 +40,8 @@ pub(crate) struct Core {
     pub(crate) classes: Classes,
     /// What decides about requests and stands around methods; none where nothing does.
     pub(crate) layers: Option<Arc<Layers>>,
-    /// How many handlers run at a time.
-    pub(crate) permits: Semaphore,
+    /// The handlers that run at a time, and what waits for them.
+    pub(crate) handlers: Handlers,
     /// How many answers to what never ran may wait at a time.
     pub(crate) asides: Arc<Semaphore>,
     pub(crate) running: Running,
@@ -101,6 +102,15 @@ impl Inbox {
             Replies::PerCall => Some(pending::Key::Address(origin.address.clone())),
             Replies::Shared | Replies::SameLink => head.sn.as_ref().and_then(uuid_of).map(pending::Key::Serial),
         };
+        if let (true, Some(key), Reply::Outcome(Outcome::Rejected(rejection))) = (binding.by_links, &key, &reply)
+            && rejection.code == RejectionCode::Nobody
+        {
+            // Said by whoever is at the other end of the link that the request took, under whatever name.
+            if !binding.pending.nobody(key, origin.link) {
+                binding.counters.orphans.add();
+            }
+            return;
+        }
         let mut impostor = false;
         let allowed = |agent: &Address| {
             let may = binding.may_answer(principal, agent);
@@ -116,6 +126,8 @@ impl Inbox {
             tracing::warn!(%principal, sn = ?head.sn, "a reply by somebody who may not answer for the agent was dropped");
         } else if !heard {
             binding.counters.orphans.add();
+        } else {
+            binding.hears(origin.link, head.from.as_ref(), principal);
         }
     }
 
@@ -135,7 +147,7 @@ impl Inbox {
                 binding.counters.rejected.add();
                 binding.outcome(&to, as_far_as_known(Outcome::Rejected(rejection), redelivered)).await;
             }
-            if close && let Err(error) = binding.transport.pause(link, None).await {
+            if close && let Err(error) = binding.transport.disconnect(link).await {
                 tracing::debug!(%error, link = link.0, "a link could not be closed");
             }
         }))
@@ -187,6 +199,7 @@ impl Inbox {
         let mut key = self.key(&head, origin.link);
         let job = Arc::new(Job {
             binding: binding.index,
+            link: origin.link,
             sn: head.sn.take(),
             principal,
             deadline: head.ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
@@ -205,6 +218,7 @@ impl Inbox {
         if !matches!(verdict, Verdict::New) {
             return self.known(verdict, redelivered, answered, acker);
         }
+        binding.hears(origin.link, head.from.as_ref(), &job.principal);
         let work = Box::new(Work {
             core: running,
             binding: binding.index,
@@ -215,7 +229,8 @@ impl Inbox {
             acker,
             job: Arc::clone(&job),
             method,
-            permitted: false,
+            size: origin.size,
+            place: Place::None,
         });
         let call = Invocation {
             contract: served.contract(),
@@ -227,8 +242,8 @@ impl Inbox {
         };
         match &core.layers {
             None => {
-                work.begin(call);
-                None
+                let rejecting = work.begin(call)?;
+                self.aside(rejecting)
             }
             Some(layers) => self.ask(layers, head, work, call),
         }
@@ -250,11 +265,21 @@ impl Inbox {
         if core.stage.is_stopping() {
             return Err(Rejection::new(RejectionCode::Closing, ""));
         }
+        if self.binding.by_links && !self.is_ours(head) {
+            let details = format!("this is `{}`", core.name);
+            return Err(Rejection::new(RejectionCode::Nobody, details));
+        }
         if self.admin_only && &*request.class != admin::CLASS {
             let details = format!("only `{}` is called at `{}`; call others at `{}`", admin::CLASS, head.to, core.name);
             return Err(Rejection::new(RejectionCode::UnknownClass, details));
         }
         core.find(&self.binding, request)
+    }
+
+    /// Whether a request that came by a link was made for us. Where nobody signs, one that names nobody is for whoever gets it.
+    fn is_ours(&self, head: &Head) -> bool {
+        let nobody = head.to.as_str().is_empty() && self.binding.authenticator().is_none();
+        nobody || head.to.key() == self.binding.own.key()
     }
 
     /// What a request is remembered under, if it can be told from others.
@@ -280,7 +305,7 @@ impl Inbox {
             let refused = || Verdict::Rejected(Rejection::new(RejectionCode::Stale, "it has no serial number"));
             return (if dated { refused() } else { Verdict::New }, acker);
         };
-        let mut asked = Some(Attached { reply: answered.map(|a| a.reply.clone()), acker });
+        let mut asked = Some(Attached { reply: answered.map(|a| a.reply.clone()), link: answered.and_then(|a| a.link), acker });
         let mut candidate = Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl };
         let verdict = lock(&binding.window).admit(&mut candidate, || binding.clock.now(), job, &mut asked);
         (verdict, asked.map_or_else(Acker::settled, |asked| asked.acker))

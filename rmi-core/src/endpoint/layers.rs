@@ -54,10 +54,7 @@ impl Layers {
         let mut deciding = Box::pin(Arc::clone(self).decide(request));
         let mut cx = task::Context::from_waker(task::Waker::noop());
         match deciding.as_mut().poll(&mut cx) {
-            Poll::Ready(Ok(())) => {
-                work.begin(call);
-                return None;
-            }
+            Poll::Ready(Ok(())) => return work.begin(call),
             Poll::Ready(Err(rejection)) => return Some(Box::pin(work.refuse(rejection.into()))),
             Poll::Pending => {}
         }
@@ -72,7 +69,11 @@ impl Layers {
             let decision = wait(&work, deciding, limit).await;
             drop(permit);
             match decision {
-                Some(Ok(())) => work.begin(call),
+                Some(Ok(())) => {
+                    if let Some(rejecting) = work.begin(call) {
+                        rejecting.await;
+                    }
+                }
                 Some(Err(outcome)) => work.refuse(outcome).await,
                 None => {}
             }

@@ -13,7 +13,7 @@ use crate::{
     context::Cancellation,
     contract::Contract,
     endpoint::{
-        binding::{Binding, KnownLink},
+        binding::Binding,
         dispatch::{Core, Inbox},
         inbound::receive,
         resubscribe, resume,
@@ -21,12 +21,17 @@ use crate::{
     },
     lock::lock,
     protocol::{Replies, Role},
-    transport::{Link, LinkChange, LinkId, Purpose, Source, TransportError},
+    transport::{Link, LinkChange, LinkId, Purpose, Source, Subscription, TransportError},
 };
 
 /// Subscribes to what an agent needs, and receives it until the endpoint stops taking requests.
 pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role<'_>) -> Result<(), TransportError> {
-    for subscription in binding.protocol.listen(role) {
+    let wanted = if binding.by_links {
+        vec![Subscription::new(Source::Links, Purpose::Everything).acknowledged(false)]
+    } else {
+        binding.protocol.listen(role)
+    };
+    for subscription in wanted {
         let at = match &subscription.source {
             Source::Address(address) => Some(address.clone()),
             Source::Topic { .. } | Source::Links => None,
@@ -132,8 +137,10 @@ pub(crate) async fn connect(
                     }
                     // Too much has happened to hear of all of it.
                     generation = 0;
-                    let known: Vec<LinkId> = lock(&binding.links).iter().map(|known| known.id).collect();
-                    known.into_iter().for_each(|link| departed(&binding, link, "it is not known what became of it"));
+                    lock(&binding.peers)
+                        .all()
+                        .into_iter()
+                        .for_each(|link| departed(&binding, link, "it is not known what became of it"));
                 }
                 Event::Link(LinkChange::Up(link)) => {
                     drop(arrived(&core, &binding, &link, &contracts));
@@ -175,8 +182,9 @@ fn arrived(
     link: &Link,
     contracts: &[&'static Contract],
 ) -> Option<impl Future<Output = ()> + use<>> {
-    if binding.transport.capabilities().links {
-        lock(&binding.links).push(KnownLink { id: link.id, name: None });
+    if binding.has_links {
+        lock(&binding.peers).up(link.id, link.peer.as_ref());
+        binding.found();
     }
     let role = Role::Agent { address: &core.name, contracts, prefetch: 0 };
     let sessions = binding.sessions.as_ref()?;
@@ -189,10 +197,9 @@ fn departed(binding: &Binding, link: LinkId, why: &str) {
     if let Some(sessions) = &binding.sessions {
         sessions.down(link);
     }
-    let many = binding.transport.capabilities().links;
-    if many {
-        lock(&binding.links).retain(|known| known.id != link);
-        binding.pending.lose(Some(link));
+    if binding.has_links {
+        lock(&binding.peers).down(link);
+        binding.pending.lose_link(link);
     } else {
         lose_replies(binding);
     }
@@ -206,7 +213,7 @@ fn lose_replies(binding: &Binding) {
     if binding.resumes {
         binding.pending.lose_address();
     } else {
-        binding.pending.lose(None);
+        binding.pending.lose();
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) enum Lost {
     Reply,
     /// The agent says that the request never came, and will not be run if it does.
     Request,
+    /// The peer says that the agent is not there.
+    Nobody(Address),
     Closed,
 }
 
@@ -69,6 +71,8 @@ pub(crate) struct Astray {
     pub(crate) serial: u128,
     pub(crate) agent: Address,
     pub(crate) sent: Timestamp,
+    /// The link that the agent is reached by now, where there are links.
+    pub(crate) link: Option<LinkId>,
     /// How much of the call's time is left.
     pub(crate) left: Duration,
 }
@@ -175,15 +179,33 @@ impl PendingTable {
         lock(&self.state).slots.len()
     }
 
-    /// A link is lost, and with it the replies that would have come by it: those of the calls that took it, or of every call
-    /// where there is one link for all.
-    pub(crate) fn lose(&self, link: Option<LinkId>) {
+    /// A link is lost, and with it the replies to the calls that took it: they are asked for when there is another one to their
+    /// agent, if it can be asked.
+    pub(crate) fn lose_link(&self, link: LinkId) {
         let mut state = lock(&self.state);
-        let lost = |_: &Key, slot: &mut Slot| match link {
-            None => slot.waiter.has(Reached::Sent),
-            lost => slot.link == lost,
+        let lost = |_: &Key, slot: &mut Slot| {
+            if slot.link != Some(link) {
+                return false;
+            }
+            if slot.resumes.is_some() {
+                slot.link = None;
+                slot.waiter.stray(true);
+                return false;
+            }
+            true
         };
         let lost: Vec<_> = state.slots.extract_if(lost).collect();
+        drop(state);
+        for (_, slot) in lost {
+            slot.waiter.end(Err(Lost::Reply));
+        }
+        self.astray.notify_one();
+    }
+
+    /// The one link is lost, and with it the replies to every call.
+    pub(crate) fn lose(&self) {
+        let mut state = lock(&self.state);
+        let lost: Vec<_> = state.slots.extract_if(|_, slot| slot.waiter.has(Reached::Sent)).collect();
         drop(state);
         for (_, slot) in lost {
             slot.waiter.end(Err(Lost::Reply));
@@ -229,9 +251,41 @@ impl PendingTable {
             }
             slot.knows = Some(losses);
             let left = after(slot.began, slot.times.total).saturating_duration_since(now);
-            Some(Astray { serial: *serial, agent: slot.agent.clone(), sent, left })
+            Some(Astray { serial: *serial, agent: slot.agent.clone(), sent, link: None, left })
         });
         astray.collect()
+    }
+
+    /// The calls whose link is lost, and to whose agents there is another one now. Their replies come by that.
+    pub(crate) fn take_strays(&self, way: impl Fn(&Address) -> Option<LinkId>) -> Vec<Astray> {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        let strays = state.slots.iter_mut().filter_map(|(key, slot)| {
+            let (Key::Serial(serial), Some(sent)) = (key, slot.resumes) else { return None };
+            if !slot.waiter.is_astray() || !slot.waiter.has(Reached::Sent) {
+                return None;
+            }
+            slot.link = Some(way(&slot.agent)?);
+            slot.waiter.stray(false);
+            let left = after(slot.began, slot.times.total).saturating_duration_since(now);
+            Some(Astray { serial: *serial, agent: slot.agent.clone(), sent, link: slot.link, left })
+        });
+        strays.collect()
+    }
+
+    /// Whoever is at the other end of the link that a request took says that its agent is not there. False when no call waits for
+    /// a reply by that link.
+    pub(crate) fn nobody(&self, key: &Key, by: LinkId) -> bool {
+        let mut state = lock(&self.state);
+        if state.slots.get(key).is_none_or(|slot| slot.link != Some(by)) {
+            return false;
+        }
+        let slot = state.slots.remove(key);
+        drop(state);
+        if let Some(slot) = slot {
+            slot.waiter.end(Err(Lost::Nobody(slot.agent)));
+        }
+        true
     }
 
     /// Ends a call whose replies come no more, or whose agent has been asked.

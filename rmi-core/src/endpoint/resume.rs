@@ -19,14 +19,14 @@ use crate::{
     endpoint::{
         AdminClient,
         admin::{Asked, Known, MOST},
-        binding::Binding,
+        binding::{Binding, Route},
         dispatch::Core,
         pending::{Astray, Key, Lost},
         resubscribe::{LONGEST, PAUSE},
     },
     error::CallError,
     message::Exception,
-    transport::TransportErrorKind,
+    transport::{LinkId, TransportErrorKind},
 };
 
 /// How many requests ask at a time, each for at most [`MOST`] calls.
@@ -47,17 +47,27 @@ pub(crate) async fn drive(core: Arc<Core>, binding: Arc<Binding>) {
         if over {
             return;
         }
-        let losses = binding.pending.losses();
-        // While there is none, a new address is what is waited for.
-        let Some(to) = binding.reply_to() else { continue };
-        let mut agents: HashMap<Address, Vec<Astray>> = HashMap::new();
-        for call in binding.pending.take_astray(losses) {
-            agents.entry(call.agent.clone()).or_default().push(call);
+        let (to, astray) = if binding.by_links {
+            let way = |agent: &Address| match binding.link_to(agent) {
+                Route::By(link) => Some(link),
+                Route::Any | Route::Later | Route::Nowhere => None,
+            };
+            (binding.own.clone(), binding.pending.take_strays(way))
+        } else {
+            let losses = binding.pending.losses();
+            // While there is none, a new address is what is waited for.
+            let Some(to) = binding.reply_to() else { continue };
+            (to, binding.pending.take_astray(losses))
+        };
+        let mut agents: HashMap<(Address, Option<LinkId>), Vec<Astray>> = HashMap::new();
+        for call in astray {
+            agents.entry((call.agent.clone(), call.link)).or_default().push(call);
         }
-        for (agent, mut calls) in agents {
+        for ((agent, link), mut calls) in agents {
             while !calls.is_empty() {
                 let some = calls.split_off(calls.len().saturating_sub(MOST));
-                let ask = Ask { core: Arc::clone(&core), binding: Arc::clone(&binding), agent: agent.clone(), to: to.clone() };
+                let (core, binding) = (Arc::clone(&core), Arc::clone(&binding));
+                let ask = Ask { core, binding, agent: agent.clone(), to: to.clone(), link };
                 tokio::spawn(ask.ask(some, Arc::clone(&places)));
             }
         }
@@ -70,9 +80,19 @@ struct Ask {
     binding: Arc<Binding>,
     agent: Address,
     to: Address,
+    /// The link that the answers come by, where there are links.
+    link: Option<LinkId>,
 }
 
 impl Ask {
+    /// Whether replies still come where the agent is told that they do.
+    fn holds(&self) -> bool {
+        match self.link {
+            Some(link) => !self.binding.is_gone(link),
+            None => self.binding.awaits_replies_at(&self.to),
+        }
+    }
+
     /// First in the lane, where a busy agent answers at once. What is not known there may still wait at the agent's own address:
     /// behind it, the agent is asked again.
     async fn ask(self, calls: Vec<Astray>, places: Arc<Semaphore>) {
@@ -106,7 +126,7 @@ impl Ask {
                 _ => return known,
             };
             let pausing = pause.max(hint);
-            if pausing >= left.saturating_sub(began.elapsed()) || !self.binding.awaits_replies_at(&self.to) {
+            if pausing >= left.saturating_sub(began.elapsed()) || !self.holds() {
                 return known;
             }
             sleep(pausing).await;
@@ -120,7 +140,7 @@ impl Ask {
         let known = match known {
             Ok(known) if known.len() == calls.len() => known,
             // The link was lost again: they are asked for when there is another address.
-            _ if !self.binding.awaits_replies_at(&self.to) => return Vec::new(),
+            _ if !self.holds() => return Vec::new(),
             Err(CallError::ReplyLost | CallError::Timeout { .. } | CallError::Closed) => return Vec::new(),
             Err(CallError::Transport(e))
                 if matches!(

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    endpoint::binding::Binding,
+    endpoint::binding::{Binding, Known},
     lock::lock,
     protocol::{Action, LinkEvent, Moment, Session},
     text::Text,
@@ -65,6 +65,7 @@ enum Wanted {
 enum Heard {
     Pass,
     Keep,
+    Withhold,
     /// It asks for more than can be done.
     Overflow,
 }
@@ -75,6 +76,7 @@ impl Open {
         for action in self.session.on(event, Moment::new(now(), &*binding.clock)) {
             match action {
                 Action::Pass => heard = Heard::Pass,
+                Action::Withhold => heard = Heard::Withhold,
                 // Known at once when nothing is to be sent before: what comes by the link next can be answered by a call.
                 Action::Identify(name) if self.undone.load(Ordering::Acquire) == 0 => identify(binding, link, &name),
                 action => {
@@ -107,7 +109,7 @@ impl Sessions {
         links.ended.retain(|ended| *ended != link.id);
         links.open.insert(link.id, open);
         drop(links);
-        self.settle(binding, link.id, heard);
+        self.settle(binding, link.id, &heard);
         async move {
             if let Some(said) = said {
                 let _ = timeout(CEREMONY, said).await;
@@ -170,10 +172,13 @@ impl Sessions {
             let _ = timeout(REPORTED, known).await;
             heard = self.show(binding, link, LinkEvent::Received(delivery));
         }
-        heard.unwrap_or_else(|| {
-            tracing::debug!(link = link.0, "something came by a link that is not up");
-            false
-        })
+        match heard {
+            Some(heard) => matches!(heard, Heard::Pass),
+            None => {
+                tracing::debug!(link = link.0, "something came by a link that is not up");
+                false
+            }
+        }
     }
 
     fn is_reported(&self, link: LinkId) -> bool {
@@ -181,25 +186,30 @@ impl Sessions {
         links.open.contains_key(&link) || links.ended.contains(&link)
     }
 
+    /// Shows a frame to its link's session before it is sent. False when it is not to be.
+    pub(crate) fn sending(&self, binding: &Binding, link: LinkId, frame: &mut Frame) -> bool {
+        !matches!(self.show(binding, link, LinkEvent::Sending(frame)), Some(Heard::Withhold))
+    }
+
     pub(crate) fn sent(&self, binding: &Binding, link: LinkId, frame: &Frame) {
         self.show(binding, link, LinkEvent::Sent(frame));
     }
 
-    /// Shows an event to a link's session. Whether it is to be passed on; `None` when the link is not up.
-    fn show(&self, binding: &Binding, link: LinkId, event: LinkEvent<'_>) -> Option<bool> {
+    /// Shows an event to a link's session. What it makes of it; `None` when the link is not up.
+    fn show(&self, binding: &Binding, link: LinkId, event: LinkEvent<'_>) -> Option<Heard> {
         let heard = lock(&self.links).open.get_mut(&link)?.on(event, binding, link);
-        Some(self.settle(binding, link, heard))
+        self.settle(binding, link, &heard);
+        Some(heard)
     }
 
-    fn settle(&self, binding: &Binding, link: LinkId, heard: Heard) -> bool {
+    fn settle(&self, binding: &Binding, link: LinkId, heard: &Heard) {
         if let Heard::Overflow = heard {
             tracing::warn!(link = link.0, "a session asks for more than its link takes; the link is closed");
             self.down(link);
             let transport = Arc::clone(&binding.transport);
-            tokio::spawn(async move { transport.pause(link, None).await });
+            tokio::spawn(async move { transport.disconnect(link).await });
         }
         self.changed.notify_waiters();
-        matches!(heard, Heard::Pass)
     }
 
     /// When the next session wants to be woken.
@@ -216,7 +226,7 @@ impl Sessions {
             }
         }
         for (link, heard) in heard {
-            self.settle(binding, link, heard);
+            self.settle(binding, link, &heard);
         }
     }
 
@@ -285,7 +295,7 @@ async fn perform_all(binding: Arc<Binding>, link: LinkId, mut wanted: mpsc::Rece
 async fn perform(binding: &Binding, link: LinkId, action: Action) {
     let transport = &binding.transport;
     let done = match action {
-        Action::Pass => Ok(()),
+        Action::Pass | Action::Withhold => Ok(()),
         Action::Send(mut frame) => {
             frame.link = Some(link);
             transport.publish(frame).await.map(drop)
@@ -298,7 +308,7 @@ async fn perform(binding: &Binding, link: LinkId, action: Action) {
         Action::Pause(resume) => transport.pause(link, resume).await,
         Action::Close(why) => {
             tracing::info!(link = link.0, %why, "a session closes its link");
-            transport.pause(link, None).await
+            transport.disconnect(link).await
         }
     };
     if let Err(error) = done {
@@ -307,16 +317,7 @@ async fn perform(binding: &Binding, link: LinkId, action: Action) {
 }
 
 fn identify(binding: &Binding, link: LinkId, name: &Text) {
-    let mut links = lock(&binding.links);
-    // A link that has gone meanwhile is nobody's.
-    if links.iter().any(|known| known.id == link) {
-        for known in links.iter_mut() {
-            if known.id == link {
-                known.name = Some(name.clone());
-            } else if known.name.as_ref() == Some(name) {
-                // The newest link of a name is the one that is alive.
-                known.name = None;
-            }
-        }
+    if lock(&binding.peers).call(link, name, Known::Proven) {
+        binding.found();
     }
 }

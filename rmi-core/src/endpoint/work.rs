@@ -11,10 +11,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::Instant,
-};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use self::handler::{Dispatched, Guarded, Handler};
@@ -25,6 +22,7 @@ use crate::{
         admission::{Attached, Key},
         binding::{Answered, Binding},
         classes::Served,
+        queue::Handlers,
         sequence::Turn,
         shutdown::Guard,
     },
@@ -49,17 +47,33 @@ pub(crate) struct Work {
     pub(crate) acker: Acker,
     pub(crate) job: Arc<Job>,
     pub(crate) method: &'static Method,
-    /// It has one of its lane's permits.
-    pub(crate) permitted: bool,
+    /// How many bytes it came in.
+    pub(crate) size: usize,
+    pub(crate) place: Place,
+}
+
+/// What a request takes from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    None,
+    /// One in the queue for a handler.
+    Queued,
+    /// A handler's.
+    Handler,
 }
 
 impl Work {
-    /// Takes its place in the order of these calls, and sets it going.
-    pub(crate) fn begin(mut self: Box<Self>, call: Invocation) {
+    /// Takes its place in the order of these calls, and sets it going. What is returned is still to be done: there is no room for
+    /// it, and it is rejected.
+    pub(crate) fn begin(mut self: Box<Self>, call: Invocation) -> Option<BoxFuture<'static, ()>> {
         let inline = self.method.inline;
         // Its turn comes first: who waits for that takes no place from others.
         let turn = self.served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
-        let permitted = turn.as_ref().is_none_or(|turn| turn.has_come()) && self.try_permit();
+        let permitted = turn.as_ref().is_none_or(|turn| turn.has_come()) && self.take_handler();
+        if !permitted && let Err(full) = self.enter_queue() {
+            drop(turn);
+            return Some(Box::pin(self.refuse(full.into())));
+        }
         // Boxed here, because spawning moves what it is given several times.
         let mut run = Box::pin(self.run(call, turn));
         if inline && permitted {
@@ -71,6 +85,7 @@ impl Work {
         } else {
             tokio::spawn(run);
         }
+        None
     }
 
     /// Runs it, in its turn if there is one to wait for. Everything that is not on the way of a call that only waits for its
@@ -79,8 +94,10 @@ impl Work {
         if self.wants.accepted {
             Box::pin(self.status(Status::Accepted)).await;
         }
-        if !self.permitted {
-            self.permitted = Box::pin(self.wait(turn.as_deref_mut())).await;
+        if self.place == Place::Queued {
+            let taken = Box::pin(self.wait(turn.as_deref_mut())).await;
+            self.leave_queue();
+            self.place = if taken { Place::Handler } else { Place::None };
         }
         let outcome = match self.obstacle() {
             Some(outcome) => outcome,
@@ -114,19 +131,40 @@ impl Work {
         &self.core.bindings[self.binding]
     }
 
-    fn lane(&self) -> &Semaphore {
-        self.served.lane.as_ref().unwrap_or(&self.core.permits)
+    fn handlers(&self) -> &Handlers {
+        self.served.lane.as_ref().unwrap_or(&self.core.handlers)
     }
 
-    /// Takes a permit of the lane, if there is one.
-    fn try_permit(&mut self) -> bool {
-        self.permitted = self.lane().try_acquire().map(SemaphorePermit::forget).is_ok();
-        self.permitted
+    /// Takes a handler's place, if one is free.
+    fn take_handler(&mut self) -> bool {
+        let taken = self.handlers().try_take();
+        if taken {
+            self.place = Place::Handler;
+        }
+        taken
     }
 
+    /// Takes a place in the queue for a handler, if there is room.
+    fn enter_queue(&mut self) -> Result<(), Rejection> {
+        let entered = self.handlers().enter(&self.job.principal, self.size);
+        match &entered {
+            Ok(()) => self.place = Place::Queued,
+            Err(_) => self.binding().counters.overloaded.add(),
+        }
+        entered
+    }
+
+    fn leave_queue(&mut self) {
+        self.handlers().leave(&self.job.principal, self.size);
+        self.place = Place::None;
+    }
+
+    /// Gives back what it takes from others.
     fn release(&mut self) {
-        if std::mem::take(&mut self.permitted) {
-            self.lane().add_permits(1);
+        match std::mem::replace(&mut self.place, Place::None) {
+            Place::None => {}
+            Place::Queued => self.leave_queue(),
+            Place::Handler => self.handlers().give_back(),
         }
     }
 
@@ -141,24 +179,28 @@ impl Work {
         let named = self.answered.as_ref()?;
         Some(match self.job.moved.get() {
             None => Cow::Borrowed(named),
-            Some(to) => Cow::Owned(Answered { reply: ReplyPath { to, ..named.reply.clone() }, ..named.clone() }),
+            Some((to, link)) => Cow::Owned(Answered {
+                reply: ReplyPath { to, ..named.reply.clone() },
+                link: named.link.map(|_| link),
+                ..named.clone()
+            }),
         })
     }
 
-    /// Waits for its turn and for a handler to end, for being cancelled, or for the endpoint to stop. True with a permit.
+    /// Waits for its turn and for a handler to end, for being cancelled, or for the endpoint to stop. True with a handler's place.
     async fn wait(&self, turn: Option<&mut Turn>) -> bool {
         let mut acquire = pin!(async {
             if let Some(turn) = turn {
                 turn.come().await;
             }
-            self.lane().acquire().await.map(SemaphorePermit::forget)
+            self.handlers().take().await
         });
         let mut cancelled = pin!(self.job.cancel.wait());
         let mut stopping = pin!(self.core.stage.stopping());
         let mut expired = pin!(until(self.job.deadline));
         poll_fn(|cx| {
-            if let Poll::Ready(permit) = acquire.as_mut().poll(cx) {
-                return Poll::Ready(permit.is_ok());
+            if let Poll::Ready(taken) = acquire.as_mut().poll(cx) {
+                return Poll::Ready(taken);
             }
             let gave_up = cancelled.as_mut().poll(cx).is_ready()
                 || stopping.as_mut().poll(cx).is_ready()
@@ -179,7 +221,7 @@ impl Work {
             Some(Abort::new(AbortReason::Cancelled, "cancelled before it started").into())
         } else if job.deadline.is_some_and(|at| at <= Instant::now()) {
             Some(Rejection::new(RejectionCode::Expired, "").into())
-        } else if !self.permitted || self.core.stage.is_stopping() {
+        } else if self.place != Place::Handler || self.core.stage.is_stopping() {
             Some(Rejection::new(RejectionCode::Closing, "").into())
         } else if job.redelivered && !self.method.idempotent {
             let message = "it was delivered before, and may have run then; it is not idempotent, so it is not run again";
@@ -294,8 +336,9 @@ impl Work {
             None => Vec::new(),
         };
         // Looked up after that: whoever moves the replies from now on finds the outcome, and sends it.
-        if let (Some(to), Some(answered)) = (self.job.moved.get(), &mut self.answered) {
+        if let (Some((to, link)), Some(answered)) = (self.job.moved.get(), &mut self.answered) {
             answered.reply.to = to;
+            answered.link = answered.link.map(|_| link);
         }
         let Some(to) = &self.answered else {
             acker.settle(Disposition::Ack);
@@ -347,9 +390,10 @@ impl Drop for Work {
 /// Tells those who asked again while it ran. One of them may be what the bus holds now: none is acknowledged before its own address
 /// has been told.
 async fn tell(binding: &Binding, first: &Answered, told: bool, attached: Vec<Attached>, outcome: Outcome) {
-    for Attached { reply, acker } in attached {
-        let again = Answered { reply: reply.unwrap_or_else(|| first.reply.clone()), ..first.clone() };
-        let elsewhere = again.reply != first.reply;
+    for Attached { reply, link, acker } in attached {
+        let reply = reply.unwrap_or_else(|| first.reply.clone());
+        let again = Answered { reply, link: link.or(first.link), ..first.clone() };
+        let elsewhere = again.reply != first.reply || again.link != first.link;
         let told = if elsewhere { binding.outcome(&again, outcome.clone()).await } else { told };
         if told {
             acker.settle(Disposition::Ack);

@@ -24,10 +24,11 @@ use crate::{
 /// | `rmi_request_duration_seconds` | histogram, seconds | `contract`, `major`, `method` | from the start of a method, with the layers inside this one, to its end, however it ended |
 /// | `rmi_requests_in_flight` | gauge | `contract`, `major`, `method` | methods that run now |
 /// | `rmi_endpoint_running` | gauge | `endpoint` | requests on their way to their outcome, also those that wait ([`Endpoint::running`]) |
+/// | `rmi_endpoint_queued` | gauge | `endpoint` | requests that wait for a handler ([`Endpoint::queued`]) |
 /// | `rmi_binding_calls_waiting`, `rmi_binding_remembered` | gauge | `endpoint`, `binding` | what a binding holds now ([`Figures`]) |
 /// | `rmi_binding_*_total` | counter | `endpoint`, `binding` | each of the other [`Figures`], as `rmi_binding_malformed_total` |
 ///
-/// The last three rows are told by [`Metrics::export`], the others as they happen. `outcome` is one of `result`, `exception`,
+/// The last four rows are told by [`Metrics::export`], the others as they happen. `outcome` is one of `result`, `exception`,
 /// `rejected`, `cancelled`, `interrupted`, `poisoned` and `panicked`; `code` is the code of a rejection, `other` for one that is not
 /// the framework's own, and empty otherwise. Labels are names of contracts and words of this table: nothing that came by the
 /// wire becomes one, so the methods of the contracts bound how many series there are. What is rejected before its method is
@@ -81,6 +82,8 @@ impl Metrics {
         let address = Label::new("endpoint", endpoint.address().to_string());
         describe_gauge!("rmi_endpoint_running", Unit::Count, "Requests on their way to their outcome.");
         gauge!("rmi_endpoint_running", vec![address.clone()]).set(to_f64(endpoint.running() as u64));
+        describe_gauge!("rmi_endpoint_queued", Unit::Count, "Requests that wait for a handler.");
+        gauge!("rmi_endpoint_queued", vec![address.clone()]).set(to_f64(endpoint.queued() as u64));
         describe_gauge!("rmi_binding_calls_waiting", Unit::Count, "Calls that wait for their outcome now.");
         describe_gauge!("rmi_binding_remembered", Unit::Count, "Requests that the duplicate window remembers now.");
         for (name, about, _) in Figures::COUNTERS {

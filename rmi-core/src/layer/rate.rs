@@ -220,11 +220,7 @@ impl Buckets {
             evicted = older.into_values().filter(|full_at| *full_at > now).count() as u64;
         }
         // Detached, because a name may be a part of a message.
-        let kept = kept.unwrap_or_else(|| match principal {
-            Principal::Key(name) => Principal::Key(name.detached()),
-            Principal::Transport(name) => Principal::Transport(name.detached()),
-            Principal::Anonymous => Principal::Anonymous,
-        });
+        let kept = kept.unwrap_or_else(|| principal.detached());
         let _ = self.recent.insert(kept, full_at);
         evicted
     }

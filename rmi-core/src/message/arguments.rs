@@ -22,11 +22,15 @@ pub struct Arguments {
     /// The parameters, when the arguments were written from a contract. They let a dialect that only has names name the
     /// positional ones.
     pub params: &'static [Param],
+    /// Arguments that no parameter takes are passed over, in place of being refused: in dialects whose peers send more than they
+    /// are asked for.
+    pub lenient: bool,
 }
 
 impl Arguments {
     /// No arguments.
-    pub const NONE: Arguments = Arguments { positional: Json::EMPTY_ARRAY, named: Json::EMPTY_OBJECT, params: &[] };
+    pub const NONE: Arguments =
+        Arguments { positional: Json::EMPTY_ARRAY, named: Json::EMPTY_OBJECT, params: &[], lenient: false };
 
     /// Reads the arguments one after the other.
     ///
@@ -47,7 +51,7 @@ impl Arguments {
             let details = format!("{count} arguments, at most {limit} are allowed");
             return Err(Rejection::new(RejectionCode::Limit, details));
         }
-        Ok(ArgumentsReader { positional: positional.0, named: named.0, next: 0 })
+        Ok(ArgumentsReader { positional: positional.0, named: named.0, next: 0, lenient: self.lenient })
     }
 
     /// The arguments with their names, as far as they are known: what a dialect needs that writes an object.
@@ -185,6 +189,7 @@ pub struct ArgumentsReader<'a> {
     positional: SmallVec<[&'a RawValue; 6]>,
     named: SmallVec<[(Cow<'a, str>, Option<&'a RawValue>); 4]>,
     next: usize,
+    lenient: bool,
 }
 
 impl<'a> ArgumentsReader<'a> {
@@ -212,7 +217,7 @@ impl<'a> ArgumentsReader<'a> {
     pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Rejection> {
         match self.raw(name)? {
             Some(raw) => Self::decode(name, raw),
-            None => T::deserialize(Missing).map_err(|_| Rejection::new(RejectionCode::Arguments, format!("`{name}` is missing"))),
+            None => T::deserialize(Missing).map_err(|_| missing(name)),
         }
     }
 
@@ -234,6 +239,9 @@ impl<'a> ArgumentsReader<'a> {
     ///
     /// There are arguments that no parameter took.
     pub fn end(self) -> Result<(), Rejection> {
+        if self.lenient {
+            return Ok(());
+        }
         if self.positional.len() > self.next {
             let details = format!("{} positional arguments, the method has {} parameters", self.positional.len(), self.next);
             return Err(Rejection::new(RejectionCode::Arguments, details));
@@ -245,6 +253,24 @@ impl<'a> ArgumentsReader<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// What is said when an argument is not there.
+pub(crate) fn missing(name: &str) -> Rejection {
+    Rejection::new(RejectionCode::Arguments, format!("`{name}` is missing"))
+}
+
+/// The argument that a rejection says is not there: for dialects that have words of their own for it.
+pub(crate) fn missing_in(rejection: &Rejection) -> Option<&str> {
+    let arguments = rejection.code == RejectionCode::Arguments;
+    rejection.details.strip_prefix('`')?.strip_suffix("` is missing").filter(|_| arguments)
+}
+
+/// The argument that a rejection says is no array, where the method wants one.
+pub(crate) fn no_list_in(rejection: &Rejection) -> Option<&str> {
+    let (name, why) = rejection.details.strip_prefix('`')?.split_once("`: ")?;
+    let list = rejection.code == RejectionCode::Arguments && why.contains(", expected a sequence");
+    (list && !name.contains('`')).then_some(name)
 }
 
 /// Whether a type has a value for an argument that is not there.

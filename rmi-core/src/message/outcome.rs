@@ -97,6 +97,8 @@ rejection_codes! {
     UnknownClass = "class.unknown", "no such class is served here";
     /// The class has no method of this name.
     UnknownMethod = "method.unknown", "the class has no such method";
+    /// Nobody of the address that is called is here: a message that came by a link was made for somebody else.
+    Nobody = "agent.unknown", "nobody of this address is here";
     /// The contract's version that the caller asks for is not served.
     UnknownVersion = "version.unknown", "this version of the contract is not served here";
     /// The arguments do not fit the method.
@@ -139,6 +141,7 @@ impl RejectionCode {
             | RejectionCode::UnknownClass
             | RejectionCode::UnknownMethod
             | RejectionCode::UnknownVersion
+            | RejectionCode::Nobody
             | RejectionCode::Arguments
             | RejectionCode::Malformed
             | RejectionCode::Limit

@@ -7,9 +7,7 @@ mod decode;
 mod encode;
 mod fields;
 mod names;
-mod python;
 mod values;
-mod write;
 
 use crate::{
     message::{Body, Message},

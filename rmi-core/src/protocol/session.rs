@@ -59,6 +59,9 @@ pub enum LinkEvent<'a> {
     Up(&'a Link),
     /// A frame arrived. It goes no further unless the session says [`Action::Pass`].
     Received(&'a Delivery),
+    /// A frame of the endpoint's is about to be sent by this link, and may be completed with what only the session knows. It is
+    /// sent unless the session says [`Action::Withhold`]; what the session wants done beside it may be done before or after.
+    Sending(&'a mut Frame),
     /// A frame of the endpoint's was sent by this link.
     Sent(&'a Frame),
     /// The time that [`Session::wake`] named has come.
@@ -73,6 +76,8 @@ pub enum LinkEvent<'a> {
 pub enum Action {
     /// The frame that was received is not about the link: decode it and handle it.
     Pass,
+    /// The frame that was about to be sent is not: the conversation is over.
+    Withhold,
     /// Send this frame by the link.
     Send(Frame),
     /// The peer at the other end is this one: from here on requests are sent to it under this name. Takes effect after what was

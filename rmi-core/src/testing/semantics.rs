@@ -25,26 +25,33 @@
 //! # fn main() { semantics::run::<Unsealed>("a_typed_error_arrives_as_itself") }
 //! ```
 //!
-//! A sentence that a dialect or a transport cannot keep is in [`Setting::NOT_APPLICABLE`], by name and with the reason. It is tried
-//! nevertheless, and is a failure if it holds, so that the list stays true.
+//! What a sentence needs it says ([`Need`]), and a pair that says in its
+//! [`Features`](crate::protocol::Features), its [`Capabilities`](crate::transport::Capabilities) or its trust that it does not have
+//! that is not asked; [`not_applicable`] lists those, with the reason. A sentence that a pair cannot keep for another reason is in
+//! [`Setting::NOT_APPLICABLE`], by name and with that reason. It is tried nevertheless, and is a failure if it holds, so that the list
+//! stays true.
 //!
-//! Portable are those sentences on outcomes, time, cancelling, versions, progress, events, limits, sequential contracts, layers, trying
-//! again, groups and the end that need nothing but endpoints. The others are held on the native envelope over the in-memory bus alone,
-//! because they look at what only a test of that pair can: the text on the wire (duplicates, freshness, trust, which statuses are
-//! sent), a tap in the transport (lost links, resuming, lost subscriptions), its counters, or a clock that is set by hand (rates).
-//! What concerns no wire at all (policies, metrics, discovery, comparing contracts) runs once.
+//! The sentences look at the wire, hold messages back, lose them, play them again and lose the link through a tap that the suite puts
+//! between an endpoint and its protocol and transport: a setting does nothing for that. It binds endpoints, on a bus or on links.
+//! What concerns no wire at all (policies, metrics, discovery, comparing contracts) runs once, and is not here.
 
 mod cancel;
 mod end;
 mod events;
 mod groups;
 mod layers;
+mod needs;
+mod once;
 mod outcome;
 pub mod probe;
+mod replies;
+mod resume;
 mod retry;
 mod running;
 mod sequence;
+mod tap;
 mod time;
+mod trust;
 mod versions;
 
 use std::{
@@ -55,7 +62,12 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::probe::{ProbeClient, ProbeServer, Watch};
+pub use self::needs::Need;
+use self::{
+    needs::Powers,
+    probe::{ProbeClient, ProbeServer, Watch},
+    tap::{Tap, tapped},
+};
 use crate::{Endpoint, endpoint::Builder, service::BoxFuture};
 
 /// How the endpoints of a pair of protocol and transport are bound. Each sentence starts one of its own.
@@ -76,8 +88,8 @@ pub trait Setting: Send + Sync + Sized + 'static {
     /// Starts a bus, or reaches one that nobody else uses.
     async fn start() -> Self;
 
-    /// An endpoint that is bound and not started yet. `agent` serves a probe, and may be asked for again when it has gone; `caller` and
-    /// `other` call it by that name.
+    /// An endpoint that is bound and not started yet. `agent` serves a probe, and may be asked for again when it has gone, or without
+    /// having been started; `caller` and `other` call it by that name. Its clock and its limits are the sentence's to set.
     async fn endpoint(&self, name: &'static str) -> Builder;
 }
 
@@ -88,6 +100,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Agent {
     endpoint: Endpoint,
     watch: Watch,
+    tap: Tap,
+}
+
+/// An endpoint that calls the agent's probe.
+struct Caller {
+    endpoint: Endpoint,
+    probe: ProbeClient,
+    tap: Tap,
 }
 
 async fn agent<S: Setting>(setting: &S) -> Agent {
@@ -96,22 +116,46 @@ async fn agent<S: Setting>(setting: &S) -> Agent {
 
 async fn agent_with<S: Setting>(setting: &S, special: impl FnOnce(Builder) -> Builder) -> Agent {
     let (probing, watch) = Watch::new();
-    let builder = setting.endpoint("agent").await.serve(ProbeServer::new(probing));
-    Agent { endpoint: special(builder).start().await.expect("an agent starts"), watch }
+    let (builder, tap) = tapped(setting.endpoint("agent").await.serve(ProbeServer::new(probing)));
+    Agent { endpoint: special(builder).start().await.expect("an agent starts"), watch, tap }
 }
 
 async fn caller<S: Setting>(setting: &S, name: &'static str) -> (Endpoint, ProbeClient) {
-    let endpoint = setting.endpoint(name).await.start().await.expect("a caller starts");
-    let probe = endpoint.client("agent");
+    let Caller { endpoint, probe, .. } = calling(setting, name).await;
     (endpoint, probe)
 }
+
+async fn calling<S: Setting>(setting: &S, name: &'static str) -> Caller {
+    calling_with(setting, name, |builder| builder).await
+}
+
+async fn calling_with<S: Setting>(setting: &S, name: &'static str, special: impl FnOnce(Builder) -> Builder) -> Caller {
+    let (builder, tap) = tapped(setting.endpoint(name).await);
+    let endpoint = special(builder).start().await.expect("a caller starts");
+    let probe = endpoint.client("agent");
+    Caller { endpoint, probe, tap }
+}
+
+/// How long a link is lost: longer than it takes to notice.
+const OUTAGE: Duration = Duration::from_millis(200);
 
 /// One sentence.
 #[derive(Clone, Copy, Debug)]
 pub struct Sentence {
     /// Its name, which is that of its `#[test]`, and is at the end of the sentence in `docs/semantics.md`.
     pub name: &'static str,
-    run: fn() -> BoxFuture<'static, ()>,
+    /// What it needs of a pair. One that says it does not have that is not asked.
+    pub needs: &'static [Need],
+    run: fn(&'static [Need]) -> BoxFuture<'static, Verdict>,
+}
+
+/// What came of a sentence that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Held,
+    /// It cannot be asked of this pair, and why.
+    NotApplicable(&'static str),
 }
 
 impl Sentence {
@@ -120,8 +164,8 @@ impl Sentence {
     /// # Panics
     ///
     /// It does not hold.
-    pub async fn run(self) {
-        (self.run)().await;
+    pub async fn run(self) -> Verdict {
+        (self.run)(self.needs).await
     }
 }
 
@@ -142,18 +186,29 @@ pub fn run<S: Setting>(name: &str) {
     let runtime = S::runtime().expect("a runtime for the sentence");
     let tried = async {
         let ended = tokio::time::timeout(PATIENCE, sentence.run()).await;
-        assert!(ended.is_ok(), "`{name}` has not come to its end in {PATIENCE:?}");
+        ended.unwrap_or_else(|_| panic!("`{name}` has not come to its end in {PATIENCE:?}"))
     };
     match S::NOT_APPLICABLE.iter().find(|(listed, _)| *listed == name) {
-        None => runtime.block_on(tried),
+        None => {
+            if let Verdict::NotApplicable(why) = runtime.block_on(tried) {
+                println!("`{name}` is not applicable: {why}");
+            }
+        }
         Some((_, why)) => {
-            let held = catch_unwind(AssertUnwindSafe(|| runtime.block_on(tried))).is_ok();
+            let tried = catch_unwind(AssertUnwindSafe(|| runtime.block_on(tried)));
+            let held = matches!(tried, Ok(Verdict::Held));
             assert!(!held, "`{name}` holds: take it out of `NOT_APPLICABLE`, where it says: {why}");
             println!("`{name}` is not applicable, and does not hold: {why}");
         }
     }
     // A transport's own tasks need not end by themselves.
     runtime.shutdown_background();
+}
+
+/// The sentences that are not asked of a pair, each with what the pair does not have.
+pub async fn not_applicable<S: Setting>() -> Vec<(&'static str, &'static str)> {
+    let powers = Powers::of(&S::start().await).await;
+    sentences::<S>().iter().filter_map(|sentence| Some((sentence.name, powers.lack(sentence.needs)?))).collect()
 }
 
 /// Fails when `NOT_APPLICABLE` lists what is no sentence.
@@ -182,8 +237,43 @@ macro_rules! __rmi_semantics_each {
             outcome::a_panic_is_an_outcome
             outcome::every_call_has_one_outcome
             outcome::a_redelivered_request_runs_again_only_if_idempotent
-            outcome::nobody_there_is_told_at_once
-            outcome::replies_elsewhere_wait_for_their_reader
+            once::a_duplicate_of_a_running_call_gets_its_outcome [Serials]
+            once::a_duplicate_of_a_finished_call_gets_the_stored_outcome [Serials]
+            once::a_reused_serial_number_is_told_by_its_text [GlobalSerials Rejections]
+            once::a_request_without_serial_number_is_served [GlobalSerials Rejections]
+            once::a_request_is_acknowledged_after_its_outcome [Redelivery]
+            once::a_redelivered_request_is_not_said_never_to_have_run [Redelivery Rejections]
+            once::a_request_is_fresh_within_its_age_and_the_skew [Sealed Rejections]
+            once::what_is_remembered_is_answered_however_old [Sealed Rejections]
+            once::an_evicted_request_raises_the_floor [Sealed Rejections]
+            once::a_forgotten_outcome_is_not_run_for [Sealed Rejections]
+            once::one_principal_does_not_push_out_another [Sealed Rejections]
+            replies::replies_come_to_a_volatile_address [ReplyAddresses Bus]
+            replies::a_lost_link_ends_its_calls
+            replies::replies_elsewhere_wait_for_their_reader [ReplyAddresses Durable]
+            replies::replies_do_not_go_everywhere [ReplyAddresses Bus]
+            replies::nobody_there_is_told_at_once [Unroutable]
+            replies::a_full_reply_address_holds_up_nobody_else [ReplyAddresses Rejections]
+            resume::a_call_survives_the_loss_of_its_link [Resume]
+            resume::statuses_follow_a_call_to_its_new_address [Resume Statuses]
+            resume::a_request_that_still_waits_on_the_bus_is_found [Resume]
+            resume::what_never_arrived_is_safe_to_repeat [Resume Rejections]
+            resume::what_an_agent_cannot_know_is_unknown [Resume]
+            resume::nothing_is_promised_of_what_is_still_to_be_sent [Resume]
+            resume::a_peer_that_cannot_be_asked_loses_replies [Resume]
+            resume::only_its_own_principal_resumes [Resume Sealed ReplyAddresses]
+            resume::a_second_loss_begins_it_anew [Resume]
+            resume::the_total_time_holds_over_a_loss [Resume]
+            resume::many_calls_are_asked_for_together [Resume]
+            resume::an_agent_without_room_is_asked_again [Resume Rejections]
+            trust::a_sealed_binding_lets_nothing_else_in [Sealed]
+            trust::the_unverified_are_told_little_and_seldom [Sealed Rejections]
+            trust::an_unsigned_reply_does_not_count [Sealed]
+            trust::a_reply_by_an_impostor_does_not_count [Sealed]
+            trust::signing_fails_closed [Sealed]
+            trust::an_unverified_name_is_nobody
+            trust::a_binding_can_be_narrowed [Rejections Admin]
+            trust::bindings_have_their_own_trust [Rejections]
             outcome::limits_are_held
             time::the_total_time_covers_everything
             time::an_expired_request_never_runs
@@ -195,6 +285,8 @@ macro_rules! __rmi_semantics_each {
             cancel::admin_reaches_a_busy_agent
             cancel::the_second_cancel_says_so
             cancel::criteria_choose_by_the_data
+            running::only_the_statuses_that_were_asked_for_are_sent [Statuses]
+            running::who_does_not_say_gets_every_status [Statuses]
             running::statuses_come_in_order
             running::progress_never_waits
             running::concurrency_is_held
@@ -249,18 +341,31 @@ macro_rules! __rmi_semantics_each {
             groups::the_time_is_the_whole_groups
             groups::dropping_a_group_stops_nothing
             end::a_drain_lets_running_handlers_finish
+            end::a_drain_gives_back_what_it_has_not_admitted [Redelivery Rejections]
             end::a_drain_ends_with_its_grace
             end::pending_calls_end_with_the_endpoint
             end::dropping_the_endpoint_stops_it
+            end::a_lost_subscription_is_begun_again [Bus]
+            end::replies_that_come_no_more_are_asked_for [Resume]
+            end::calls_end_with_the_transport [ReplyAddresses]
+            end::an_agent_without_requests_says_so
         }
     };
-    (@list [$setting:ty] $($module:ident :: $name:ident)*) => {
+    (@list [$setting:ty] $($module:ident :: $name:ident $([$($need:ident)*])?)*) => {
         vec![$(Sentence {
             name: stringify!($name),
-            run: || Box::pin(async { $module::$name(&<$setting>::start().await).await }),
+            needs: &[$($(Need::$need),*)?],
+            run: |needs| Box::pin(async {
+                let setting = <$setting>::start().await;
+                if !needs.is_empty() && let Some(why) = Powers::of(&setting).await.lack(needs) {
+                    return Verdict::NotApplicable(why);
+                }
+                $module::$name(&setting).await;
+                Verdict::Held
+            }),
         }),*]
     };
-    (@tests [$setting:ty] $($module:ident :: $name:ident)*) => {
+    (@tests [$setting:ty] $($module:ident :: $name:ident $([$($need:ident)*])?)*) => {
         $(
             #[test]
             fn $name() {

@@ -148,6 +148,7 @@ impl Transport for Memory {
             topics: true,
             durable: true,
             links: false,
+            one_peer: false,
             max_payload: self.seat.bus.options.max_payload,
         }
     }

@@ -19,6 +19,7 @@ use crate::{
     protocol::{Replies, Serials},
     service::Invocation,
     time::Timestamp,
+    transport::LinkId,
 };
 
 /// How many calls one request may ask for.
@@ -77,7 +78,8 @@ impl Admin {
         if count > MOST {
             return Err(refuse(RejectionCode::Limit, format!("{count} calls are asked for, at most {MOST} may be at once")));
         }
-        if binding.features.serials != Serials::Global || binding.features.replies != Replies::Shared {
+        let elsewhere = binding.by_links || binding.features.replies == Replies::Shared;
+        if binding.features.serials != Serials::Global || !elsewhere {
             return Err(refuse(RejectionCode::Arguments, "this binding's replies cannot go to another address".to_owned()));
         }
         if !binding.may_reply_to(&asked.to) {
@@ -95,7 +97,7 @@ impl Admin {
             };
             let key = Key::new(&sn, None);
             let mut window = lock(&binding.window);
-            known.push(match window.resume(&owners, &key, &asked.to) {
+            known.push(match window.resume(&owners, &key, &asked.to, call.job.link) {
                 Some(Resumed::Running) => Known::Running,
                 Some(Resumed::Forgotten) => Known::Forgotten,
                 Some(Resumed::Barred) => Known::Unknown,
@@ -112,7 +114,7 @@ impl Admin {
                 },
             });
         }
-        send(&core, binding, &asked.to, outcomes)?;
+        send(&core, binding, &asked.to, call.job.link, outcomes)?;
         Ok(result(&known))
     }
 
@@ -128,7 +130,13 @@ impl Admin {
 }
 
 /// Sends stored outcomes in a task of their own: whoever does not take them holds up nobody else.
-fn send(core: &Arc<Core>, binding: &Arc<Binding>, to: &Address, outcomes: Vec<(Sn, Outcome)>) -> Result<(), Outcome> {
+fn send(
+    core: &Arc<Core>,
+    binding: &Arc<Binding>,
+    to: &Address,
+    link: LinkId,
+    outcomes: Vec<(Sn, Outcome)>,
+) -> Result<(), Outcome> {
     if outcomes.is_empty() {
         return Ok(());
     }
@@ -138,7 +146,8 @@ fn send(core: &Arc<Core>, binding: &Arc<Binding>, to: &Address, outcomes: Vec<(S
     let (binding, to, running) = (Arc::clone(binding), to.clone(), Guard::enter(core, |core| &core.running));
     tokio::spawn(async move {
         for (sn, outcome) in outcomes {
-            let answered = Answered { sn: Some(sn), reply: ReplyPath::to(to.clone()), data: None::<Json>, link: None };
+            let link = binding.by_links.then_some(link);
+            let answered = Answered { sn: Some(sn), reply: ReplyPath::to(to.clone()), data: None::<Json>, link };
             // What cannot be sent is counted; the outcome is still kept.
             let _ = binding.outcome(&answered, outcome).await;
         }

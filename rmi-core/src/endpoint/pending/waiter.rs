@@ -38,6 +38,8 @@ pub(super) struct Waiter {
     /// How far the call has come, as a [`Reached`].
     reached: AtomicU8,
     ended: AtomicBool,
+    /// Its link was lost, and it is not known yet by which other one its replies come.
+    astray: AtomicBool,
     state: Mutex<WaiterState>,
 }
 
@@ -54,7 +56,7 @@ const STATUSES: usize = 256;
 impl Waiter {
     pub(super) fn new(watched: bool) -> Self {
         let reached = AtomicU8::new(Reached::Begun as u8);
-        Waiter { watched, reached, ended: AtomicBool::new(false), state: Mutex::default() }
+        Waiter { watched, reached, ended: AtomicBool::new(false), astray: AtomicBool::new(false), state: Mutex::default() }
     }
 
     pub(super) fn reach(&self, reached: Reached) {
@@ -63,6 +65,14 @@ impl Waiter {
 
     pub(super) fn has(&self, reached: Reached) -> bool {
         self.reached.load(Ordering::SeqCst) >= reached as u8
+    }
+
+    pub(super) fn stray(&self, astray: bool) {
+        self.astray.store(astray, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_astray(&self) -> bool {
+        self.astray.load(Ordering::SeqCst)
     }
 
     pub(super) fn status(&self, status: Status) {

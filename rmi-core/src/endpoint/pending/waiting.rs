@@ -91,12 +91,17 @@ impl Waiting {
     pub(crate) fn takes(&self, link: LinkId) {
         if let Some(slot) = lock(&self.table().state).slots.get_mut(&self.key) {
             slot.link = Some(link);
+            slot.waiter.stray(false);
         }
     }
 
     /// The bus has taken the request.
     pub(crate) fn sent(&self) {
         self.waiter.reach(Reached::Sent);
+        // Its link was lost while it was on its way, and nobody has asked for it, because it was not sent.
+        if self.waiter.is_astray() {
+            self.table().astray.notify_one();
+        }
     }
 
     /// The replies will come to an address that is no more.

@@ -6,7 +6,7 @@ use super::{
     ABORTED, Native, VERSION,
     fields::{Envelope, EventPart, Extras, ParseError, Part, Raw, RequestPart, ResultPart, pair},
     names::{self, Missing},
-    python, values,
+    values,
 };
 use crate::{
     address::Address,
@@ -15,7 +15,7 @@ use crate::{
         Abort, Arguments, Body, Constructor, Event, Exception, Head, Message, Outcome, Progress, Rejection, RejectionCode,
         ReplyPath, Request, Sn, Status,
     },
-    protocol::Refused,
+    protocol::{Refused, python},
     scan::Value,
     text::Text,
     time::Timestamp,
@@ -167,7 +167,7 @@ fn read_request(text: &Text, request: &RequestPart<'_>, extras: &Extras<'_>) -> 
         method: name("method", request.method)?,
         version: extras.version.and_then(|raw| values::string(text, raw)),
         cntr: read_constructor(text, request.cntr)?,
-        args: Arguments { positional, named: keywords, params: &[] },
+        args: Arguments { positional, named: keywords, ..Arguments::NONE },
         wants: extras.statuses.statuses,
         group: extras.group.and_then(|raw| values::string(text, raw)),
         contract: None,

@@ -5,12 +5,11 @@ use std::time::Duration;
 use super::{
     ABORTED, VERSION,
     names::{self, Missing},
-    write::Writer,
 };
 use crate::{
     json::Json,
     message::{Abort, Body, Event, Exception, Head, Message, Outcome, Progress, Rejection, Request, Status, Statuses},
-    protocol::ProtocolError,
+    protocol::{ProtocolError, write::Writer},
     time::Timestamp,
 };
 

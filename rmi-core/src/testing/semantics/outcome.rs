@@ -1,5 +1,3 @@
-use std::convert::Infallible;
-
 use serde_json::{Value, json};
 
 use super::{
@@ -109,27 +107,6 @@ pub(super) async fn a_redelivered_request_runs_again_only_if_idempotent<S: Setti
     assert_eq!(soon("it is delivered again", again).await.unwrap(), "again");
     assert_eq!(second.watch.next().await, Seen::Began("again".to_owned()));
     assert_eq!(second.watch.ran(), 1);
-}
-
-pub(super) async fn nobody_there_is_told_at_once<S: Setting>(setting: &S) {
-    let (endpoint, _) = caller(setting, "caller").await;
-    let probe: super::ProbeClient = endpoint.client("nobody");
-    for error in [probe.echo("x").await.map(drop).unwrap_err(), probe.echo("x").send().await.map(drop).unwrap_err()] {
-        assert_eq!((error.fate(), error.is_retryable()), (Fate::NeverRan, true));
-        assert!(matches!(error, CallError::NoAgent(_)), "{error:?}");
-    }
-}
-
-pub(super) async fn replies_elsewhere_wait_for_their_reader<S: Setting>(setting: &S) {
-    let (mut agent, (endpoint, probe)) = (agent(setting).await, caller(setting, "caller").await);
-    drop(endpoint.replies("log").await.unwrap());
-    let sn = probe.echo("elsewhere").reply_to("log").send().await.unwrap();
-    agent.watch.ended("elsewhere").await;
-    let (reader, _) = caller(setting, "other").await;
-    let mut replies = reader.replies("log").await.unwrap();
-    let reply = soon("a reply waits", replies.next()).await.unwrap();
-    assert_eq!(reply.sn.as_ref(), Some(&sn));
-    assert_eq!(reply.body.decode::<String, Infallible>().unwrap().unwrap(), "elsewhere");
 }
 
 pub(super) async fn limits_are_held<S: Setting>(setting: &S) {

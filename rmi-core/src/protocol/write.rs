@@ -5,24 +5,24 @@ use memchr::memchr2_iter;
 use crate::{escape, json::Json};
 
 /// A JSON text in the making. Punctuation and keys are the caller's, values are written here.
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn with_capacity(bytes: usize) -> Self {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
         Writer(Vec::with_capacity(bytes))
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
 
     /// JSON text that needs no escapes: punctuation, keys, names.
-    pub(super) fn literal(&mut self, text: &str) {
+    pub(crate) fn literal(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
     }
 
     /// ASCII text that needs no escapes, in quotation marks.
-    pub(super) fn quoted(&mut self, text: &[u8]) {
+    pub(crate) fn quoted(&mut self, text: &[u8]) {
         self.0.push(b'"');
         self.0.extend_from_slice(text);
         self.0.push(b'"');
@@ -30,34 +30,39 @@ impl Writer {
 
     /// A value as it is, but for line breaks: between tokens they become spaces, and inside of strings there are none. So a
     /// message is always one line.
-    pub(super) fn raw(&mut self, json: &Json) {
+    pub(crate) fn raw(&mut self, json: &Json) {
+        self.raw_text(json.as_str());
+    }
+
+    /// The text of a value, as [`raw`](Self::raw).
+    pub(crate) fn raw_text(&mut self, text: &str) {
         let start = self.0.len();
-        let text = json.as_str().as_bytes();
+        let text = text.as_bytes();
         self.0.extend_from_slice(text);
         for at in memchr2_iter(b'\n', b'\r', text) {
             self.0[start + at] = b' ';
         }
     }
 
-    pub(super) fn raw_or_null(&mut self, json: Option<&Json>) {
+    pub(crate) fn raw_or_null(&mut self, json: Option<&Json>) {
         match json {
             Some(json) => self.raw(json),
             None => self.literal("null"),
         }
     }
 
-    pub(super) fn string_or_null(&mut self, text: Option<&str>) {
+    pub(crate) fn string_or_null(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.string(text),
             None => self.literal("null"),
         }
     }
 
-    pub(super) fn string(&mut self, text: &str) {
+    pub(crate) fn string(&mut self, text: &str) {
         escape::push_string(&mut self.0, text);
     }
 
-    pub(super) fn number(&mut self, mut value: u64) {
+    pub(crate) fn number(&mut self, mut value: u64) {
         let mut digits = [0; 20];
         let mut first = digits.len();
         loop {

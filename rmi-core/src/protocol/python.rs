@@ -7,7 +7,7 @@ use crate::{protocol::depth::string_end, text::Text};
 const TOKENS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
 
 /// The text with these tokens, outside of strings, as `null`. `None` when there are none.
-pub(super) fn without_special_numbers(text: &Text) -> Option<Text> {
+pub(crate) fn without_special_numbers(text: &Text) -> Option<Text> {
     let bytes = text.as_bytes();
     if memmem::find(bytes, b"NaN").is_none() && memmem::find(bytes, b"Infinity").is_none() {
         return None;

@@ -1,0 +1,184 @@
+//! The links of a binding, and who is at their other ends as far as that is known.
+
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    address::Address, endpoint::binding::Binding, lock::lock, seal::Principal, table::Table, text::Text, transport::LinkId,
+};
+
+/// By which link an address is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// The bus finds the way.
+    Any,
+    By(LinkId),
+    /// By the next link: there is none now, and whoever dials brings one.
+    Later,
+    Nowhere,
+}
+
+/// How well it is known who is at the other end of a link. What is known better takes a name from what is known less well, and the
+/// newer link takes it from the older: it is the one that is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Known {
+    /// An unsigned message says so. It never takes a name from another link.
+    Claimed,
+    /// The transport says so.
+    Vouched,
+    /// A signature does, or a handshake of the dialect.
+    Proven,
+}
+
+/// The links that are up, of a transport that has links with peers.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    /// What each is called: by the transport, and by what was said.
+    links: Table<LinkId, [Option<Text>; 2]>,
+    /// The newest that was reported: what comes by a newer one comes before its report.
+    newest: LinkId,
+    names: Table<Text, (LinkId, Known)>,
+}
+
+const VOUCHED: usize = 0;
+const SAID: usize = 1;
+
+impl Peers {
+    pub(crate) fn up(&mut self, link: LinkId, peer: Option<&Text>) {
+        self.newest = self.newest.max(link);
+        self.links.entry(link).or_default();
+        if let Some(peer) = peer {
+            self.call(link, peer, Known::Vouched);
+        }
+    }
+
+    pub(crate) fn down(&mut self, link: LinkId) {
+        for name in self.links.remove(&link).into_iter().flatten().flatten() {
+            self.forget(&name, link);
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<LinkId> {
+        self.links.keys().copied().collect()
+    }
+
+    pub(crate) fn is_up(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// Everything that a link is called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Text> {
+        self.names.keys().cloned()
+    }
+
+    fn forget(&mut self, name: &Text, link: LinkId) {
+        if self.names.get(name).is_some_and(|(has, _)| *has == link) {
+            self.names.remove(name);
+        }
+    }
+
+    /// Calls a link by a name, unless it is gone or another one has the name with more right.
+    pub(crate) fn call(&mut self, link: LinkId, name: &Text, known: Known) -> bool {
+        let place = if known == Known::Vouched { VOUCHED } else { SAID };
+        if link > self.newest {
+            self.up(link, None);
+        } else if !self.links.contains_key(&link) {
+            return false;
+        }
+        if let Some((has, right)) = self.names.get(name).copied()
+            && has != link
+        {
+            if known == Known::Claimed || known < right {
+                return false;
+            }
+            for called in self.links.get_mut(&has).into_iter().flatten() {
+                called.take_if(|called| called == name);
+            }
+        }
+        let before = self.links.get_mut(&link).and_then(|names| names[place].replace(name.clone()));
+        if let Some(before) = before.filter(|before| before != name) {
+            self.forget(&before, link);
+        }
+        let right = self.names.get(name).map_or(known, |(_, right)| known.max(*right));
+        self.names.insert(name.clone(), (link, right));
+        true
+    }
+
+    fn is_called(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|names| names[SAID].is_some())
+    }
+}
+
+/// The link that was last found to have a name, so that this is not asked of each message.
+#[derive(Debug, Default)]
+pub(crate) struct LastCalled(AtomicU64);
+
+impl Binding {
+    /// By which link an address is reached. Where the bus finds the way, any.
+    pub(crate) fn link_to(&self, address: &Address) -> Route {
+        if !self.has_links {
+            return Route::Any;
+        }
+        let peers = lock(&self.peers);
+        match peers.names.get(address.as_str()) {
+            Some((link, _)) => Route::By(*link),
+            None if !self.one_peer => Route::Nowhere,
+            // Where nobody says their name, the other end of the only link is whoever we talk to.
+            None => match peers.links.keys().next() {
+                Some(only) if self.sessions.is_none() => Route::By(*only),
+                _ => Route::Later,
+            },
+        }
+    }
+
+    /// By which link an address is reached, when that can be said: not before there is one, where one will be.
+    pub(crate) async fn way_to(&self, address: &Address) -> Route {
+        loop {
+            let way = self.link_to(address);
+            if way != Route::Later {
+                return way;
+            }
+            let mut made = pin!(self.way_made.notified());
+            made.as_mut().enable();
+            if self.link_to(address) == Route::Later {
+                made.await;
+            }
+        }
+    }
+
+    /// Whether a link of a transport that has links is down: what was to take it has nowhere else to go.
+    pub(crate) fn is_gone(&self, link: LinkId) -> bool {
+        self.has_links && !lock(&self.peers).is_up(link)
+    }
+
+    /// Somebody has said something by a link, and was let in: from then on the link leads to them. Where nobody signs, whoever
+    /// says a name first has it, as long as that link lasts.
+    pub(crate) fn hears(&self, link: LinkId, from: Option<&Address>, principal: &Principal) {
+        if !self.by_links || self.last_called.0.load(Ordering::Relaxed) == link.0 {
+            return;
+        }
+        let (name, known) = match (principal, from) {
+            (Principal::Key(name), _) => (name, Known::Proven),
+            (Principal::Transport(_) | Principal::Anonymous, Some(from)) => (from.text(), Known::Claimed),
+            (Principal::Transport(_) | Principal::Anonymous, None) => return,
+        };
+        let mut peers = lock(&self.peers);
+        let new = !peers.is_called(link) && peers.call(link, name, known);
+        if peers.is_called(link) {
+            self.last_called.0.store(link.0, Ordering::Relaxed);
+        }
+        drop(peers);
+        if new {
+            tracing::debug!(link = link.0, %name, ?known, "a link has a name");
+            self.found();
+        }
+    }
+
+    /// There may be a way now where there was none.
+    pub(crate) fn found(&self) {
+        self.way_made.notify_waiters();
+        self.pending.has_address();
+    }
+}

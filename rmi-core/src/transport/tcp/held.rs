@@ -1,0 +1,74 @@
+//! What has been received by one link and is not settled: bounded, so that a link is not read while it has brought enough.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Waker},
+};
+
+use crate::{
+    lock::lock,
+    transport::{Disposition, Settle},
+};
+
+/// What one link has brought and is not settled.
+#[derive(Debug)]
+pub(super) struct Held {
+    frames: AtomicUsize,
+    bytes: AtomicUsize,
+    most_frames: usize,
+    most_bytes: usize,
+    /// The reader waits for room.
+    parked: AtomicBool,
+    reader: Mutex<Option<Waker>>,
+}
+
+impl Held {
+    pub(super) fn new(most_frames: usize, most_bytes: usize) -> Self {
+        Held {
+            frames: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            most_frames: most_frames.max(1),
+            most_bytes: most_bytes.max(1),
+            parked: AtomicBool::new(false),
+            reader: Mutex::default(),
+        }
+    }
+
+    /// These have been received.
+    pub(super) fn add(&self, frames: usize, bytes: usize) {
+        self.frames.fetch_add(frames, Ordering::SeqCst);
+        self.bytes.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    fn is_full(&self) -> bool {
+        self.frames.load(Ordering::SeqCst) >= self.most_frames || self.bytes.load(Ordering::SeqCst) >= self.most_bytes
+    }
+
+    /// Whether more may be read. If not, the task is woken when it may.
+    pub(super) fn has_room(&self, cx: &Context<'_>) -> bool {
+        if !self.is_full() {
+            return true;
+        }
+        *lock(&self.reader) = Some(cx.waker().clone());
+        self.parked.store(true, Ordering::SeqCst);
+        // What was settled meanwhile may not have seen that.
+        !self.is_full()
+    }
+}
+
+/// The tag of a delivery is its length.
+impl Settle for Held {
+    fn settle(&self, tag: u64, _: Disposition) {
+        self.frames.fetch_sub(1, Ordering::SeqCst);
+        self.bytes.fetch_sub(usize::try_from(tag).unwrap_or(usize::MAX), Ordering::SeqCst);
+        if self.parked.load(Ordering::SeqCst) && !self.is_full() && self.parked.swap(false, Ordering::SeqCst) {
+            let reader = lock(&self.reader).take();
+            if let Some(reader) = reader {
+                reader.wake();
+            }
+        }
+    }
+}
