@@ -30,7 +30,7 @@ async fn main() {
 
     let log = Arc::new(Log::open(&home.join("callers.log")));
     let endpoint = Endpoint::builder(CALLERS)
-        .bind(Native::default(), Tcp::connect(format!("127.0.0.1:{port}")), trust(&home, CALLERS))
+        .bind(Native::default(), Tcp::connect(format!("127.0.0.1:{port}")).await.unwrap(), trust(&home, CALLERS))
         .start()
         .await
         .unwrap();
