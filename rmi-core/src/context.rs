@@ -18,6 +18,7 @@ use crate::{
     address::Address,
     contract::Type,
     endpoint::{Endpoint, WeakEndpoint},
+    journal::RequestId,
     json::Json,
     lock::lock,
     message::{Progress, Sn},
@@ -177,6 +178,10 @@ pub(crate) struct Job {
     pub(crate) group: Option<Text>,
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
+    /// It may have run before: nobody says of it that it never did.
+    pub(crate) may_have_run: bool,
+    /// What the journal calls it, where there is one.
+    pub(crate) record: Option<RequestId>,
     pub(crate) cancel: Cancellation,
     /// Where its replies go, when its caller has said so since.
     pub(crate) moved: Moved,

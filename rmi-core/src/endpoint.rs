@@ -16,6 +16,8 @@ pub(crate) mod links;
 mod offer;
 pub(crate) mod pending;
 mod queue;
+mod records;
+mod recovery;
 mod replies;
 mod resubscribe;
 mod resume;
@@ -47,7 +49,7 @@ pub use self::{
     replies::{Replies, Reply, ReplyBody},
     shutdown::Drained,
 };
-use crate::{address::Address, call::Stub, lock::lock, transport::TransportError};
+use crate::{address::Address, call::Stub, journal::JournalError, lock::lock, transport::TransportError};
 
 /// A process's seat on the bus: it serves contracts, and makes calls.
 ///
@@ -108,6 +110,13 @@ impl Endpoint {
     pub fn figures(&self) -> Vec<Figures> {
         let read = |b: &Arc<binding::Binding>| b.counters.read(b.pending.len() as u64, lock(&b.window).len() as u64);
         self.0.core.bindings.iter().map(read).collect()
+    }
+
+    /// Why the journal cannot write just now: requests are rejected with `agent.journal` until it can. `None` when all is well, or
+    /// there is no durable journal.
+    #[must_use]
+    pub fn journal_failing(&self) -> Option<JournalError> {
+        self.0.core.journal.as_ref().and_then(|journal| journal.failing())
     }
 
     /// How many requests wait for a handler: those of the class `Admin` are not among them.

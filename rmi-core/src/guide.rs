@@ -11,6 +11,7 @@
 //! | [`security`] | decides who may call what, and looks after keys |
 //! | [`testing`] | tests a service or its callers without a broker, or a transport against its promises |
 //! | [`operations`] | runs it: a policy, rates, metrics, what each figure means, spans, the end |
+//! | [`journal`] | runs it with a journal on disk: where that is, full and damaged disks, what to watch |
 //!
 //! What may be relied on is said sentence by sentence, each with its test, in
 //! [`docs/semantics.md`](https://github.com/rmi-rs/rmi/blob/main/docs/semantics.md); the bytes are in
@@ -40,3 +41,6 @@ pub mod testing {}
 
 #[doc = include_str!("../guide/operations.md")]
 pub mod operations {}
+
+#[doc = include_str!("../guide/journal.md")]
+pub mod journal {}

@@ -12,6 +12,8 @@
 mod assembler;
 mod codec;
 mod commit;
+#[cfg(feature = "journal")]
+mod durable;
 mod error;
 mod memory;
 mod recovered;
@@ -31,6 +33,10 @@ pub use self::{
     rows::{Change, Key},
     step::{Accepted, Entry, Received, RequestId, Step},
 };
+
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+pub use self::durable::{Durable, DurableFigures};
 
 /// Where an endpoint writes down what becomes of its requests.
 ///

@@ -11,7 +11,14 @@ pub mod error;
 mod escape;
 pub mod event;
 // What it shows needs these features; documentation is built with all of them.
-#[cfg(all(any(doc, doctest), feature = "macros", feature = "testing", feature = "policy", feature = "metrics"))]
+#[cfg(all(
+    any(doc, doctest),
+    feature = "macros",
+    feature = "testing",
+    feature = "policy",
+    feature = "metrics",
+    feature = "journal"
+))]
 pub mod guide;
 pub mod journal;
 pub mod json;

@@ -27,6 +27,11 @@ use crate::{
 
 /// A wire format: gofer's envelope, RackHD's conventions, Cloud Connector, the provisioning agent's lines.
 pub trait Protocol: Send + Sync + Debug + 'static {
+    /// What the dialect is called, in logs and in journals: the same in every process and every version of a program.
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// What the dialect can say.
     fn features(&self) -> Features;
 

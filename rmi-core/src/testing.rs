@@ -4,6 +4,7 @@
 //! * A service without a broker: [`pair`] puts it behind a client, on an in-memory bus.
 //! * [`Recorder`] remembers what was invoked, and how it ended; [`ManualClock`] shows the date that a test tells it to.
 //! * [`faults`] lose, double, delay and swap what goes over any transport, and cut its link: from a seed, so that a run can be repeated.
+//! * A `Disk` (feature `journal`) fails a durable journal when it is told to, and loses power with what was not synced.
 //! * [`conformance`] is what every [`Transport`](crate::transport::Transport) has to hold, check by check; [`semantics`] is what a call means
 //!   on any pair of a protocol and a transport, sentence by sentence.
 //!
@@ -41,6 +42,8 @@
 
 mod clock;
 pub mod conformance;
+#[cfg(feature = "journal")]
+mod disk;
 mod fake;
 pub mod faults;
 mod pair;
@@ -48,6 +51,11 @@ mod passing;
 mod recorder;
 pub mod semantics;
 
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+pub use self::disk::Disk;
+#[cfg(feature = "journal")]
+pub(crate) use self::disk::DiskFile;
 pub use self::{
     clock::ManualClock,
     fake::{Answer, Asked, Fake, Faked},

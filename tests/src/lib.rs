@@ -5,11 +5,13 @@
 pub mod clock;
 pub mod crash;
 pub mod eager;
+pub mod journal;
 pub mod lines;
 pub mod probe;
 pub mod raw;
 pub mod routes;
 pub mod soon;
+pub mod steps;
 pub mod tap;
 pub mod wires;
 pub mod world;

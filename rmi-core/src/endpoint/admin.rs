@@ -24,13 +24,13 @@ use crate::{
     context::Job,
     contract::{Contract, Method, Param, Version},
     endpoint::{EndpointDescription, admission::Key, binding::Binding, dispatch::Core},
+    journal::Step,
     json::Json,
     lock::lock,
     message::{Exception, Outcome, Rejection, RejectionCode, Sn},
     protocol::Serials,
     seal::Principal,
     service::{BoxFuture, Invocation, MethodResult, Service},
-    time::Timestamp,
 };
 
 /// The class.
@@ -101,24 +101,16 @@ pub(crate) fn is_admin(contract: &'static Contract) -> bool {
 pub(crate) struct Admin {
     core: Arc<OnceLock<Weak<Core>>>,
     policy: Option<Arc<dyn AdminPolicy>>,
-    /// No other endpoint takes requests from this one's address.
-    own_queue: bool,
-    /// When the endpoint was started: what came before may have come to an earlier one.
-    started: Timestamp,
 }
 
 impl Admin {
     /// The service, and where it is told whose requests it cancels.
-    pub(crate) fn new(
-        policy: Option<Arc<dyn AdminPolicy>>,
-        own_queue: bool,
-        started: Timestamp,
-    ) -> (Self, Arc<OnceLock<Weak<Core>>>) {
+    pub(crate) fn new(policy: Option<Arc<dyn AdminPolicy>>) -> (Self, Arc<OnceLock<Weak<Core>>>) {
         let core = Arc::<OnceLock<Weak<Core>>>::default();
-        (Admin { core: Arc::clone(&core), policy, own_queue, started }, core)
+        (Admin { core: Arc::clone(&core), policy }, core)
     }
 
-    fn run(&self, call: &Invocation) -> Result<Outcome, Outcome> {
+    async fn run(&self, call: &Invocation) -> Result<Outcome, Outcome> {
         let mut args = call.arguments()?;
         match call.method().name {
             "hello" => {
@@ -143,15 +135,15 @@ impl Admin {
                 let to: String = args.required("replyto")?;
                 let in_line = args.optional("in_line", || false)?;
                 args.end()?;
-                self.resume(&Resumption { calls, to: to.into(), in_line }, call)
+                self.resume(&Resumption { calls, to: to.into(), in_line }, call).await
             }
             _ => {
                 let sn: Option<String> = args.optional("sn", || None)?;
                 let criteria: Option<Json> = args.optional("criteria", || None)?;
                 args.end()?;
                 match (sn, criteria.filter(|criteria| !criteria.is_null())) {
-                    (Some(sn), None) => self.cancel(&sn, call),
-                    (None, Some(criteria)) => self.cancel_where(&criteria, call),
+                    (Some(sn), None) => self.cancel(&sn, call).await,
+                    (None, Some(criteria)) => self.cancel_where(&criteria, call).await,
                     _ => Err(Rejection::new(RejectionCode::Arguments, "`cancel` takes `sn` or `criteria`, one of them").into()),
                 }
             }
@@ -179,7 +171,7 @@ impl Admin {
         owners
     }
 
-    fn cancel(&self, sn: &str, call: &Invocation) -> Result<Outcome, Outcome> {
+    async fn cancel(&self, sn: &str, call: &Invocation) -> Result<Outcome, Outcome> {
         let unknown = || {
             let text = format!("serial number ({sn}), not-found");
             Outcome::from(Exception::new("builtins", "Exception", text))
@@ -196,10 +188,10 @@ impl Admin {
         if jobs.is_empty() {
             return Err(unknown());
         }
-        Ok(result(&cancel(jobs)))
+        Ok(result(&cancel(&core, jobs).await))
     }
 
-    fn cancel_where(&self, criteria: &Json, call: &Invocation) -> Result<Outcome, Outcome> {
+    async fn cancel_where(&self, criteria: &Json, call: &Invocation) -> Result<Outcome, Outcome> {
         let refuse = |details: String| Outcome::from(Rejection::new(RejectionCode::Arguments, details));
         let length = criteria.as_str().len();
         if length > CRITERIA {
@@ -216,13 +208,13 @@ impl Admin {
         // Whoever asks for a cancellation does not mean the request that asks.
         let meant = |job: &Arc<Job>| !Arc::ptr_eq(job, &call.job) && job.data.as_ref().is_some_and(|data| criteria.matches(data));
         jobs.retain(meant);
-        Ok(result(&cancel(jobs)))
+        Ok(result(&cancel(&core, jobs).await))
     }
 }
 
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Admin").field("started", &self.started).finish_non_exhaustive()
+        f.debug_struct("Admin").finish_non_exhaustive()
     }
 }
 
@@ -231,15 +223,21 @@ fn with_global_serials(core: &Core) -> impl Iterator<Item = &Arc<Binding>> {
     core.bindings.iter().filter(|binding| binding.features.serials == Serials::Global)
 }
 
-/// Cancels what has not been cancelled yet, and says which: each serial number once.
-fn cancel(jobs: Vec<Arc<Job>>) -> Vec<String> {
+/// Cancels what has not been cancelled yet, and says which: each serial number once. Where requests are written down, so is that:
+/// whoever is told that one is cancelled finds it so after a restart.
+async fn cancel(core: &Core, jobs: Vec<Arc<Job>>) -> Vec<String> {
     let mut cancelled = BTreeSet::new();
+    let mut marks = Vec::new();
     for job in jobs {
-        if job.cancel.newly_set()
-            && let Some(sn) = &job.sn
-        {
-            cancelled.insert(sn.to_string());
+        if job.cancel.newly_set() {
+            marks.extend(job.record.map(|id| Step::Cancelled { id }));
+            cancelled.extend(job.sn.as_ref().map(ToString::to_string));
         }
+    }
+    if let (Some(journal), false) = (&core.journal, marks.is_empty())
+        && let Err(error) = journal.record(marks).await
+    {
+        tracing::error!(%error, "a cancellation could not be written down; it holds until the agent is started again");
     }
     cancelled.into_iter().collect()
 }
@@ -254,6 +252,6 @@ impl Service for Admin {
     }
 
     fn dispatch(&self, call: Invocation) -> BoxFuture<'_, Outcome> {
-        Box::pin(async move { self.run(&call).unwrap_or_else(|outcome| outcome) })
+        Box::pin(async move { self.run(&call).await.unwrap_or_else(|outcome| outcome) })
     }
 }

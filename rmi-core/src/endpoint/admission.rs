@@ -2,20 +2,24 @@
 
 mod key;
 mod lane;
+mod restore;
 mod size;
 
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::key::{Key, uuid_of};
 use self::lane::{Entry, Kept, Lane, State};
+pub(crate) use self::restore::Restored;
 pub use self::size::WindowSize;
 use crate::{
     address::Address,
     context::Job,
+    journal::{RequestId, Step},
     message::{Outcome, Rejection, RejectionCode, ReplyPath},
     protocol::Limits,
     seal::Principal,
     table::Table,
+    text::Text,
     time::Timestamp,
     transport::{Acker, LinkId},
 };
@@ -31,6 +35,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) digest: u64,
     pub(crate) sent: Option<Timestamp>,
     pub(crate) ttl: Option<Duration>,
+    /// What the journal is to call it, where there is one.
+    pub(crate) record: Option<RequestId>,
 }
 
 /// What the window says to a request.
@@ -50,7 +56,7 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) enum Resumed {
     /// It waits or runs, and its replies go to the new address from now on.
-    Running,
+    Running(Option<RequestId>),
     /// It has ended so.
     Done(Outcome),
     /// It has run.
@@ -80,11 +86,16 @@ pub(crate) struct Window {
     /// The highest floor of a principal that was forgotten.
     floor: Timestamp,
     turn: u64,
+    /// What the binding is called in the journal, where it has one.
+    recorded_as: Option<Text>,
+    /// What is to be said there of principals that were forgotten.
+    made_room: Vec<Step>,
 }
 
 impl Window {
-    pub(crate) fn new(size: WindowSize, fresh: Option<Limits>) -> Self {
-        Window { lanes: Table::default(), anonymous: Lane::default(), size, fresh, floor: Timestamp::MIN, turn: 0 }
+    pub(crate) fn new(size: WindowSize, fresh: Option<Limits>, recorded_as: Option<Text>) -> Self {
+        let (lanes, anonymous) = (Table::default(), Lane::default());
+        Window { lanes, anonymous, size, fresh, floor: Timestamp::MIN, turn: 0, recorded_as, made_room: Vec::new() }
     }
 
     /// Looks a request up, and remembers it when it is new. `asked` is taken out when it was attached to a running request; what
@@ -110,7 +121,7 @@ impl Window {
             }
             // Unsealed, it is another's or a new one. What runs keeps the number; the other is told from it by its text.
             let taken = matches!(entry.state, State::Running { .. });
-            let by_text = Key { text: Some(candidate.digest), ..candidate.key.clone() };
+            let by_text = candidate.key.clone().by_text(candidate.digest);
             if let Some(entry) = lane.entries.get_mut(&by_text) {
                 return entry.again(asked);
             }
@@ -125,9 +136,12 @@ impl Window {
         }
         let state = State::Running { job: Arc::clone(job), attached: Vec::new() };
         let sent = candidate.sent.unwrap_or(Timestamp::MIN);
-        let entry = Entry { digest: candidate.digest, sent, turn, state };
+        let entry = Entry { digest: candidate.digest, sent, turn, record: candidate.record, state };
         match lane.entries.insert(candidate.key.clone(), entry) {
-            Some(reused) => lane.bytes -= reused.weight(),
+            Some(reused) => {
+                lane.bytes -= reused.weight();
+                lane.forgotten.extend(reused.record);
+            }
             None => lane.order.push_back(candidate.key.clone()),
         }
         lane.shrink(size.requests);
@@ -158,7 +172,7 @@ impl Window {
         owners.iter().find_map(|owner| match &self.lane_of(owner)?.entries.get(key)?.state {
             State::Running { job, .. } => {
                 job.moved.set(to.clone(), link);
-                Some(Resumed::Running)
+                Some(Resumed::Running(job.record))
             }
             State::Done(kept) => Some(Resumed::Done(kept.outcome())),
             State::Forgotten => Some(Resumed::Forgotten),
@@ -172,12 +186,12 @@ impl Window {
     }
 
     /// Sees to it that a request which has not come is rejected if it does.
-    pub(crate) fn bar(&mut self, principal: &Principal, key: Key, sent: Timestamp) {
+    pub(crate) fn bar(&mut self, principal: &Principal, key: Key, sent: Timestamp, record: Option<RequestId>) {
         self.turn += 1;
         let (turn, most) = (self.turn, self.size.requests);
         let lane = self.lane(principal);
         lane.used = turn;
-        if lane.entries.insert(key.clone(), Entry { digest: 0, sent, turn, state: State::Barred }).is_none() {
+        if lane.entries.insert(key.clone(), Entry { digest: 0, sent, turn, record, state: State::Barred }).is_none() {
             lane.order.push_back(key);
         }
         lane.shrink(most);
@@ -228,6 +242,7 @@ impl Window {
             {
                 let newest = lane.entries.values().map(|e| e.sent).max().unwrap_or(Timestamp::MIN);
                 self.floor = self.floor.max(lane.floor).max(newest);
+                self.forget(idle, lane);
             }
         }
         self.lanes.entry(principal.clone()).or_default()

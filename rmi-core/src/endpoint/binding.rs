@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 pub(crate) use self::{
@@ -25,6 +26,7 @@ use crate::{
         admission::{Window, WindowSize},
         counters::Counters,
         pending::PendingTable,
+        records::Records,
         sessions::Sessions,
     },
     lock::lock,
@@ -34,7 +36,7 @@ use crate::{
     service::BoxFuture,
     table::Seeded,
     text::Text,
-    time::Clock,
+    time::{Clock, Timestamp},
     transport::{Attempt, Destination, Frame, LinkId, Receipt, Transport, TransportError, TransportErrorKind},
 };
 
@@ -66,6 +68,13 @@ pub(crate) struct Binding {
     pub(crate) counters: Counters,
     /// Exchanges that replies may be sent to.
     pub(crate) reply_exchanges: Vec<String>,
+    /// Where what becomes of requests is written down, if it is.
+    pub(crate) records: Option<Arc<Records>>,
+    /// What it is called there: the same after a restart.
+    pub(crate) recorded_as: Text,
+    /// Since when every request that came would be known here, unless it was forgotten. None where others take requests from the
+    /// same address.
+    pub(crate) knows_since: Option<Timestamp>,
     /// The transport has links with peers.
     pub(crate) has_links: bool,
     /// All of them lead to one peer.
@@ -91,10 +100,22 @@ pub(crate) struct Opening {
     pub(crate) limits: Limits,
     pub(crate) window: WindowSize,
     pub(crate) reply_exchanges: Vec<String>,
+    pub(crate) records: Option<Arc<Records>>,
+    pub(crate) knows_since: Option<Timestamp>,
+}
+
+impl Opening {
+    /// What the binding is called in a journal: where it stands, how it is written, whether it is sealed, and the address. What is
+    /// kept of one binding is never taken for another's.
+    pub(crate) fn recorded_as(&self, own: &Address) -> Text {
+        let trust = if self.trust.is_sealed() { "sealed" } else { "insecure" };
+        Text::from(format!("{} {} {trust} {own}", self.index, self.protocol.name()))
+    }
 }
 
 impl Binding {
     pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>, sessions: Option<Sessions>) -> Self {
+        let recorded_as = opening.recorded_as(&own);
         let mut features = opening.protocol.features();
         let capabilities = opening.transport.capabilities();
         let by_links = capabilities.links && features.replies == Replies::Shared;
@@ -121,9 +142,16 @@ impl Binding {
             reply_to: RwLock::default(),
             reply_to_made: Notify::new(),
             pending: Arc::default(),
-            window: Mutex::new(Window::new(opening.window, demands_dates.then_some(opening.limits))),
+            window: Mutex::new(Window::new(
+                opening.window,
+                demands_dates.then_some(opening.limits),
+                opening.records.is_some().then(|| recorded_as.clone()),
+            )),
             counters: Counters::default(),
             reply_exchanges: opening.reply_exchanges,
+            recorded_as,
+            records: opening.records,
+            knows_since: opening.knows_since,
             has_links: capabilities.links,
             one_peer: capabilities.one_peer,
             by_links,
@@ -166,9 +194,26 @@ impl Binding {
         self.trust.only.as_ref().is_none_or(|only| only.iter().any(names))
     }
 
-    /// Tells the text of one request from that of another. Keyed, so that nobody can make two alike. Replies need none.
+    /// Tells the text of one request from that of another. Keyed, so that nobody can make two alike; what is written down is to be
+    /// told after a restart as well. Replies need none.
     pub(crate) fn digest(&self, message: &Message, text: &Text) -> u64 {
-        if matches!(message.body, Body::Request(_)) { self.hasher.hash_one(text.as_bytes()) } else { 0 }
+        match &self.records {
+            _ if !matches!(message.body, Body::Request(_)) => 0,
+            None => self.hasher.hash_one(text.as_bytes()),
+            Some(_) => {
+                let digest = Sha256::digest(text.as_bytes());
+                digest[..8].iter().fold(0, |digest, byte| digest << 8 | u64::from(*byte))
+            }
+        }
+    }
+
+    /// Whether a request of this date would be known here if it had come. The clocks of two peers may be apart.
+    pub(crate) fn would_know(&self, sent: Timestamp, floor: Timestamp) -> bool {
+        let skew = self.limits.skew;
+        // Nothing is promised of what is still to be sent: the floor of those who are remembered would rise to its date.
+        self.knows_since.is_some_and(|since| sent > since.plus(skew))
+            && sent <= self.clock.now().plus(skew)
+            && (floor == Timestamp::MIN || sent > floor.plus(skew))
     }
 
     /// Writes and signs a message. `None` when the dialect has no such message.

@@ -20,10 +20,12 @@ use crate::{
         links,
         offer::{self, Offer, Origin},
         queue::{Handlers, QueueSize},
+        recovery,
         resubscribe::Broken,
         sessions::Sessions,
         shutdown::{Running, Stage},
     },
+    journal::{self, Journal, JournalError},
     layer::Layer,
     protocol::{Limits, Protocol, Replies, Role},
     seal::Trust,
@@ -53,6 +55,8 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     admin: Option<Arc<dyn AdminPolicy>>,
     own_queue: bool,
+    journal: Arc<dyn Journal>,
+    attempts: u32,
 }
 
 impl Builder {
@@ -76,6 +80,8 @@ impl Builder {
             clock: Arc::new(SystemClock),
             admin: None,
             own_queue: false,
+            journal: Arc::new(journal::Memory),
+            attempts: 3,
         }
     }
 
@@ -90,6 +96,8 @@ impl Builder {
             limits: self.limits,
             window: WindowSize::default(),
             reply_exchanges: Vec::new(),
+            records: None,
+            knows_since: None,
         });
         self
     }
@@ -217,9 +225,29 @@ impl Builder {
         self
     }
 
+    /// Writes down what becomes of requests, so that a crash loses none: see [`journal`](crate::journal). A durable journal is used for
+    /// the bindings whose requests come to nobody else: over a transport of links, or where the endpoint has a
+    /// [`queue_of_its_own`](Builder::queue_of_its_own). Where several agents share a queue the bus keeps requests, with or without one,
+    /// until their outcome is published.
+    ///
+    /// One journal is one endpoint's. `Admin` is not written down.
+    pub fn journal(mut self, journal: impl Journal) -> Self {
+        self.journal = Arc::new(journal);
+        self
+    }
+
+    /// How often an idempotent method is started for one request at most, when a durable journal says that the process ended while it
+    /// ran; then its caller is told `Poisoned`. Three times unless it is set, at least once.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
     /// Says that no other endpoint takes requests from this one's address. Only then can it be sure that a request which it does
     /// not know never came, and tell so a caller that lost its link: that call is then safe to make again. Otherwise, as unless
     /// this is said, another endpoint may have run it, and the call ends [`ReplyLost`](crate::CallError::ReplyLost).
+    ///
+    /// With a durable [`journal`](Builder::journal) it also means that the journal, and not the bus, keeps what has been accepted.
     pub fn queue_of_its_own(mut self) -> Self {
         self.own_queue = true;
         self
@@ -271,17 +299,34 @@ impl Builder {
         });
         let mut for_admin = None;
         if !classes.contains("Admin") {
-            let (admin, core) = Admin::new(self.admin, self.own_queue, self.clock.now());
+            let (admin, core) = Admin::new(self.admin);
             for_admin = Some(core);
             classes.add(Arc::new(admin), Some(Handlers::new(admin::LANE, QueueSize::default())), false);
         }
         let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
+        let journal = self.journal.is_durable().then_some(self.journal);
+        let found = match &journal {
+            Some(journal) => Some(recovery::read(Arc::clone(journal), &*self.clock).await?),
+            None => None,
+        };
+        let started = self.clock.now();
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
             opening.limits = self.limits;
             let usual = if opening.trust.is_sealed() { WindowSize::default() } else { WindowSize::unsealed() };
             opening.window = self.window.unwrap_or(usual);
             opening.reply_exchanges.clone_from(&self.reply_exchanges);
+            let comes_here_alone = self.own_queue || opening.transport.capabilities().links;
+            let found = found.as_ref().filter(|_| comes_here_alone);
+            opening.records = found.map(|found| Arc::clone(&found.records));
+            opening.knows_since = self.own_queue.then(|| found.map_or(started, |found| found.since));
+            if journal.is_some() && !comes_here_alone {
+                tracing::warn!(
+                    endpoint = %self.name, binding = opening.index,
+                    "other endpoints may take requests from this address, so the journal is not used for them: say \
+                     `queue_of_its_own` if none does"
+                );
+            }
             if opening.trust.is_sealed() && !opening.protocol.features().sealable {
                 return Err(BuildError::NotSealable(opening.index));
             }
@@ -304,6 +349,8 @@ impl Builder {
                 stage: Stage::default(),
                 broken: Broken::default(),
                 weak: WeakEndpoint(weak.clone()),
+                prefetch: prefetch as usize,
+                journal,
                 default_timeout: self.timeout,
             });
             Handle { core, grace: self.grace, drained: OnceLock::new() }
@@ -313,6 +360,9 @@ impl Builder {
             let _ = cell.set(Arc::downgrade(core));
         }
         let endpoint = Endpoint(Arc::clone(&handle));
+        if let Some(found) = found {
+            recovery::resume(core, found, self.attempts);
+        }
         for binding in &core.bindings {
             tokio::spawn(Arc::clone(&binding.pending).sweep());
             let role = Role::Agent { address: &core.name, contracts: &contracts, prefetch };
@@ -334,6 +384,7 @@ impl Builder {
             }
             links::connect(core, binding, contracts.clone()).await?;
         }
+        core.stage.start();
         Ok(endpoint)
     }
 }
@@ -419,6 +470,9 @@ pub enum BuildError {
         "binding {0} is sealed, but its protocol has no place for signatures: use `Trust::insecure()` and say what may be called"
     )]
     NotSealable(usize),
+    /// The journal cannot be read.
+    #[error("the journal cannot be read: the endpoint does not start without what it has promised")]
+    Journal(#[from] JournalError),
     /// A transport refuses.
     #[error("a transport refused what the endpoint needs of it")]
     Transport(#[from] TransportError),

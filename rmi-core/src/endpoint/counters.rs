@@ -79,6 +79,12 @@ counters! {
     overloaded,
     /// Requests that were rejected because no layer decided in time.
     undecided,
+    /// Requests that were rejected because the journal could not write them down.
+    unjournalled,
+    /// Outcomes that the journal could not write down before they were sent.
+    outcomes_unjournalled,
+    /// Requests that were taken up again after a restart.
+    recovered,
     /// Replies that no call waited for.
     orphans,
     /// Replies by somebody who may not answer for the agent that was called.

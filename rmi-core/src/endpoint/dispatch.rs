@@ -22,8 +22,9 @@ use crate::{
         queue::Handlers,
         resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
-        work::{Place, Work, as_far_as_known},
+        work::{Place, Work, as_far_as_known, record::Record},
     },
+    journal::{Accepted, Entry, Journal, Received},
     layer::Incoming,
     lock::lock,
     message::{Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
@@ -50,6 +51,10 @@ pub(crate) struct Core {
     pub(crate) stage: Stage,
     pub(crate) broken: Broken,
     pub(crate) weak: WeakEndpoint,
+    /// How many requests it takes from a bus before it acknowledges one.
+    pub(crate) prefetch: usize,
+    /// Where it writes down what becomes of its requests, if it does.
+    pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) default_timeout: std::time::Duration,
 }
 
@@ -185,14 +190,14 @@ impl Inbox {
             acker.settle(Disposition::Release);
             return None;
         }
-        let redelivered = origin.redelivered;
+        let may_have_run = origin.redelivered && !self.never_taken(&head, &principal);
         let answered = match self.answered(&mut head, origin.link) {
             Ok(answered) => answered,
-            Err(rejection) => return self.reject(rejection, redelivered, None, acker),
+            Err(rejection) => return self.reject(rejection, may_have_run, None, acker),
         };
         let (served, index) = match self.find(&head, &request) {
             Ok(found) => found,
-            Err(rejection) => return self.reject(rejection, redelivered, answered, acker),
+            Err(rejection) => return self.reject(rejection, may_have_run, answered, acker),
         };
         let method = &served.contract().methods[index];
         let wants = wanted(answered.as_ref(), method, &request);
@@ -207,7 +212,10 @@ impl Inbox {
             trace: head.trace.take(),
             group: request.group,
             attempt: 1,
-            redelivered,
+            redelivered: origin.redelivered,
+            may_have_run,
+            // `Admin` has nothing that could not be asked again, and is to be heard when the disk is not.
+            record: binding.records.as_ref().filter(|_| served.lane.is_none()).map(|records| records.id()),
             cancel: Cancellation::default(),
             moved: Moved::default(),
             progress: Steps::new(wants.progress),
@@ -216,8 +224,10 @@ impl Inbox {
         });
         let (verdict, acker) = self.look_up(&mut key, &head, digest, &job, answered.as_ref(), acker);
         if !matches!(verdict, Verdict::New) {
-            return self.known(verdict, redelivered, answered, acker);
+            return self.known(verdict, may_have_run, answered, acker);
         }
+        let record =
+            origin.received.and_then(|it| self.to_be_recorded(*it, &head, &job, key.as_ref(), digest, answered.as_ref()));
         binding.hears(origin.link, head.from.as_ref(), &job.principal);
         let work = Box::new(Work {
             core: running,
@@ -231,6 +241,7 @@ impl Inbox {
             method,
             size: origin.size,
             place: Place::None,
+            record,
         });
         let call = Invocation {
             contract: served.contract(),
@@ -306,13 +317,56 @@ impl Inbox {
             return (if dated { refused() } else { Verdict::New }, acker);
         };
         let mut asked = Some(Attached { reply: answered.map(|a| a.reply.clone()), link: answered.and_then(|a| a.link), acker });
-        let mut candidate = Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl };
-        let verdict = lock(&binding.window).admit(&mut candidate, || binding.clock.now(), job, &mut asked);
+        let mut candidate =
+            Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl, record: job.record };
+        let mut window = lock(&binding.window);
+        let verdict = window.admit(&mut candidate, || binding.clock.now(), job, &mut asked);
+        if let Some(records) = &binding.records {
+            // Before anybody else can look: what is forgotten here is not remembered there by a later step.
+            records.note(window.made_room(&job.principal));
+        }
+        drop(window);
         (verdict, asked.map_or_else(Acker::settled, |asked| asked.acker))
     }
 
+    /// Whether a request that the bus delivers again has been taken by nobody: where it would have been written down.
+    fn never_taken(&self, head: &Head, principal: &Principal) -> bool {
+        let binding = &self.binding;
+        let told_apart = head.sn.is_some() && binding.features.serials == Serials::Global;
+        binding.records.is_some()
+            && told_apart
+            && head.sent.is_some_and(|sent| binding.would_know(sent, lock(&binding.window).floor(principal)))
+    }
+
+    /// What is to be written down of a request that is new.
+    fn to_be_recorded(
+        &self,
+        received: Received,
+        head: &Head,
+        job: &Job,
+        key: Option<&Key>,
+        digest: u64,
+        answered: Option<&Answered>,
+    ) -> Option<Box<Record>> {
+        let binding = &self.binding;
+        let (id, records) = (job.record?, binding.records.as_ref()?);
+        let (at, per_link) = (binding.clock.now(), binding.features.serials == Serials::PerLink);
+        let entry = Entry {
+            binding: binding.recorded_as.clone(),
+            principal: job.principal.clone(),
+            sn: job.sn.clone(),
+            link: per_link.then_some(received.link),
+            by_text: key.is_some_and(Key::is_by_text),
+            digest,
+            sent: head.sent,
+        };
+        let (reply, expires) = (answered.map(|a| a.reply.clone()), head.ttl.map(|ttl| at.plus(ttl)));
+        let unwritten = Some(Box::new(Accepted { entry, reply, received, at, expires }));
+        Some(Box::new(Record { id, records: Arc::clone(records), unwritten, started: false, bus: None }))
+    }
+
     /// What the window knows of a request that is not to run.
-    fn known(&self, verdict: Verdict, redelivered: bool, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {
+    fn known(&self, verdict: Verdict, may_have_run: bool, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {
         let counters = &self.binding.counters;
         match verdict {
             Verdict::New => None,
@@ -329,38 +383,27 @@ impl Inbox {
                 if rejection.code == RejectionCode::Stale {
                     counters.stale.add();
                 }
-                self.reject(rejection, redelivered, answered, acker)
+                self.reject(rejection, may_have_run, answered, acker)
             }
         }
     }
 
     /// Lets the layers decide about a request; it begins when they let it.
     fn ask(&self, layers: &Arc<Layers>, head: Head, work: Box<Work>, call: Invocation) -> Option<BoxFuture<'_, ()>> {
-        let incoming = Incoming {
-            contract: call.contract,
-            index: call.index,
-            job: Arc::clone(&call.job),
-            binding: self.binding.index,
-            sealed: self.binding.authenticator().is_some(),
-            from: head.from,
-            sent: head.sent,
-            ttl: head.ttl,
-            size: call.args.positional.as_str().len() + call.args.named.as_str().len(),
-        };
-        let rejecting = layers.admit(incoming, work, call)?;
+        let rejecting = layers.admit(incoming(&self.binding, head, &call), work, call)?;
         self.aside(rejecting)
     }
 
     fn reject(
         &self,
         rejection: Rejection,
-        redelivered: bool,
+        may_have_run: bool,
         answered: Option<Answered>,
         acker: Acker,
     ) -> Option<BoxFuture<'_, ()>> {
         self.binding.counters.rejected.add();
         tracing::debug!(%rejection, "a request was rejected");
-        self.conclude_early(as_far_as_known(Outcome::Rejected(rejection), redelivered), answered, acker)
+        self.conclude_early(as_far_as_known(Outcome::Rejected(rejection), may_have_run), answered, acker)
     }
 
     fn conclude_early(&self, outcome: Outcome, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {
@@ -393,8 +436,23 @@ impl Inbox {
     }
 }
 
+/// What layers are asked about.
+pub(crate) fn incoming(binding: &Binding, head: Head, call: &Invocation) -> Incoming {
+    Incoming {
+        contract: call.contract,
+        index: call.index,
+        job: Arc::clone(&call.job),
+        binding: binding.index,
+        sealed: binding.authenticator().is_some(),
+        from: head.from,
+        sent: head.sent,
+        ttl: head.ttl,
+        size: call.args.positional.as_str().len() + call.args.named.as_str().len(),
+    }
+}
+
 /// The statuses that are sent: those that were asked for, if there is anybody to tell.
-fn wanted(answered: Option<&Answered>, method: &Method, request: &Request) -> Statuses {
+pub(crate) fn wanted(answered: Option<&Answered>, method: &Method, request: &Request) -> Statuses {
     match answered {
         Some(_) if !method.oneway => request.wants.unwrap_or(Statuses::ALL),
         Some(_) | None => Statuses::NONE,
@@ -403,7 +461,7 @@ fn wanted(answered: Option<&Answered>, method: &Method, request: &Request) -> St
 
 impl Core {
     /// The method that a request is for, if it may be called by this binding.
-    fn find(&self, binding: &Binding, request: &Request) -> Result<(&Arc<Served>, usize), Rejection> {
+    pub(crate) fn find(&self, binding: &Binding, request: &Request) -> Result<(&Arc<Served>, usize), Rejection> {
         let (served, index) = self.classes.find(request, self.name.as_str())?;
         let contract = served.contract();
         if !binding.lets_in(contract.name, contract.methods[index].name) {

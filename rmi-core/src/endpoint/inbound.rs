@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::{
     address::Address,
     endpoint::binding::Binding,
+    journal::Received,
     message::{Message, Rejection, RejectionCode},
     protocol::{Refused, Replies, within_depth},
     seal::{AuthError, Principal, Sealed, Signature, Wrapped, peel},
@@ -62,6 +63,8 @@ pub(crate) struct Origin {
     pub(crate) missed: u64,
     /// How many bytes it has, all of which what was read of it may keep alive.
     pub(crate) size: usize,
+    /// It as it came, where that is written down.
+    pub(crate) received: Option<Box<Received>>,
 }
 
 /// Who takes what was opened, in the order in which it arrived.
@@ -200,7 +203,7 @@ fn open_plain(binding: &Binding, at: Option<&Address>, delivery: Delivery) -> Op
 }
 
 /// Reads deliveries and verifies their signatures together.
-fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> Vec<Opened> {
+pub(crate) fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> Vec<Opened> {
     let Some(authenticator) = binding.authenticator() else {
         return deliveries.into_iter().map(|delivery| open_plain(binding, at, delivery)).collect();
     };
@@ -251,11 +254,12 @@ fn open(binding: &Binding, at: Option<&Address>, deliveries: Vec<Delivery>) -> V
 fn read(binding: &Binding, at: Option<&Address>, mut delivery: Delivery) -> Read {
     // Of what travelled: what is read may be without its wrapper.
     let size = delivery.payload.len();
+    let received = binding.records.is_some().then(|| Box::new(Received::of(&delivery)));
     let acker = std::mem::replace(&mut delivery.acker, Acker::settled());
     let peer = delivery.peer.take();
     let content = read_message(binding, at, &mut delivery);
     let Delivery { key, link, redelivered, missed, .. } = delivery;
-    let origin = Origin { address: Address::from(key), link, redelivered, missed, size };
+    let origin = Origin { address: Address::from(key), link, redelivered, missed, size, received };
     let content = content.map_err(|refused| {
         binding.counters.malformed.add();
         tracing::debug!(rejection = %refused.rejection, at = %origin.address, "a delivery was refused");

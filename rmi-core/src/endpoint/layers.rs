@@ -81,6 +81,34 @@ impl Layers {
         None
     }
 
+    /// Asks every layer about a request that was admitted before a restart: however many there are, each is waited for.
+    pub(crate) fn admit_again(self: &Arc<Self>, request: Incoming, work: Box<Work>, call: Invocation) {
+        let mut deciding = Box::pin(Arc::clone(self).decide(request));
+        let mut cx = task::Context::from_waker(task::Waker::noop());
+        let at_once = deciding.as_mut().poll(&mut cx);
+        if let Poll::Ready(Ok(())) = at_once {
+            // It has been promised a place.
+            let _ = work.begin(call);
+            return;
+        }
+        let (places, limit) = (Arc::clone(&self.waiting), self.limit);
+        tokio::spawn(async move {
+            work.core.stage.started().await;
+            let decision = match at_once {
+                Poll::Ready(decided) => Some(decided.map_err(Outcome::from)),
+                Poll::Pending => {
+                    let Ok(_place) = places.acquire().await else { return };
+                    wait(&work, deciding, limit).await
+                }
+            };
+            match decision {
+                Some(Ok(())) => drop(work.begin(call)),
+                Some(Err(outcome)) => work.refuse(outcome).await,
+                None => {}
+            }
+        });
+    }
+
     /// Tells every layer how a request ended.
     pub(crate) fn concluded(&self, request: &Concluded<'_>) {
         for layer in &self.stack {

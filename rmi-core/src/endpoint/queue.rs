@@ -59,14 +59,14 @@ impl Handlers {
         self.permits.add_permits(1);
     }
 
-    /// Takes a place in the queue, for a request of so many bytes.
+    /// Takes a place in the queue, for a request of so many bytes; where that one has been promised, whether or not there is room.
     ///
     /// # Errors
     ///
     /// There is no room: for anybody, or for one who has as much there as this one.
-    pub(crate) fn enter(&self, who: &Principal, bytes: usize) -> Result<(), Rejection> {
+    pub(crate) fn enter(&self, who: &Principal, bytes: usize, promised: bool) -> Result<(), Rejection> {
         let mut queue = lock(&self.queue);
-        if let Err(full) = queue.shares.add(who, bytes, self.size) {
+        if let Err(full) = queue.shares.add(who, bytes, if promised { QueueSize::UNBOUNDED } else { self.size }) {
             let hint = queue.hint(Instant::now());
             return Err(Rejection::new(RejectionCode::Busy, full.details()).retry_after(hint));
         }

@@ -1,11 +1,14 @@
 //! How an endpoint ends: what runs may finish, what has not started goes back.
 
 use std::{
+    future::{Future, poll_fn},
     ops::Deref,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -16,6 +19,10 @@ use crate::{context::Cancellation, endpoint::dispatch::Core, transport::Transpor
 /// How far an endpoint is on its way to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Stage {
+    /// Everything is there that a request may need.
+    started: Cancellation,
+    /// How many requests are left to the next start.
+    kept: AtomicUsize,
     stopping: Cancellation,
     closed: Cancellation,
     abandoned: Cancellation,
@@ -24,6 +31,27 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_set()
+    }
+
+    pub(crate) fn start(&self) {
+        self.started.set();
+    }
+
+    /// Waits until the endpoint has been started, or never will be.
+    pub(crate) async fn started(&self) {
+        if !self.started.is_set() {
+            let (mut started, mut stopping) = (pin!(self.started.wait()), pin!(self.stopping.wait()));
+            poll_fn(|cx| {
+                let over = started.as_mut().poll(cx).is_ready() || stopping.as_mut().poll(cx).is_ready();
+                if over { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+    }
+
+    /// One more request is left to the next start.
+    pub(crate) fn keep(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until no new request is taken any more.
@@ -112,10 +140,14 @@ impl Drop for Guard {
 
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[must_use = "it says whether handlers were left behind"]
 pub struct Drained {
-    /// Handlers that were still running when the grace was over. Their requests go back to the bus.
+    /// Handlers that were still running when the grace was over. Their requests go back to the bus; those that are in a durable
+    /// journal end when the endpoint is started again.
     pub left_behind: usize,
+    /// Requests in a durable journal that had not started: they run when the endpoint is started again.
+    pub kept: usize,
 }
 
 impl Core {
@@ -145,7 +177,12 @@ impl Core {
             binding.pending.close();
             closed = closed.and(binding.transport.close().await);
         }
-        closed.map(|()| Drained { left_behind })
+        if let Some(journal) = &self.journal
+            && let Err(error) = journal.close().await
+        {
+            tracing::error!(%error, "the journal could not be closed; what it has not written is found out again");
+        }
+        closed.map(|()| Drained { left_behind, kept: self.stage.kept.load(Ordering::Relaxed) })
     }
 
     /// Stops at once: nothing is waited for, and handlers are dropped where they are.

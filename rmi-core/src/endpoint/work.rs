@@ -1,6 +1,7 @@
 //! One admitted request: from its place among the running to its outcome.
 
 mod handler;
+pub(crate) mod record;
 
 use std::{
     borrow::Cow,
@@ -14,7 +15,10 @@ use std::{
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use self::handler::{Dispatched, Guarded, Handler};
+use self::{
+    handler::{Dispatched, Guarded, Handler},
+    record::Record,
+};
 use crate::{
     context::Job,
     contract::Method,
@@ -50,6 +54,8 @@ pub(crate) struct Work {
     /// How many bytes it came in.
     pub(crate) size: usize,
     pub(crate) place: Place,
+    /// It is written down, or is to be.
+    pub(crate) record: Option<Box<Record>>,
 }
 
 /// What a request takes from others.
@@ -66,7 +72,8 @@ impl Work {
     /// Takes its place in the order of these calls, and sets it going. What is returned is still to be done: there is no room for
     /// it, and it is rejected.
     pub(crate) fn begin(mut self: Box<Self>, call: Invocation) -> Option<BoxFuture<'static, ()>> {
-        let inline = self.method.inline;
+        // What is to be written down first has to wait for that.
+        let inline = self.method.inline && self.record.is_none();
         // Its turn comes first: who waits for that takes no place from others.
         let turn = self.served.sequence.as_ref().map(|sequence| Box::new(sequence.next()));
         let permitted = turn.as_ref().is_none_or(|turn| turn.has_come()) && self.take_handler();
@@ -91,6 +98,12 @@ impl Work {
     /// Runs it, in its turn if there is one to wait for. Everything that is not on the way of a call that only waits for its
     /// outcome is boxed: the task is as small as that way.
     async fn run(mut self: Box<Self>, call: Invocation, mut turn: Option<Box<Turn>>) {
+        if self.record.is_some()
+            && let Err(outcome) = Box::pin(self.take_charge()).await
+        {
+            drop(turn);
+            return Box::pin(self.refuse(outcome)).await;
+        }
         if self.wants.accepted {
             Box::pin(self.status(Status::Accepted)).await;
         }
@@ -99,7 +112,17 @@ impl Work {
             self.leave_queue();
             self.place = if taken { Place::Handler } else { Place::None };
         }
-        let outcome = match self.obstacle() {
+        let mut obstacle = self.obstacle();
+        if self.record.is_some() {
+            if self.is_kept() {
+                return;
+            }
+            self.free_the_bus();
+            if obstacle.is_none() {
+                obstacle = Box::pin(self.start()).await.err();
+            }
+        }
+        let mut outcome = match obstacle {
             Some(outcome) => outcome,
             None => {
                 if self.wants.started {
@@ -122,6 +145,9 @@ impl Work {
         };
         drop(turn);
         self.release();
+        if self.record.is_some() {
+            outcome = Box::pin(self.write_down(outcome)).await;
+        }
         if let Some(unfinished) = self.conclude(outcome) {
             unfinished.await;
         }
@@ -146,7 +172,9 @@ impl Work {
 
     /// Takes a place in the queue for a handler, if there is room.
     fn enter_queue(&mut self) -> Result<(), Rejection> {
-        let entered = self.handlers().enter(&self.job.principal, self.size);
+        // What was taken before a restart is not turned away.
+        let taken = self.record.as_ref().is_some_and(|record| record.unwritten.is_none());
+        let entered = self.handlers().enter(&self.job.principal, self.size, taken);
         match &entered {
             Ok(()) => self.place = Place::Queued,
             Err(_) => self.binding().counters.overloaded.add(),
@@ -212,7 +240,7 @@ impl Work {
 
     /// Why the method is not run, if it is not.
     fn obstacle(&self) -> Option<Outcome> {
-        self.hindrance().map(|outcome| as_far_as_known(outcome, self.job.redelivered))
+        self.hindrance().map(|outcome| as_far_as_known(outcome, self.job.may_have_run))
     }
 
     fn hindrance(&self) -> Option<Outcome> {
@@ -223,7 +251,7 @@ impl Work {
             Some(Rejection::new(RejectionCode::Expired, "").into())
         } else if self.place != Place::Handler || self.core.stage.is_stopping() {
             Some(Rejection::new(RejectionCode::Closing, "").into())
-        } else if job.redelivered && !self.method.idempotent {
+        } else if job.may_have_run && !self.method.idempotent {
             let message = "it was delivered before, and may have run then; it is not idempotent, so it is not run again";
             Some(Abort::new(AbortReason::Interrupted, message).into())
         } else {
@@ -312,11 +340,18 @@ impl Work {
 
     /// It never runs: its outcome is kept and sent like any other.
     pub(crate) async fn refuse(mut self: Box<Self>, outcome: Outcome) {
+        self.release();
         if let Outcome::Rejected(rejection) = &outcome {
+            if rejection.code == RejectionCode::Closing && self.is_kept() {
+                return;
+            }
             self.binding().counters.rejected.add();
             tracing::debug!(%rejection, method = self.method.name, principal = %self.job.principal, "a request was not admitted");
         }
-        let outcome = as_far_as_known(outcome, self.job.redelivered);
+        let mut outcome = as_far_as_known(outcome, self.job.may_have_run);
+        if self.record.is_some() {
+            outcome = Box::pin(self.write_down(outcome)).await;
+        }
         if let Some(unfinished) = self.conclude(outcome) {
             unfinished.await;
         }
@@ -332,7 +367,14 @@ impl Work {
         let binding = &self.core.bindings[self.binding];
         let acker = std::mem::replace(&mut self.acker, Acker::settled());
         let attached = match &self.key {
-            Some(key) => lock(&binding.window).finish(&self.job.principal, key, &outcome),
+            Some(key) => {
+                let mut window = lock(&binding.window);
+                let attached = window.finish(&self.job.principal, key, &outcome);
+                if let Some(records) = &binding.records {
+                    records.note(window.made_room(&self.job.principal));
+                }
+                attached
+            }
             None => Vec::new(),
         };
         // Looked up after that: whoever moves the replies from now on finds the outcome, and sends it.
@@ -368,13 +410,13 @@ impl Work {
     }
 }
 
-/// What was delivered before may have run then, here or elsewhere: nobody can say of it that it never did.
-pub(crate) fn as_far_as_known(outcome: Outcome, redelivered: bool) -> Outcome {
+/// What was delivered or taken before may have run then, here or elsewhere: nobody can say of it that it never did.
+pub(crate) fn as_far_as_known(outcome: Outcome, may_have_run: bool) -> Outcome {
     let now = match &outcome {
         // Which says as much.
         Outcome::Rejected(rejection) if rejection.code == RejectionCode::Stale => return outcome,
-        Outcome::Rejected(rejection) if redelivered => rejection.to_string(),
-        Outcome::Aborted(abort) if redelivered && abort.reason == AbortReason::Cancelled => abort.to_string(),
+        Outcome::Rejected(rejection) if may_have_run => rejection.to_string(),
+        Outcome::Aborted(abort) if may_have_run && abort.reason == AbortReason::Cancelled => abort.to_string(),
         _ => return outcome,
     };
     let message = format!("it was delivered before, and may have run then; it is not run again: {now}");
@@ -389,7 +431,7 @@ impl Drop for Work {
 
 /// Tells those who asked again while it ran. One of them may be what the bus holds now: none is acknowledged before its own address
 /// has been told.
-async fn tell(binding: &Binding, first: &Answered, told: bool, attached: Vec<Attached>, outcome: Outcome) {
+pub(crate) async fn tell(binding: &Binding, first: &Answered, told: bool, attached: Vec<Attached>, outcome: Outcome) {
     for Attached { reply, link, acker } in attached {
         let reply = reply.unwrap_or_else(|| first.reply.clone());
         let again = Answered { reply, link: link.or(first.link), ..first.clone() };

@@ -99,10 +99,14 @@ impl Assembler {
     #[must_use]
     pub fn finish(self) -> Recovered {
         let Assembler { since, floors, requests, mut lost } = self;
-        let mut whole = Vec::with_capacity(requests.len());
+        let (mut whole, mut stray) = (Vec::with_capacity(requests.len()), Vec::new());
         for (id, parts) in requests {
             let Some(entry) = parts.entry else {
-                lost.add(format!("request {id}: what it is known by is gone"));
+                // A mark alone came too late for a request that was forgotten.
+                if parts.accepted.is_some() {
+                    lost.add(format!("request {id}: what it is known by is gone"));
+                }
+                stray.push(id);
                 continue;
             };
             let accepted = parts.accepted.and_then(|content| {
@@ -122,7 +126,7 @@ impl Assembler {
                 state: parts.state.unwrap_or(State::Open),
             });
         }
-        Recovered { since, requests: whole, floors, lost }
+        Recovered { since, requests: whole, floors, stray, lost }
     }
 }
 

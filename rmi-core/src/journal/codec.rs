@@ -46,6 +46,15 @@ pub(super) fn opened<'a>(key: &[u8], value: &'a [u8]) -> Result<Reader<'a>, &'st
     }
 }
 
+/// The date in the row of a floor.
+#[cfg(feature = "journal")]
+pub(super) fn floor(key: &[u8], value: &[u8]) -> Option<Timestamp> {
+    let mut content = opened(key, value).ok()?;
+    let _binding = content.text()?;
+    let _principal = content.option(Reader::principal)?;
+    content.timestamp()
+}
+
 fn sum(key: &[u8], content: &[u8]) -> [u8; SUM] {
     let whole = Sha256::new().chain_update(key).chain_update(content).finalize();
     let mut sum = [0; SUM];

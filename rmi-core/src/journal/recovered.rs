@@ -16,6 +16,8 @@ pub struct Recovered {
     pub requests: Vec<RecoveredRequest>,
     /// Up to which dates requests may have come and been forgotten.
     pub floors: Vec<Floor>,
+    /// Requests of which nothing is left that says what they were: what is still there of them is to be forgotten.
+    pub stray: Vec<RequestId>,
     /// What could not be read.
     pub lost: Lost,
 }

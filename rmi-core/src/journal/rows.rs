@@ -9,6 +9,7 @@ use crate::{
     },
     seal::Principal,
     text::Text,
+    time::Timestamp,
 };
 
 /// The key of a row: at most 18 bytes, and nothing that a peer chose. All rows of a request lie together.
@@ -98,6 +99,36 @@ impl Key {
     }
 }
 
+#[cfg(feature = "journal")]
+impl Key {
+    /// A key as it was read.
+    pub(super) fn read(key: &[u8]) -> Option<Self> {
+        Key::named(key).map(|_| Key(key.into()))
+    }
+
+    /// The key of what a request is known by.
+    pub(super) fn entry(id: RequestId) -> Self {
+        Key::part(id, Part::Entry)
+    }
+
+    /// The key of how a request has ended.
+    pub(super) fn concluded(id: RequestId) -> Self {
+        Key::part(id, Part::Concluded)
+    }
+
+    /// What has to be assumed where the row of a key cannot be read: as [`Assembler`](crate::journal::Assembler) does.
+    pub(super) fn assumed(key: &[u8]) -> Vec<Change> {
+        match Key::named(key) {
+            Some(Named::Request(id, Part::Started)) => Step::Started { id, attempt: 1 }.changes(),
+            Some(Named::Request(id, Part::Cancelled)) => Step::Cancelled { id }.changes(),
+            Some(Named::Request(id, Part::Concluded)) => Step::Faded { id }.changes(),
+            // Nobody can ask for what is not known by anything.
+            Some(Named::Request(id, Part::Entry)) => Step::Forgotten { id }.changes(),
+            Some(Named::Request(_, Part::Accepted | Part::Moved) | Named::Since | Named::Floor) | None => Vec::new(),
+        }
+    }
+}
+
 impl Step {
     /// What the step changes in a store of keys and values, in this order. Every value has a checksum, over its key as well, and
     /// a version; [`Assembler`](crate::journal::Assembler) reads them.
@@ -124,6 +155,10 @@ impl Step {
             Step::Forgotten { id } => vec![Change::DeleteRange(Key::request(*id, 0), Key::request(*id, u8::MAX))],
             Step::Barred { id, entry } => {
                 vec![put(Key::part(*id, Part::Entry), &|w| w.entry(entry)), state(*id, &Writer::barred)]
+            }
+            Step::Floor { binding, principal, at: Timestamp::MIN } => {
+                let key = Key::floor(binding, principal.as_ref());
+                vec![Change::DeleteRange(key.clone(), key)]
             }
             Step::Floor { binding, principal, at } => vec![put(Key::floor(binding, principal.as_ref()), &|w| {
                 w.text(binding);

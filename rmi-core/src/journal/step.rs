@@ -82,7 +82,8 @@ pub enum Step {
         /// What it would be known by.
         entry: Entry,
     },
-    /// What is dated so or before it is not remembered any more, unless it is there. Floors only rise.
+    /// What is dated so or before it is not remembered any more, unless it is there. Floors only rise; one at [`Timestamp::MIN`] is
+    /// not needed any more, because everybody's is as high.
     Floor {
         /// At which binding.
         binding: Text,

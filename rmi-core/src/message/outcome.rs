@@ -121,6 +121,8 @@ rejection_codes! {
     RateLimited = "agent.rate", "the caller sends more requests than it may";
     /// The agent could not decide, or not in time, whether to take the request.
     Undecided = "agent.undecided", "the agent could not decide whether to take the request";
+    /// The agent cannot write down that it has taken the request, and so does not take it.
+    Journal = "agent.journal", "the agent cannot write down that it has taken the request";
     /// The agent is shutting down.
     Closing = "agent.closing", "the agent is shutting down";
 }
@@ -133,6 +135,7 @@ impl RejectionCode {
             RejectionCode::Busy
             | RejectionCode::RateLimited
             | RejectionCode::Undecided
+            | RejectionCode::Journal
             | RejectionCode::Closing
             | RejectionCode::Expired => true,
             RejectionCode::ModelVersion

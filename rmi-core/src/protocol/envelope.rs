@@ -77,6 +77,10 @@ impl Native {
 }
 
 impl Protocol for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
     fn features(&self) -> Features {
         Features {
             serials: Serials::Global,

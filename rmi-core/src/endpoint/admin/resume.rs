@@ -13,10 +13,12 @@ use crate::{
         dispatch::Core,
         shutdown::Guard,
     },
+    journal::{Entry, Step},
     json::Json,
     lock::lock,
     message::{Outcome, Rejection, RejectionCode, ReplyPath, Sn},
     protocol::{Replies, Serials},
+    seal::Principal,
     service::Invocation,
     time::Timestamp,
     transport::LinkId,
@@ -68,7 +70,7 @@ pub(super) struct Resumption {
 
 impl Admin {
     /// Says what is known of each call, and sees to it that their outcomes go to the new address.
-    pub(super) fn resume(&self, asked: &Resumption, call: &Invocation) -> Result<Outcome, Outcome> {
+    pub(super) async fn resume(&self, asked: &Resumption, call: &Invocation) -> Result<Outcome, Outcome> {
         let refuse = |code, details: String| Outcome::from(Rejection::new(code, details));
         let Some(core) = self.core() else { return Err(refuse(RejectionCode::Closing, String::new())) };
         let Some(binding) = core.bindings.get(call.job.binding) else {
@@ -88,7 +90,7 @@ impl Admin {
         let asker = &call.job.principal;
         let owners = self.owners(binding, call, AdminAction::Resume);
         let mut known = Vec::with_capacity(count);
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut steps) = (Vec::new(), Vec::new());
         for Asked(sn, sent) in &asked.calls {
             let sent = sent.as_deref().and_then(Timestamp::parse);
             let Some(sn) = Sn::new(sn.as_str()) else {
@@ -98,35 +100,45 @@ impl Admin {
             let key = Key::new(&sn, None);
             let mut window = lock(&binding.window);
             known.push(match window.resume(&owners, &key, &asked.to, call.job.link) {
-                Some(Resumed::Running) => Known::Running,
+                Some(Resumed::Running(record)) => {
+                    // A link is gone after a restart, and is asked about anew.
+                    let lasts = record.filter(|_| !binding.by_links);
+                    steps.extend(lasts.map(|id| Step::Moved { id, to: asked.to.clone() }));
+                    Known::Running
+                }
                 Some(Resumed::Forgotten) => Known::Forgotten,
                 Some(Resumed::Barred) => Known::Unknown,
                 Some(Resumed::Done(outcome)) => {
                     outcomes.push((sn, outcome));
                     Known::Done
                 }
-                None => match sent.filter(|sent| asked.in_line && self.would_know(binding, *sent, window.floor(asker))) {
+                None => match sent.filter(|sent| asked.in_line && binding.would_know(*sent, window.floor(asker))) {
                     None => Known::Unsure,
                     Some(sent) => {
-                        window.bar(asker, key, sent);
+                        let record = binding.records.as_ref().map(|records| records.id());
+                        window.bar(asker, key, sent, record);
+                        steps.extend(record.map(|id| Step::Barred { id, entry: barred(binding, asker, sn, sent) }));
                         Known::Unknown
                     }
                 },
             });
         }
+        if let (Some(records), false) = (&binding.records, steps.is_empty())
+            && let Err(error) = records.record(steps).await
+        {
+            tracing::error!(%error, "what callers ask for could not be written down");
+            // Where a reply goes is told again when it is lost again. That a request may never run is not said of it unless it holds.
+            known.iter_mut().filter(|known| **known == Known::Unknown).for_each(|known| *known = Known::Unsure);
+        }
         send(&core, binding, &asked.to, call.job.link, outcomes)?;
         Ok(result(&known))
     }
+}
 
-    /// Whether a request of this date would be known here if it had come. The clocks of two peers may be apart.
-    fn would_know(&self, binding: &Binding, sent: Timestamp, floor: Timestamp) -> bool {
-        let skew = binding.limits.skew;
-        // Nothing is promised of what is still to be sent: the floor of those who are remembered would rise to its date.
-        self.own_queue
-            && sent <= binding.clock.now().plus(skew)
-            && sent > self.started.plus(skew)
-            && (floor == Timestamp::MIN || sent > floor.plus(skew))
-    }
+/// What a request that may not run any more would be known by.
+fn barred(binding: &Binding, principal: &Principal, sn: Sn, sent: Timestamp) -> Entry {
+    let (binding, principal, sn) = (binding.recorded_as.clone(), principal.clone(), Some(sn));
+    Entry { binding, principal, sn, link: None, by_text: false, digest: 0, sent: Some(sent) }
 }
 
 /// Sends stored outcomes in a task of their own: whoever does not take them holds up nobody else.

@@ -21,6 +21,16 @@ impl Key {
     pub(crate) fn new(sn: &Sn, link: Option<LinkId>) -> Self {
         Key { serial: uuid_of(sn).map_or_else(|| Serial::Text(sn.as_str().into()), Serial::Uuid), link, text: None }
     }
+
+    /// That of a request which is told by its text from another of the same number.
+    pub(crate) fn by_text(self, digest: u64) -> Self {
+        Key { text: Some(digest), ..self }
+    }
+
+    /// Whether it is told by its text.
+    pub(crate) fn is_by_text(&self) -> bool {
+        self.text.is_some()
+    }
 }
 
 /// The number of a serial number that is a UUID in the one form that we write; other forms are other serial numbers.

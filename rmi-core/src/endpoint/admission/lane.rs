@@ -8,6 +8,7 @@ use std::{
 use crate::{
     context::Job,
     endpoint::admission::{Attached, Candidate, Key, Verdict},
+    journal::RequestId,
     json::Json,
     message::{Outcome, Rejection, RejectionCode},
     protocol::Limits,
@@ -25,6 +26,10 @@ pub(super) struct Lane {
     pub(super) bytes: usize,
     pub(super) floor: Timestamp,
     pub(super) used: u64,
+    /// What had to make room and is still in the journal.
+    pub(super) forgotten: Vec<RequestId>,
+    /// Whose outcome had to, and is still there.
+    pub(super) faded: Vec<RequestId>,
 }
 
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub(super) struct Entry {
     pub(super) sent: Timestamp,
     /// Tells it from an earlier request with the same serial number.
     pub(super) turn: u64,
+    /// What the journal calls it, where there is one.
+    pub(super) record: Option<RequestId>,
     pub(super) state: State,
 }
 
@@ -99,6 +106,8 @@ impl Default for Lane {
             bytes: 0,
             floor: Timestamp::MIN,
             used: 0,
+            forgotten: Vec::new(),
+            faded: Vec::new(),
         }
     }
 }
@@ -176,6 +185,7 @@ impl Lane {
                 let entry = entry.remove();
                 self.bytes -= entry.weight();
                 self.floor = self.floor.max(entry.sent);
+                self.forgotten.extend(entry.record);
             }
         }
     }
@@ -187,6 +197,7 @@ impl Lane {
             if let Some(entry) = self.entries.get_mut(&key).filter(|e| e.turn == turn) {
                 self.bytes -= entry.weight();
                 entry.state = State::Forgotten;
+                self.faded.extend(entry.record);
             }
         }
         // What was evicted by count is still in this list; it is cleared before it is much longer than the window.

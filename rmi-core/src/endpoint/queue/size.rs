@@ -16,6 +16,9 @@ impl Default for QueueSize {
 }
 
 impl QueueSize {
+    /// Room for everything.
+    pub(crate) const UNBOUNDED: QueueSize = QueueSize { requests: usize::MAX, bytes: usize::MAX };
+
     /// Sets how many requests may wait. With 0 none does: what finds no handler free is rejected.
     #[must_use]
     pub fn requests(mut self, requests: usize) -> Self {

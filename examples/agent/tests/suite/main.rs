@@ -1,0 +1,13 @@
+//! The agent's work, on real files and, where the machine has them, loop devices.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+
+mod cache;
+mod devices;
+mod erase;
+mod firmware;
+mod images;
+mod loops;
+mod qc;
+mod tasks;
+mod world;

@@ -1,0 +1,243 @@
+//! A journal whose file is damaged: what can be read is recovered, the rest is named and set aside, and the endpoint starts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    time::Duration,
+};
+
+use rmi_core::journal::{Durable, Journal, JournalErrorKind, Recovered, RequestId, State, Step};
+use rmi_tests::steps::{Model, accepted, concluded, confirmed, script, started};
+use tempfile::tempdir;
+
+const STORE: &str = "journal.redb";
+
+fn corrupt(path: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "corrupt")).collect()
+}
+
+/// `SplitMix64`.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// The file of a busy agent's journal, closed or as a crash leaves it; what was in it after each call; and its identity.
+async fn busy(crashed: bool) -> (Vec<u8>, Vec<Recovered>, Vec<u8>) {
+    let directory = tempdir().unwrap();
+    let journal = Durable::open(directory.path()).unwrap();
+    let (mut model, mut states) = (Model::default(), vec![Recovered::default()]);
+    for call in script(60) {
+        model.take(&call);
+        journal.record(call).await.unwrap();
+        states.push(model.read());
+    }
+    if !crashed {
+        journal.close().await.unwrap();
+    }
+    let read = |name| fs::read(directory.path().join(name)).unwrap();
+    (read(STORE), states, read("identity"))
+}
+
+/// What may be said of a journal that was damaged: what was there at some time; or, where the file is not what it was, nothing that
+/// was not so.
+fn is_honest(after: &Recovered, states: &[Recovered], aside: usize) -> Result<bool, String> {
+    if after.lost.is_empty() {
+        return if states.contains(after) { Ok(false) } else { Err("it was never so, and nothing is named as lost".to_owned()) };
+    }
+    if aside == 0 {
+        return Err("something is lost, and nothing was set aside".to_owned());
+    }
+    let mut entries = BTreeMap::new();
+    let mut outcomes: BTreeMap<RequestId, State> = BTreeMap::new();
+    for request in states.iter().flat_map(|state| &state.requests) {
+        entries.insert(request.id, request.entry.clone());
+        if request.state != State::Open {
+            outcomes.insert(request.id, request.state.clone());
+        }
+    }
+    for request in &after.requests {
+        if entries.get(&request.id) != Some(&request.entry) {
+            return Err(format!("there was no request like {request:?}"));
+        }
+        match &request.state {
+            State::Faded => {}
+            State::Concluded(_) if outcomes.get(&request.id) == Some(&request.state) => {}
+            other => return Err(format!("request {} is {other:?}", request.id)),
+        }
+        if request.accepted.is_some() {
+            return Err(format!("request {} would be run or answered again", request.id));
+        }
+    }
+    Ok(true)
+}
+
+#[test]
+fn whatever_happens_to_the_file_the_journal_opens() {
+    let (done, watch) = mpsc::channel();
+    // No hang: whoever opens a damaged file gets an answer.
+    let work = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        runtime.block_on(damage_everything());
+        let _ = done.send(());
+    });
+    match watch.recv_timeout(Duration::from_secs(600)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("a damaged journal hangs"),
+        _ => work.join().unwrap(),
+    }
+}
+
+async fn damage_everything() {
+    let (mut lost, mut whole, mut rows) = (0, 0, 0);
+    for crashed in [false, true] {
+        let (store, states, identity) = busy(crashed).await;
+        for seed in 0..250_u64 {
+            let mut random = seed + if crashed { 1 << 32 } else { 0 };
+            let mut bytes = store.clone();
+            let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
+            match seed % 5 {
+                // Some bits.
+                0 | 1 => {
+                    for _ in 0..=seed % 8 {
+                        let at = next(&mut random) % used;
+                        bytes[usize::try_from(at).unwrap()] ^= 1 << (next(&mut random) % 8);
+                    }
+                }
+                // A sector.
+                2 => {
+                    let at = usize::try_from(next(&mut random) % used / 512 * 512).unwrap();
+                    for byte in bytes.iter_mut().skip(at).take(512) {
+                        *byte = u8::try_from(next(&mut random) % 256).unwrap();
+                    }
+                }
+                // Its end.
+                3 => bytes.truncate(usize::try_from(next(&mut random) % bytes.len() as u64).unwrap()),
+                // Its beginning: both commit slots, or one.
+                _ => {
+                    for byte in bytes.iter_mut().skip(64 + 128 * usize::try_from(seed % 2).unwrap()).take(128 << (seed % 3 / 2)) {
+                        *byte = u8::try_from(next(&mut random) % 256).unwrap();
+                    }
+                }
+            }
+            let directory = tempdir().unwrap();
+            fs::write(directory.path().join(STORE), &bytes).unwrap();
+            fs::write(directory.path().join("identity"), &identity).unwrap();
+            let journal = match Durable::open(directory.path()) {
+                Ok(journal) => journal,
+                // A file that says that it is of another version is not ours to judge.
+                Err(error) if error.kind == JournalErrorKind::Version => continue,
+                Err(error) => panic!("seed {seed}, crashed {crashed}: {error}"),
+            };
+            let after = journal.recover().await.unwrap();
+            match is_honest(&after, &states, corrupt(directory.path()).len()) {
+                Ok(true) => {
+                    lost += 1;
+                    rows += after.requests.len();
+                }
+                Ok(false) => whole += 1,
+                Err(why) => panic!("seed {seed}, crashed {crashed}: {why}"),
+            }
+            // It is a journal like any other, and the next start finds nothing wrong.
+            journal.record(vec![accepted(10_000)]).await.unwrap();
+            journal.close().await.unwrap();
+            let journal = Durable::open(directory.path()).unwrap();
+            let again = journal.recover().await.unwrap();
+            assert!(again.lost.is_empty(), "seed {seed}: {:?}", again.lost);
+            assert_eq!(again.requests.len(), after.requests.len() + 1, "seed {seed}");
+            journal.close().await.unwrap();
+        }
+    }
+    println!(
+        "of 500 damaged journals {whole} were as they had been at some time, {lost} had lost something; {rows} requests of those were still known"
+    );
+    assert!(lost > 100 && rows > 100, "{lost} {rows}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_journal_is_set_aside() {
+    let directory = tempdir().unwrap();
+    fs::write(directory.path().join(STORE), b"this is no journal at all").unwrap();
+    let journal = Durable::open(directory.path()).unwrap();
+    let recovered = journal.recover().await.unwrap();
+    assert_eq!(recovered.lost.records, 1);
+    let [aside] = &corrupt(directory.path())[..] else { panic!("nothing was set aside") };
+    assert!(recovered.lost.named[0].contains(aside.to_str().unwrap()), "it is named: {:?}", recovered.lost.named);
+    assert_eq!(fs::read(aside).unwrap(), b"this is no journal at all", "and kept as it was");
+    assert!(journal.recover().await.unwrap().lost.is_empty(), "once");
+    journal.record(vec![accepted(1)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_a_damaged_file_is_known_how_requests_ended() {
+    let directory = tempdir().unwrap();
+    let journal = Durable::open(directory.path()).unwrap();
+    let floor = Step::Floor { binding: "native".into(), principal: None, at: rmi_core::time::Timestamp::from_millis(77) };
+    journal
+        .record(vec![accepted(1), started(1), concluded(1), confirmed(1), accepted(2), started(2), accepted(3), floor])
+        .await
+        .unwrap();
+    let before = journal.recover().await.unwrap();
+    journal.close().await.unwrap();
+    // Nothing of what says where things are.
+    let store = directory.path().join(STORE);
+    let mut bytes = fs::read(&store).unwrap();
+    bytes[..512].fill(0xA5);
+    fs::write(&store, bytes).unwrap();
+    let journal = Durable::open(directory.path()).unwrap();
+    let after = journal.recover().await.unwrap();
+    assert!(!after.lost.is_empty());
+    assert_eq!(after.floors, before.floors);
+    let known: Vec<_> =
+        after.requests.iter().map(|request| (request.id, request.state.clone(), request.accepted.is_some())).collect();
+    // The first has its outcome. Of the others nobody knows how far they came: they are not run, and not answered again.
+    assert_eq!(
+        known,
+        [
+            (RequestId(1), before.requests[0].state.clone(), false),
+            (RequestId(2), State::Faded, false),
+            (RequestId(3), State::Faded, false)
+        ]
+    );
+    assert_eq!(after.requests[0].entry, before.requests[0].entry);
+}
+
+#[tokio::test]
+async fn what_peers_send_is_not_taken_for_a_journal() {
+    let directory = tempdir().unwrap();
+    let journal = Durable::open(directory.path()).unwrap();
+    journal.record(vec![accepted(1), concluded(1)]).await.unwrap();
+    journal.close().await.unwrap();
+    // A file that a peer has made, with its requests and their outcomes: all of it, page by page, is in a payload of ours.
+    let forged = fs::read(directory.path().join(STORE)).unwrap();
+    let victim = tempdir().unwrap();
+    let journal = Durable::open(victim.path()).unwrap();
+    let Step::Accepted { id, mut request } = accepted(2) else { unreachable!() };
+    request.received.payload = forged.into();
+    journal.record(vec![Step::Accepted { id, request }]).await.unwrap();
+    journal.close().await.unwrap();
+    let store = victim.path().join(STORE);
+    let mut bytes = fs::read(&store).unwrap();
+    bytes[..512].fill(0xA5);
+    fs::write(&store, bytes).unwrap();
+    let after = Durable::open(victim.path()).unwrap().recover().await.unwrap();
+    assert!(!after.lost.is_empty());
+    assert!(after.requests.iter().all(|request| request.id == RequestId(2)), "{:?}", after.requests);
+}
+
+#[tokio::test]
+async fn what_is_set_aside_is_bounded() {
+    let directory = tempdir().unwrap();
+    for _ in 0..20 {
+        fs::write(directory.path().join(STORE), b"this is no journal at all").unwrap();
+        Durable::open(directory.path()).unwrap().close().await.unwrap();
+    }
+    let kept = corrupt(directory.path()).len();
+    assert!((8..=16).contains(&kept), "{kept} are kept");
+}
