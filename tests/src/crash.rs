@@ -6,11 +6,7 @@ mod log;
 
 use std::{convert::Infallible, path::Path, time::Duration};
 
-use rmi_core::{
-    Ed25519, Keyring, Trust,
-    remote,
-    seal::PrivateKey,
-};
+use rmi_core::{Ed25519, Keyring, Trust, remote, seal::PrivateKey};
 use tokio::time::sleep;
 
 pub use self::{

@@ -88,8 +88,8 @@ struct Ending {
     key: Option<Key>,
     answered: Option<Answered>,
     outcome: Outcome,
-    /// The journal has its outcome already.
-    written: bool,
+    /// What the window knows it by until its outcome is written down; none when the journal has that already.
+    job: Option<Arc<Job>>,
 }
 
 /// A request that is to run.
@@ -203,7 +203,7 @@ fn judge(core: &Arc<Core>, binding: &Arc<Binding>, request: RecoveredRequest, mo
             return Judged::Known((!kept).then_some(id));
         }
         tally.unconfirmed += 1;
-        return Judged::Ends(Box::new(Ending { binding: index, id, entry, key, answered, outcome, written: true }));
+        return Judged::Ends(Box::new(Ending { binding: index, id, entry, key, answered, outcome, job: None }));
     }
     let job = |head: Option<&Head>, group: Option<Text>, wants: Statuses, lends: bool| {
         let cancel = Cancellation::default();
@@ -259,8 +259,9 @@ fn judge(core: &Arc<Core>, binding: &Arc<Binding>, request: RecoveredRequest, mo
     };
     match verdict {
         Err(outcome) => {
-            remember(Restored::Running(job(None, None, Statuses::NONE, false)));
-            Judged::Ends(Box::new(Ending { binding: index, id, entry, key, answered, outcome, written: false }))
+            let job = job(None, None, Statuses::NONE, false);
+            remember(Restored::Running(Arc::clone(&job)));
+            Judged::Ends(Box::new(Ending { binding: index, id, entry, key, answered, outcome, job: Some(job) }))
         }
         Ok((head, request, served, method)) => {
             if attempts == 0 {
@@ -379,14 +380,19 @@ async fn end(core: Arc<Core>, records: Arc<Records>, endings: Vec<Ending>) {
 
 impl Ending {
     async fn send(self, core: &Core, records: &Arc<Records>) {
-        let Ending { binding, id, entry, key, answered, mut outcome, written } = self;
+        let Ending { binding, id, entry, key, mut answered, mut outcome, job } = self;
         let binding = &core.bindings[binding];
         let acker = records.acker(id, key.is_some());
         let mut attached = Vec::new();
-        if !written {
+        if let Some(job) = job {
             outcome = record::conclude(records, id, outcome).await.0;
             if let Some(key) = &key {
                 attached = lock(&binding.window).finish(&entry.principal, key, &outcome);
+            }
+            // Whoever asked for it until now was told that it is still to end.
+            if let (Some((to, link)), Some(answered)) = (job.moved.get(), &mut answered) {
+                answered.reply.to = to;
+                answered.link = answered.link.map(|_| link);
             }
         }
         let told = match &answered {

@@ -18,6 +18,7 @@ async fn main() {
         .serve(LedgerServer::new(book))
         .journal(Durable::open(home.join("journal")).unwrap())
         .attempts(ATTEMPTS)
+        .queue_of_its_own()
         .start()
         .await
         .unwrap();

@@ -95,6 +95,9 @@ impl Call {
         if self.accepted && !outcome {
             return Some("was accepted, and its caller was not told how it ended");
         }
+        if self.begun > 0 && !outcome {
+            return Some("ran, and its caller was not told how it ended");
+        }
         if self.once && self.begun > 1 {
             return Some("may run once, and ran again");
         }
