@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod certificates;
 pub mod clock;
 pub mod crash;
 pub mod eager;
 pub mod journal;
 pub mod lines;
 pub mod probe;
+pub mod proxy;
 pub mod raw;
 pub mod routes;
 pub mod soon;
 pub mod steps;
 pub mod tap;
+pub mod tcp;
 pub mod wires;
 pub mod world;

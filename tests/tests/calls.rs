@@ -123,6 +123,9 @@ async fn every_method_without_a_contract() {
     }
     let roy = peer.class("Cowboy").with_cntr(&json!({"name": "Roy", "age": 7})).unwrap();
     assert_eq!(roy.call::<String>("howdy", ()).await.unwrap(), "Howdy, name=Roy; age=7");
+    let roy = peer.class("Cowboy").with_cntr(&("Roy", 8)).unwrap();
+    assert_eq!(roy.call::<String>("howdy", ()).await.unwrap(), "Howdy, name=Roy; age=8");
+    assert!(peer.class("Cowboy").with_cntr("Roy").is_err());
     assert_eq!(peer.class("dog").call::<Value>("echo", [json!({"a": [1]})]).await.unwrap(), json!({"a": [1]}));
     let admin = peer.class("Admin");
     assert_eq!(admin.call::<String>("hello", ()).await.unwrap(), "Hello, I am dog");

@@ -7,6 +7,13 @@ use std::{
     path::Path,
 };
 
+use async_trait::async_trait;
+use rmi_core::{
+    Endpoint,
+    endpoint::Builder,
+    testing::semantics::{self, Setting},
+};
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -34,6 +41,25 @@ fn tests() -> BTreeMap<String, BTreeSet<String>> {
     tests
 }
 
+/// No pair: only what the sentences are called is asked of it.
+struct Any;
+
+#[async_trait]
+impl Setting for Any {
+    async fn start() -> Self {
+        Any
+    }
+
+    async fn endpoint(&self, name: &'static str) -> Builder {
+        Endpoint::builder(name)
+    }
+}
+
+/// What the suite asks of every pair.
+fn portable() -> impl Iterator<Item = String> {
+    semantics::sentences::<Any>().into_iter().map(|sentence| sentence.name.to_owned())
+}
+
 /// The sentences of the document, each with the test at its end.
 fn sentences() -> Vec<(String, Option<String>)> {
     let text = fs::read_to_string(root().join("../docs/semantics.md")).unwrap();
@@ -47,7 +73,7 @@ fn sentences() -> Vec<(String, Option<String>)> {
 
 #[test]
 fn every_sentence_has_its_test() {
-    let tests: BTreeSet<String> = tests().into_values().flatten().collect();
+    let tests: BTreeSet<String> = tests().into_values().flatten().chain(portable()).collect();
     let sentences = sentences();
     assert!(sentences.len() > 50, "the document has lost its sentences");
     let mut seen = BTreeSet::new();
@@ -70,4 +96,7 @@ fn every_test_of_the_semantics_has_its_sentence() {
         }
     }
     assert!(files >= 9);
+    for name in portable() {
+        assert!(named.contains(&name), "the document has no sentence `{name}`");
+    }
 }

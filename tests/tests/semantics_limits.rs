@@ -1,10 +1,8 @@
 //! Limits: what is too much is refused, and what is admitted is held in bounds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::HashSet;
-
 use rmi_core::{CallError, Limits, message::RejectionCode};
-use rmi_tests::{probe::Seen, raw::publish, world::World};
+use rmi_tests::{raw::publish, world::World};
 use serde_json::{Value, json};
 
 #[tokio::test(start_paused = true)]
@@ -49,54 +47,5 @@ async fn limits_are_held() {
         assert_eq!(agent.watch.ran(), 0);
         assert_eq!(caller.probe().echo(&"x".repeat(1000)).await.unwrap().len(), 1000);
         refused(0).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn concurrency_is_held() {
-    for world in World::both() {
-        let (mut agent, caller) = (world.agent_with("agent", |b| b.concurrency(3)).await, world.caller("caller").await);
-        let mut calls = Vec::new();
-        for number in 0..7 {
-            calls.push(caller.probe().hold(&number.to_string()).send().await.unwrap());
-        }
-        world.settle().await;
-        assert_eq!((agent.watch.ran(), agent.endpoint.running()), (3, 7));
-        // Each that ends lets one start.
-        let mut began = HashSet::new();
-        for ended in 0..7 {
-            agent.watch.open(1);
-            while !matches!(agent.watch.next().await, Seen::Ended(_)) {}
-            world.settle().await;
-            assert_eq!(agent.watch.ran(), (ended + 4).min(7));
-            began.insert(ended);
-        }
-        for (number, call) in calls.into_iter().enumerate() {
-            assert_eq!(call.await.unwrap(), number.to_string());
-        }
-        assert_eq!(agent.endpoint.running(), 0);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_inline_handler_that_waits_moves_away() {
-    for world in World::both() {
-        let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
-        let probe = caller.probe();
-        // Ready at once: always the receiver's task. Otherwise: always another.
-        let inline = probe.task_inline().await.unwrap();
-        assert_ne!(inline, "none");
-        assert_eq!(probe.task_inline().await.unwrap(), inline);
-        let tasks = [inline.clone(), probe.task().await.unwrap(), probe.task().await.unwrap()];
-        assert_eq!(HashSet::from(tasks).len(), 3);
-        // Not ready at once: it holds up nobody, itself included.
-        let held = [probe.hold_inline("one").send().await.unwrap(), probe.hold_inline("two").send().await.unwrap()];
-        assert_eq!([agent.watch.began().await, agent.watch.began().await], ["one", "two"]);
-        assert_eq!(probe.task_inline().await.unwrap(), inline);
-        assert_eq!(probe.echo("meanwhile").await.unwrap(), "meanwhile");
-        agent.watch.open(2);
-        for (call, name) in held.into_iter().zip(["one", "two"]) {
-            assert_eq!(call.await.unwrap(), name);
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! The Dog of gofer's documentation, as a contract, a service and a demonstration of every calling style.
 
+pub mod agent;
 pub mod demo;
 mod dogs;
 

@@ -1,46 +1,79 @@
-//! `kennel` shows every calling style on the in-memory bus.
+//! `kennel`: a dog that is called in every way.
 
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
-const HELP: &str = "\
-kennel: a dog that is called in every way, over an in-memory bus with signed messages
+use clap::{Parser, Subcommand};
+use kennel::agent::Agent;
 
-Usage: kennel [demo]     show each calling style, with a line that explains it
-       kennel --help     show this
+/// A dog that is called in every way.
+///
+/// Without a command it is the demonstration: both endpoints and the bus live in this process, the agent serves the classes `Dog`,
+/// `Cowboy` and `dog` at the address `dog`, the caller's address is `walker`, and messages are signed. `kennel agent` serves the same
+/// classes to other processes, which need no broker:
+///
+///   kennel agent --listen 127.0.0.1:7000 --insecure
+///
+///   rmi call tcp://127.0.0.1:7000 dog Dog.bark hello --insecure
+///
+/// RUST_LOG=rmi_core=debug shows what the endpoints do.
+#[derive(Debug, Parser)]
+#[command(name = "kennel", version)]
+struct Kennel {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
 
-Nothing has to be installed: both endpoints and the bus live in this process. The agent serves the classes `Dog`,
-`Cowboy` and `dog` at the address `dog`; the caller's address is `walker`. Each has a key of its own, and both
-have each other's public key in their keyring.
-
-RUST_LOG=rmi_core=debug shows what the endpoints do.";
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show each calling style on the in-memory bus, with a line that explains it
+    Demo,
+    Agent(Agent),
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] | ["demo"] => {}
-        ["--help" | "-h" | "help"] => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        [other, ..] => {
-            eprintln!("kennel: unknown argument `{other}`\n\n{HELP}");
-            return ExitCode::from(2);
-        }
-    }
+    let Kennel { command } = Kennel::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match kennel::demo::run().await {
+    let ended = match command {
+        None | Some(Command::Demo) => kennel::demo::run().await,
+        Some(Command::Agent(agent)) => match told_to_stop() {
+            Ok(stop) => agent.run(stop).await,
+            Err(error) => Err(error.into()),
+        },
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kennel: {error}");
-            let mut below = error.source();
-            while let Some(cause) = below {
-                eprintln!("  because: {cause}");
-                below = cause.source();
-            }
+            explain(error.as_ref());
             ExitCode::FAILURE
         }
     }
+}
+
+fn explain(error: &dyn Error) {
+    eprintln!("kennel: {error}");
+    let mut below = error.source();
+    while let Some(cause) = below {
+        eprintln!("  because: {cause}");
+        below = cause.source();
+    }
+}
+
+/// Ctrl-c, or SIGTERM where there are signals: noticed from now on, whenever it is waited for.
+fn told_to_stop() -> std::io::Result<impl Future> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(async move {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(tokio::signal::ctrl_c())
 }

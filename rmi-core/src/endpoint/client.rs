@@ -79,13 +79,15 @@ impl PeerClass {
         PeerClass { stub: self.stub.version(version.into()) }
     }
 
-    /// The class with constructor arguments: a struct or a map.
+    /// The class with constructor arguments: by name from what serialises as an object (a struct, a map), by position from what
+    /// serialises as an array.
     ///
     /// # Errors
     ///
-    /// The value does not serialise as an object.
+    /// The value serialises as neither.
     pub fn with_cntr<A: Serialize + ?Sized>(self, arguments: &A) -> Result<Self, JsonError> {
-        Ok(PeerClass { stub: self.stub.constructor(Constructor::from_struct(arguments)?) })
+        let Arguments { positional, named, .. } = encode(arguments)?;
+        Ok(PeerClass { stub: self.stub.constructor(Constructor { positional, named }) })
     }
 
     /// A call of a method. Arguments that serialise as an array (an array, a `Vec`, a tuple) are given by position, those that
@@ -104,7 +106,7 @@ impl PeerClass {
     }
 }
 
-fn encode<A: Serialize>(arguments: &A) -> Result<Arguments, JsonError> {
+fn encode<A: Serialize + ?Sized>(arguments: &A) -> Result<Arguments, JsonError> {
     let json = Json::encode(arguments)?;
     match json.as_str().as_bytes().first() {
         Some(b'[') => Ok(Arguments { positional: json, ..Arguments::NONE }),

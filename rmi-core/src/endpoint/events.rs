@@ -1,5 +1,6 @@
 //! Events: published once for all who subscribe, received by each subscription at its own pace.
 
+mod outage;
 mod publish;
 mod queue;
 mod receive;

@@ -1,6 +1,7 @@
 //! A journal on disk.
 
 mod carve;
+mod database;
 mod directory;
 mod file;
 mod queue;

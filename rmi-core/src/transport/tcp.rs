@@ -32,6 +32,7 @@
 //! nothing of what it is sent is disconnected; whoever sends more than is handled is not read until there is room; whoever connects
 //! and says nothing makes room for others. Each of these has its [counter](Counters), and none is felt by another link.
 
+mod budget;
 mod builder;
 mod counters;
 mod dialler;

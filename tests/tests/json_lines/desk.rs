@@ -3,11 +3,12 @@
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rmi_core::{
-    message::{Body, Head, Message, Outcome, ReplyPath},
+    contract::{Contract, Method, Version},
+    message::{Body, Head, Message, Outcome, ReplyPath, Status},
     protocol::{Action, JsonLines, LinkEvent, Moment, Protocol, Role, Session},
     text::Text,
     time::{Clock, Timestamp},
@@ -37,6 +38,8 @@ pub(crate) struct Desk {
     session: Box<dyn Session>,
     clock: Counting,
     pub(crate) now: Instant,
+    /// The part of a line that has come.
+    pub(crate) begun: Vec<u8>,
     /// Lines that went out.
     pub(crate) sent: VecDeque<String>,
     /// What the other end is called.
@@ -54,8 +57,18 @@ impl Desk {
         Self::vouched(protocol, server, None)
     }
 
+    /// An end that serves whatever comes as the class `any`, and ends nothing by itself.
+    pub(crate) fn open(protocol: JsonLines) -> Self {
+        static METHODS: [Method; 3] = [Method::new("run", &[]), Method::new("a.b", &[]), Method::new("_X1", &[])];
+        static ANY: Contract = Contract::new("any", Version { major: 1, minor: 0 }, &METHODS);
+        Self::serving(protocol, None, vec![&ANY])
+    }
+
     pub(crate) fn vouched(protocol: JsonLines, server: bool, peer: Option<&str>) -> Self {
-        let contracts = provisioning::contracts(server);
+        Self::serving(protocol, peer, provisioning::contracts(server))
+    }
+
+    fn serving(protocol: JsonLines, peer: Option<&str>, contracts: Vec<&'static Contract>) -> Self {
         let address = rmi_core::Address::from("own");
         let session = protocol.session(&Role::Agent { address: &address, contracts: &contracts, prefetch: 64 }).unwrap();
         let mut desk = Desk {
@@ -63,6 +76,7 @@ impl Desk {
             session,
             clock: Counting::default(),
             now: Instant::now(),
+            begun: Vec::new(),
             sent: VecDeque::new(),
             peer: None,
             closed: None,
@@ -119,6 +133,10 @@ impl Desk {
         self.say(request.head.clone(), Body::Outcome(outcome));
     }
 
+    pub(crate) fn status(&mut self, request: &Message, status: Status) {
+        self.say(request.head.clone(), Body::Status(status));
+    }
+
     /// Says something about a request.
     fn say(&mut self, head: Head, body: Body) {
         let reply = head.reply.map(|path| ReplyPath { to: path.to, token: path.token });
@@ -137,6 +155,26 @@ impl Desk {
         self.perform(actions);
         let actions = self.session.on(LinkEvent::Sent(&frame), Moment::new(self.now, &self.clock));
         self.perform(actions);
+    }
+
+    pub(crate) fn receive_text(&mut self, line: &str) {
+        self.receive(line.as_bytes());
+    }
+
+    pub(crate) fn wakes_in(&self) -> Option<Duration> {
+        self.session.wake().map(|at| at - self.now)
+    }
+
+    /// Lets time pass until the session wants to be woken, and wakes it.
+    pub(crate) fn wake(&mut self) {
+        self.now = self.session.wake().expect("it waits for something");
+        let actions = self.session.on(LinkEvent::Wake, Moment::new(self.now, &self.clock));
+        self.perform(actions);
+    }
+
+    /// Everything that has been said since this was last asked.
+    pub(crate) fn said(&mut self) -> Vec<String> {
+        self.sent.drain(..).collect()
     }
 }
 

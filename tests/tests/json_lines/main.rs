@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod conversation;
 mod desk;
+mod document;
 mod peer;
+mod properties;
 mod provisioning;
+mod semantics;
 mod tasks;
+mod tcp;
 mod vectors;

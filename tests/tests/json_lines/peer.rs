@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) trait Peer {
     /// Says a line.
     fn say(&mut self, line: &[u8]) -> impl Future<Output = ()>;
+    /// Says a part of a line.
+    fn say_part(&mut self, part: &[u8]) -> impl Future<Output = ()>;
     /// The next line; `None` when the link is closed.
     fn hear(&mut self) -> impl Future<Output = Option<String>>;
     /// Lets one task that goes on come to its end.
@@ -28,7 +30,12 @@ pub(crate) trait Peer {
 
 impl Peer for Desk {
     async fn say(&mut self, line: &[u8]) {
-        self.receive(line);
+        let begun = std::mem::take(&mut self.begun);
+        self.receive(&[&begun, line].concat());
+    }
+
+    async fn say_part(&mut self, part: &[u8]) {
+        self.begun.extend(part);
     }
 
     async fn hear(&mut self) -> Option<String> {
@@ -73,25 +80,48 @@ pub(crate) struct Real<L> {
     pub(crate) teeth: Teeth,
 }
 
+/// A link inside the process, which carries whole lines.
+#[derive(Debug)]
+pub(crate) struct Wired {
+    raw: Raw,
+    begun: Vec<u8>,
+}
+
+impl From<Raw> for Wired {
+    fn from(raw: Raw) -> Self {
+        Wired { raw, begun: Vec::new() }
+    }
+}
+
 /// A link by hand.
 pub(crate) trait Line {
     fn send(&mut self, line: &[u8]) -> impl Future<Output = ()>;
+    fn send_part(&mut self, part: &[u8]) -> impl Future<Output = ()>;
     fn recv(&mut self) -> impl Future<Output = Option<String>>;
 }
 
-impl Line for Raw {
+impl Line for Wired {
     async fn send(&mut self, line: &[u8]) {
-        self.send_bytes(line).await;
+        let begun = std::mem::take(&mut self.begun);
+        self.raw.send_bytes(&[&begun, line].concat()).await;
+    }
+
+    async fn send_part(&mut self, part: &[u8]) {
+        self.begun.extend(part);
     }
 
     async fn recv(&mut self) -> Option<String> {
-        Raw::recv(self).await
+        self.raw.recv().await
     }
 }
 
 impl<L: Line> Peer for Real<L> {
     async fn say(&mut self, line: &[u8]) {
         self.link.send(line).await;
+    }
+
+    async fn say_part(&mut self, part: &[u8]) {
+        self.link.send_part(part).await;
     }
 
     async fn hear(&mut self) -> Option<String> {
@@ -125,16 +155,16 @@ pub(crate) async fn server(protocol: JsonLines, transport: impl rmi_core::transp
 }
 
 /// An agent whose server is played by hand, on links inside the process.
-pub(crate) async fn wired_agent(protocol: JsonLines) -> Real<Raw> {
+pub(crate) async fn wired_agent(protocol: JsonLines) -> Real<Wired> {
     let (dialler, mut accepting) = Dialler::by_hand();
     let teeth = Teeth::default();
-    let link = accepting.recv().await.unwrap();
+    let link = accepting.recv().await.unwrap().into();
     Real { endpoint: agent(protocol, dialler, &teeth).await, link, teeth }
 }
 
 /// A server whose agent is played by hand, on links inside the process.
-pub(crate) async fn wired_server(protocol: JsonLines) -> Real<Raw> {
+pub(crate) async fn wired_server(protocol: JsonLines) -> Real<Wired> {
     let (listener, teeth) = (Listener::new(), Teeth::default());
     let endpoint = server(protocol, listener.clone(), &teeth).await;
-    Real { link: listener.dial_raw(), endpoint, teeth }
+    Real { link: listener.dial_raw().into(), endpoint, teeth }
 }

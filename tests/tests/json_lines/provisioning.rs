@@ -8,7 +8,7 @@ use std::{
 use rmi_core::{
     Context,
     contract::Contract,
-    message::{Exception, Outcome, Request},
+    message::{Exception, Outcome, Rejection, RejectionCode, Request},
     remote,
 };
 use serde::{Deserialize, Serialize};
@@ -97,8 +97,16 @@ pub(crate) fn contracts(server: bool) -> Vec<&'static Contract> {
 /// What the agent does with a request, where there is no endpoint. `None` when it goes on.
 pub(crate) fn outcome(request: &Request) -> Option<Outcome> {
     let result = |value: Value| Some(Outcome::Result(value.into()));
-    let mut args = request.args.reader(64).unwrap();
+    if request.class == "decom" {
+        let details = "\"decom\" is not served by `agent`";
+        return Some(Rejection::new(RejectionCode::UnknownClass, details).into());
+    }
+    let mut args = match request.args.reader(64) {
+        Ok(args) => args,
+        Err(rejection) => return Some(rejection.into()),
+    };
     match &*request.method {
+        _ if request.class == "any" => None,
         "status" => result(serde_json::from_str(STATUS).unwrap()),
         "cache_images" => match args.required::<Vec<String>>("image_ids") {
             Ok(_) => result(Value::Null),

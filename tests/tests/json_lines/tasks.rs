@@ -11,7 +11,7 @@ use rmi_tests::wires::Listener;
 use serde_json::{Value, json};
 
 use crate::{
-    peer::{self, Peer, Real},
+    peer::{self, Peer, Real, Wired},
     provisioning::{AgentClient, AgentServer, ServerClient, ServerServer, StandbyClient, StandbyServer, Step, Teeth},
 };
 
@@ -212,7 +212,7 @@ async fn a_foreign_agent_is_read_in_either_profile() {
 async fn a_table_gives_methods_the_names_of_commands() {
     let (listener, teeth) = (Listener::new(), Teeth::default());
     let table = |lines: JsonLines| lines.no_commands().class("agent", "").tasks("standby", "images");
-    let _server = Endpoint::builder(Address::from("server"))
+    let endpoint = Endpoint::builder(Address::from("server"))
         .bind(table(JsonLines::server()), listener.clone(), Trust::insecure())
         .serve(AgentServer::new(teeth.clone()))
         .serve(StandbyServer::new(teeth.clone()))
@@ -220,7 +220,7 @@ async fn a_table_gives_methods_the_names_of_commands() {
         .start()
         .await
         .unwrap();
-    let mut peer = Real { link: listener.dial_raw(), endpoint: _server, teeth };
+    let mut peer = Real { link: Wired::from(listener.dial_raw()), endpoint, teeth };
     let command =
         |method: &str| json!({ "id": 1, "version": "v1", "method": method, "params": { "task_id": 1, "image_id": "i" } });
     say(&mut peer, command("status")).await;
@@ -231,4 +231,25 @@ async fn a_table_gives_methods_the_names_of_commands() {
     say(&mut peer, command("standby.run_image")).await;
     assert_eq!(hear(&mut peer).await, json!({ "fatal_error": "unknown message method" }));
     assert_eq!(peer.hear().await, None);
+}
+
+/// Servers of old say `{}` where there is nothing to say.
+#[tokio::test(start_paused = true)]
+async fn an_object_that_says_nothing_is_nothing() {
+    let mut peer = peer::wired_server(JsonLines::server()).await;
+    say(&mut peer, json!({ "id": "h", "version": "v1", "method": "handshake", "params": { "id": "max" } })).await;
+    hear(&mut peer).await;
+    let standby = peer.endpoint.client::<StandbyClient>("max");
+    for (result, fits) in [("{}", true), ("null", true), ("{\"x\": 1}", false), ("[]", false)] {
+        let call = standby.cache_images(Vec::new()).send().await.unwrap();
+        let id = hear(&mut peer).await["id"].clone();
+        peer.say(format!(r#"{{"id": {id}, "version": "v1", "result": {result}}}"#).as_bytes()).await;
+        let answered = call.await;
+        assert_eq!(answered.is_ok(), fits, "{result}: {answered:?}");
+    }
+    // What a type with something in it makes of that is its own affair.
+    let call = peer.endpoint.client::<AgentClient>("max").status().send().await.unwrap();
+    let id = hear(&mut peer).await["id"].clone();
+    say(&mut peer, json!({ "id": id, "version": "v1", "result": {} })).await;
+    assert_eq!(call.await.unwrap(), json!({}));
 }

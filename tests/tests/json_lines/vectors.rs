@@ -28,7 +28,7 @@ fn deviation(case: &str) -> Option<(Vec<Value>, bool)> {
     })
 }
 
-fn cases() -> Vec<Value> {
+pub(crate) fn cases() -> Vec<Value> {
     let text = include_str!("../../vectors/teeth.json");
     let cases: Value = serde_json::from_str(text).unwrap();
     let cases = cases["cases"].as_array().unwrap().clone();
@@ -82,15 +82,14 @@ async fn at_the_end(peer: &mut impl Peer, case: &str, closed: bool) {
     expect(peer, case, &answer, &mut Vec::new()).await;
 }
 
-/// Plays a case. `joined` where the other end takes lines, and no bytes.
-pub(crate) async fn play(peer: &mut impl Peer, case: &Value, joined: bool) {
+/// Plays a case.
+pub(crate) async fn play(peer: &mut impl Peer, case: &Value) {
     let name = case["case"].as_str().unwrap();
     let ours = case["role_under_test"].as_str().unwrap();
     let ours = if ours == "endpoint" { "server" } else { ours };
     let closed = !(case["agent_closed"].is_null() && case["closed"].is_null());
     let transcript: Vec<(String, String)> = serde_json::from_value(case["transcript"].clone()).unwrap();
     let mut drawn: Vec<(String, String)> = Vec::new();
-    let mut pieces = Vec::new();
     for (at, (who, line)) in transcript.iter().enumerate() {
         if who == "harness" {
             peer.log().await;
@@ -101,11 +100,8 @@ pub(crate) async fn play(peer: &mut impl Peer, case: &Value, joined: bool) {
             for (theirs, ours) in &drawn {
                 line = String::from_utf8(line).map(|l| l.replace(theirs, ours).into_bytes()).unwrap_or_else(|e| e.into_bytes());
             }
-            if name == "split-segments" && joined && at > 2 {
-                pieces.extend(line);
-                if at == 5 {
-                    peer.say(&pieces).await;
-                }
+            if name == "split-segments" && at > 2 && at < 5 {
+                peer.say_part(&line).await;
             } else {
                 peer.say(&line).await;
             }
@@ -140,7 +136,7 @@ pub(crate) async fn play(peer: &mut impl Peer, case: &Value, joined: bool) {
 }
 
 /// The cases that a peer can play which says lines.
-fn playable(role: &str) -> Vec<Value> {
+pub(crate) fn playable(role: &str) -> Vec<Value> {
     let transport = ["two-endpoints", "line-too-long"];
     let fits = |case: &Value| case["role_under_test"] == role && !transport.contains(&case["case"].as_str().unwrap());
     cases().into_iter().filter(fits).collect()
@@ -157,19 +153,19 @@ async fn the_dialect_alone_says_what_the_original_said() {
         if case["case"] == "prepare_image-twice-same-task" {
             continue;
         }
-        play(&mut Desk::new(teeth(), false), &case, true).await;
+        play(&mut Desk::new(teeth(), false), &case).await;
     }
     for case in playable("endpoint") {
-        play(&mut Desk::new(JsonLines::server(), true), &case, true).await;
+        play(&mut Desk::new(JsonLines::server(), true), &case).await;
     }
 }
 
 #[tokio::test]
 async fn an_endpoint_says_what_the_original_said() {
     for case in playable("agent") {
-        play(&mut peer::wired_agent(teeth()).await, &case, true).await;
+        play(&mut peer::wired_agent(teeth()).await, &case).await;
     }
     for case in playable("endpoint") {
-        play(&mut peer::wired_server(JsonLines::server()).await, &case, true).await;
+        play(&mut peer::wired_server(JsonLines::server()).await, &case).await;
     }
 }

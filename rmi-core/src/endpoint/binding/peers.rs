@@ -128,6 +128,8 @@ impl Binding {
             // Where nobody says their name, the other end of the only link is whoever we talk to.
             None => match peers.links.keys().next() {
                 Some(only) if self.sessions.is_none() => Route::By(*only),
+                // Whoever is there has said who it is, and is somebody else.
+                Some(_) if !peers.names.is_empty() => Route::Nowhere,
                 _ => Route::Later,
             },
         }

@@ -35,6 +35,8 @@ pub(super) struct Item {
     pub(super) redelivered: bool,
     /// How many events before this one are lost; [`Queue::put`] knows.
     pub(super) missed: u64,
+    /// The link was lost before this one; [`Queue::put`] knows.
+    pub(super) after_loss: bool,
     /// How long the message was: the event's parts share its buffer, and keep all of it alive.
     pub(super) size: usize,
     pub(super) acker: Acker,
@@ -53,6 +55,8 @@ pub(super) enum Next {
     Event(Box<Item>),
     /// So many are lost.
     Lagged(u64),
+    /// The link was lost here.
+    LinkLost,
     Over(End),
 }
 
@@ -97,6 +101,10 @@ struct State {
     lagged: u64,
     /// How many were dropped by the bus behind those that wait.
     behind: u64,
+    /// The link was lost before the first of those that wait.
+    lost_before: bool,
+    /// The link was lost behind those that wait.
+    lost_behind: bool,
     end: Option<End>,
     reader: Option<Waker>,
 }
@@ -110,6 +118,15 @@ impl Queue {
     pub(super) fn missed(&self, many: u64) {
         let mut state = lock(&self.state);
         state.behind += many;
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+    }
+
+    /// The link was lost after all that has come until now.
+    pub(super) fn link_lost(&self) {
+        let mut state = lock(&self.state);
+        state.lost_behind = true;
         let reader = state.reader.take();
         drop(state);
         wake(reader);
@@ -135,12 +152,14 @@ impl Queue {
                 Overflow::DropOldest => {
                     let Some(oldest) = state.pop() else { break };
                     state.lagged += 1 + oldest.missed;
+                    state.lost_before |= oldest.after_loss;
                     dropped.push(oldest);
                 }
             }
         }
         state.bytes += size;
         item.missed = std::mem::take(&mut state.behind);
+        item.after_loss = std::mem::take(&mut state.lost_behind);
         state.waiting.push_back(item);
         let reader = state.reader.take();
         drop(state);
@@ -170,8 +189,16 @@ impl Queue {
         if state.lagged > 0 {
             return Poll::Ready(Next::Lagged(std::mem::take(&mut state.lagged)));
         }
-        if let Some(first) = state.waiting.front_mut().filter(|first| first.missed > 0) {
-            return Poll::Ready(Next::Lagged(std::mem::take(&mut first.missed)));
+        if std::mem::take(&mut state.lost_before) {
+            return Poll::Ready(Next::LinkLost);
+        }
+        if let Some(first) = state.waiting.front_mut() {
+            if first.missed > 0 {
+                return Poll::Ready(Next::Lagged(std::mem::take(&mut first.missed)));
+            }
+            if std::mem::take(&mut first.after_loss) {
+                return Poll::Ready(Next::LinkLost);
+            }
         }
         if let Some(item) = state.pop() {
             drop(state);
@@ -180,6 +207,10 @@ impl Queue {
         }
         if state.behind > 0 {
             return Poll::Ready(Next::Lagged(std::mem::take(&mut state.behind)));
+        }
+        // An end says more.
+        if std::mem::take(&mut state.lost_behind) && state.end.is_none() {
+            return Poll::Ready(Next::LinkLost);
         }
         if let Some(end) = &mut state.end {
             return Poll::Ready(Next::Over(std::mem::replace(end, End::Closed)));

@@ -59,6 +59,11 @@ pub enum Missed {
     /// So many events are lost, because this subscriber is too slow. Those that come next are younger.
     #[error("{0} events were dropped because this subscriber is too slow")]
     Lagged(u64),
+    /// The link was lost here. Outside of pools, and in pools whose members all lost theirs, what was published until it came back is
+    /// lost, as far as the bus has not kept it; nobody knows how much that is. The subscription goes on. It is told once for all
+    /// losses between two events.
+    #[error("the link was lost: events that were published until it came back may be missing")]
+    LinkLost,
     /// An event does not have the form that its key promises. The next one may.
     #[error(transparent)]
     Unreadable(EventError),
@@ -76,7 +81,7 @@ impl Missed {
     pub fn is_end(&self) -> bool {
         match self {
             Missed::Overflowed | Missed::Ended => true,
-            Missed::Lagged(_) | Missed::Unreadable(_) => false,
+            Missed::Lagged(_) | Missed::LinkLost | Missed::Unreadable(_) => false,
         }
     }
 }
@@ -91,6 +96,7 @@ pub(super) struct Figuring {
     pub(super) unwanted: Counter,
     pub(super) refused: Counter,
     pub(super) replayed: Counter,
+    pub(super) links_lost: Counter,
 }
 
 /// What a subscription has counted since it was made, and what it holds now.
@@ -111,6 +117,8 @@ pub struct EventFigures {
     pub refused: u64,
     /// Signed events that came again, or so late that this cannot be told.
     pub replayed: u64,
+    /// How often the link was lost.
+    pub links_lost: u64,
     /// Events that wait for the subscriber now.
     pub waiting: u64,
 }
@@ -144,6 +152,7 @@ impl<E: RemoteEvent> Events<E> {
             let item = match ready!(self.queue.poll_next(cx)) {
                 Next::Event(item) => item,
                 Next::Lagged(many) => return Poll::Ready(Some(Err(Missed::Lagged(many)))),
+                Next::LinkLost => return Poll::Ready(Some(Err(Missed::LinkLost))),
                 Next::Over(End::Closed) => return Poll::Ready(None),
                 Next::Over(End::Overflowed) => return Poll::Ready(Some(Err(Missed::Overflowed))),
                 Next::Over(End::Lost) => return Poll::Ready(Some(Err(Missed::Ended))),
@@ -176,7 +185,7 @@ impl<E> Events<E> {
     /// What the subscription has counted, and what waits now.
     #[must_use]
     pub fn figures(&self) -> EventFigures {
-        let Figuring { received, dropped, unknown, unreadable, unwanted, refused, replayed } = &*self.figures;
+        let Figuring { received, dropped, unknown, unreadable, unwanted, refused, replayed, links_lost } = &*self.figures;
         EventFigures {
             received: received.get(),
             dropped: dropped.get(),
@@ -185,6 +194,7 @@ impl<E> Events<E> {
             unwanted: unwanted.get(),
             refused: refused.get(),
             replayed: replayed.get(),
+            links_lost: links_lost.get(),
             waiting: self.queue.len() as u64,
         }
     }

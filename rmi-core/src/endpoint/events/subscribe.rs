@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     binding,
+    outage::marked,
     queue::{End, Overflow, Queue},
     receive::Collect,
     seen::Seen,
@@ -146,6 +147,7 @@ impl<E: RemoteEvent> Subscribe<E> {
             Some(_) => Timestamp::MIN,
         };
         for subscription in binding.protocol.listen(&role) {
+            let links = binding.transport.links();
             let deliveries = binding.transport.subscribe(subscription).await?;
             let dated = binding.authenticator().is_some_and(|authenticator| authenticator.demands().dated);
             let collect = Collect {
@@ -158,10 +160,12 @@ impl<E: RemoteEvent> Subscribe<E> {
                 from: self.from.clone(),
                 seen: dated.then(|| Mutex::new(Seen::new(since, binding.limits))),
             };
+            let counted = Arc::clone(&figures);
             let (core, binding, stop, queue) = (Arc::clone(&core), Arc::clone(&binding), Arc::clone(&stop), Arc::clone(&queue));
             let pooled = self.pool.is_some();
             tokio::spawn(async move {
-                let (deliveries, _) = receive(binding, deliveries, None, collect, over(&core, &stop)).await;
+                let receiving = receive(Arc::clone(&binding), deliveries, None, collect, over(&core, &stop));
+                let (deliveries, _) = marked(&binding, &queue, &counted, links, receiving).await;
                 let wanted = !core.stage.is_closed() && !stop.is_set();
                 let why = if wanted { End::Lost } else { End::Closed };
                 if pooled {

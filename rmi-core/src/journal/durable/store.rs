@@ -1,4 +1,4 @@
-//! The rows of a journal in one file, by `redb`.
+//! What becomes of the file: when it is good, when it fails, when it is damaged.
 //!
 //! The file is verified from end to end when it is opened: what is read from it after that was written so. What does not hold is
 //! moved aside and looked through by [`carve`](super::carve), never by what believes in it.
@@ -8,33 +8,20 @@
 
 use std::{
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
-
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTableMetadata, StorageError, Table, TableDefinition};
 
 use crate::journal::{
     Assembler, Change, JournalError, JournalErrorKind, Key, Recovered, RequestId, Step,
     durable::{
         carve,
+        database::{Database, Row, Trouble},
         directory::{Directory, Salt, disk},
         file::Files,
     },
 };
 
-/// Each row of [`Change`], with the salt before its value.
-const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
-/// The salt, under the empty key.
-const SALT: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("salt");
-
-/// How much of the file is kept in memory.
-const CACHE: usize = 16 << 20;
 /// A file is not made smaller below this.
 const SMALL: u64 = 8 << 20;
 /// Nor where it holds more than one part in so many of its length.
@@ -53,14 +40,6 @@ pub(super) struct Store {
     failed: Option<JournalError>,
     /// What has become of a file that could not be used.
     aside: Option<String>,
-}
-
-/// Why something was not done.
-enum Trouble {
-    /// It can be tried again.
-    Disk(JournalError),
-    /// The file does not hold what it should.
-    Damaged(String),
 }
 
 impl Store {
@@ -95,106 +74,50 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the file that is there, and verifies it.
+    /// Opens the file that is there.
     fn load(&mut self) -> Result<(), Trouble> {
-        let database = guarded(|| {
-            let repaired = Arc::new(AtomicBool::new(false));
-            let mut database = builder({
-                let repaired = repaired.clone();
-                move |session: &mut redb::RepairSession| {
-                    // A repair begins by verifying everything.
-                    repaired.store(true, Ordering::Relaxed);
-                    if session.progress() > 0.2 && session.progress() < 0.4 {
-                        tracing::warn!(
-                            "the last commit of the journal is not whole: the one before it is taken, as after a loss of power"
-                        );
-                    }
-                }
-            })
-            .create_with_backend(self.files.open(&self.directory.store())?)?;
-            if !repaired.load(Ordering::Relaxed) && !database.check_integrity()? {
-                tracing::warn!("the journal's file was repaired");
-            }
-            Ok::<_, redb::Error>(database)
-        })?;
-        let (salt, worth) = guarded(|| {
-            let read = database.begin_read()?;
-            let salts = read.open_table(SALT)?;
-            let salt = salts.get(&[][..])?.and_then(|salt| Salt::try_from(salt.value()).ok());
-            let stats = read.open_table(ROWS)?.stats()?;
-            Ok::<_, redb::Error>((salt, stats.stored_bytes() + stats.metadata_bytes()))
-        })?;
-        self.salt = salt.ok_or_else(|| Trouble::Damaged("it does not say which journal it is".to_owned()))?;
+        let database = Database::open(&self.files, &self.directory.store())?;
+        self.salt = database.salt();
         let unsynced = self.files.unsynced.load(Ordering::Relaxed);
-        let sparse = self.len() > SMALL && worth.saturating_mul(SPARSE) < self.len();
-        if unsynced || sparse {
-            let rows = guarded(|| {
-                let rows = database.begin_read()?.open_table(ROWS)?;
-                Ok::<_, redb::Error>(rows.range::<&[u8]>(..)?)
-            })?;
-            let rows = rows.map(|row| {
-                let (key, value) = row?;
-                Ok((key.value().to_vec(), value.value().to_vec()))
-            });
+        if unsynced || (self.len() > SMALL && database.needs()?.saturating_mul(SPARSE) < self.len()) {
             // What is read from the old one has been verified; what is written to the new one is brought to the disk.
-            match self.renew(rows) {
+            let renewed = self.renew(database.rows()?);
+            match renewed {
                 Ok(()) => {
-                    shut(database);
+                    drop(database);
                     // What could not be brought to the disk of the old one is nobody's any more.
                     self.files.unsynced.store(false, Ordering::Relaxed);
                     return Ok(());
                 }
                 // There is no room for two: the old one is as good as before.
                 Err(_) if !unsynced => {}
-                Err(trouble) => {
-                    shut(database);
-                    return Err(trouble);
-                }
+                Err(trouble) => return Err(trouble),
             }
         }
         // Whoever was told that these are not there is right from now on.
         if !self.denied.is_empty() {
-            guarded(|| {
-                let changes: Vec<Change> = self.denied.iter().flat_map(|id| Step::Forgotten { id: *id }.changes()).collect();
-                transact(&database, |table| change(table, self.salt, &changes))
-            })?;
+            database.write(&self.without_denied())?;
             self.denied.clear();
         }
         self.database = Some(database);
         Ok(())
     }
 
+    fn without_denied(&self) -> Vec<Change> {
+        self.denied.iter().flat_map(|id| Step::Forgotten { id: *id }.changes()).collect()
+    }
+
     /// Writes a new file with these rows, and puts it in the place of the one that is there.
-    fn renew(&mut self, rows: impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StorageError>>) -> Result<(), Trouble> {
+    fn renew(&mut self, rows: impl Iterator<Item = Result<Row, Trouble>>) -> Result<(), Trouble> {
         let (fresh, path) = (self.directory.fresh(), self.directory.store());
         let _ = std::fs::remove_file(&fresh);
         let unsynced = self.files.unsynced.swap(false, Ordering::Relaxed);
-        let made = guarded(|| {
-            let database = builder(|_| {}).create_with_backend(self.files.open(&fresh)?)?;
-            let mut transaction = database.begin_write()?;
-            transaction.set_durability(Durability::Immediate)?;
-            transaction.open_table(SALT)?.insert(&[][..], &self.salt[..])?;
-            {
-                let mut table = transaction.open_table(ROWS)?;
-                for row in rows {
-                    let (key, value) = row?;
-                    table.insert(&key[..], &value[..])?;
-                }
-                for id in &self.denied {
-                    change(&mut table, self.salt, &Step::Forgotten { id: *id }.changes())?;
-                }
-            }
-            transaction.commit()?;
-            Ok::<_, redb::Error>(database)
+        let made = Database::create(&self.files, &fresh, self.salt, rows, &self.without_denied()).and_then(|database| {
+            let replaced = self.directory.replace();
+            let failed = |source| Trouble::Disk(disk(format!("cannot replace `{}`", path.display()), source));
+            replaced.map(|()| database).map_err(failed)
         });
-        let replaced = made.and_then(|database| match self.directory.replace() {
-            Ok(()) => Ok(database),
-            Err(source) => {
-                shut(database);
-                Err(Trouble::Disk(disk(format!("cannot replace `{}`", path.display()), source)))
-            }
-        });
-        match replaced {
+        match made {
             Ok(database) => {
                 self.files.renamed(&fresh, &path);
                 self.denied.clear();
@@ -239,18 +162,13 @@ impl Store {
         self.again()?;
         let (mut assembler, mut damaged) = (Assembler::default(), Vec::new());
         let Some(database) = &self.database else { return Err(closed()) };
-        let read = guarded(|| {
-            let rows = database.begin_read()?.open_table(ROWS)?;
-            for row in rows.range::<&[u8]>(..)? {
-                let (key, value) = row?;
-                let (key, value) = (key.value(), value.value());
-                if !assembler.row(key, value.strip_prefix(&self.salt).unwrap_or_default()) {
-                    damaged.push((key.to_vec(), value.to_vec()));
-                }
+        let rows = database.rows().map_err(|trouble| trouble.into_error(self.directory.path()))?;
+        for row in rows {
+            let (key, value) = row.map_err(|trouble| trouble.into_error(self.directory.path()))?;
+            if !assembler.row(&key, value.strip_prefix(&self.salt).unwrap_or_default()) {
+                damaged.push((key, value));
             }
-            Ok::<_, redb::Error>(())
-        });
-        read.map_err(|trouble| trouble.into_error(self.directory.path()))?;
+        }
         let mut recovered = assembler.finish();
         if !damaged.is_empty() {
             self.mend(&damaged)?;
@@ -262,7 +180,7 @@ impl Store {
     }
 
     /// Copies rows that cannot be read to a file aside, and writes in their place what has to be assumed.
-    fn mend(&mut self, damaged: &[(Vec<u8>, Vec<u8>)]) -> Result<(), JournalError> {
+    fn mend(&mut self, damaged: &[Row]) -> Result<(), JournalError> {
         let mut text = String::from("# Rows of the journal that cannot be read: key and value in hexadecimal digits.\n");
         for (key, value) in damaged {
             text.extend([hex(key), " ".to_owned(), hex(value), "\n".to_owned()]);
@@ -276,16 +194,8 @@ impl Store {
         let mut mended: Vec<Change> = damaged.iter().flat_map(|(key, _)| Key::assumed(key)).collect();
         // What is not known any more at all goes, whatever is assumed of it.
         mended.sort_by_key(|change| matches!(change, Change::DeleteRange(..)));
-        let salt = self.salt;
         let Some(database) = &self.database else { return Err(closed()) };
-        let written = guarded(|| {
-            transact(database, |table| {
-                for (key, _) in damaged {
-                    table.remove(&key[..])?;
-                }
-                change(table, salt, &mended)
-            })
-        });
+        let written = database.replace(damaged, &mended);
         written.map_err(|trouble| self.fail(trouble))
     }
 
@@ -297,7 +207,7 @@ impl Store {
     ) -> Result<(), JournalError> {
         self.again()?;
         let Some(database) = &self.database else { return Err(closed()) };
-        match guarded(|| transact(database, |table| change(table, self.salt, changes))) {
+        match database.write(changes) {
             Ok(()) => {
                 if self.failed.take().is_some() {
                     tracing::info!(path = %self.directory.path().display(), "the journal can be written again");
@@ -329,9 +239,7 @@ impl Store {
 
     /// Gives the file up.
     fn fail(&mut self, trouble: Trouble) -> JournalError {
-        if let Some(database) = self.database.take() {
-            shut(database);
-        }
+        self.database = None;
         let error = trouble.into_error(self.directory.path());
         if self.failed.is_none() {
             tracing::error!(path = %self.directory.path().display(), %error, "the journal cannot be written: new requests are rejected");
@@ -348,98 +256,6 @@ impl Store {
     /// How long the file is, in bytes.
     pub(super) fn len(&self) -> u64 {
         std::fs::metadata(self.directory.store()).map_or(0, |meta| meta.len())
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        if let Some(database) = self.database.take() {
-            shut(database);
-        }
-    }
-}
-
-fn builder(repair: impl Fn(&mut redb::RepairSession) + 'static) -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE).set_repair_callback(repair);
-    builder
-}
-
-/// Does something to the rows, and brings it to the disk.
-fn transact(
-    database: &Database,
-    what: impl FnOnce(&mut Table<'_, &[u8], &[u8]>) -> Result<(), StorageError>,
-) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    what(&mut transaction.open_table(ROWS)?)?;
-    transaction.commit()?;
-    Ok(())
-}
-
-fn change<'a>(
-    table: &mut Table<'_, &[u8], &[u8]>,
-    salt: Salt,
-    changes: impl IntoIterator<Item = &'a Change>,
-) -> Result<(), StorageError> {
-    for change in changes {
-        match change {
-            Change::Put(key, value) => {
-                let mut place = table.insert_reserve(key.as_ref(), salt.len() + value.len())?;
-                let (before, after) = place.as_mut().split_at_mut(salt.len());
-                before.copy_from_slice(&salt);
-                after.copy_from_slice(value);
-            }
-            Change::DeleteRange(from, to) => table.retain_in::<&[u8], _>(from.as_ref()..=to.as_ref(), |_, _| false)?,
-        }
-    }
-    Ok(())
-}
-
-/// A panic of the store is a failure like others.
-fn guarded<T, E: Into<redb::Error>>(what: impl FnOnce() -> Result<T, E>) -> Result<T, Trouble> {
-    match catch_unwind(AssertUnwindSafe(what)) {
-        Ok(done) => done.map_err(|error| Trouble::from(error.into())),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(Trouble::Damaged(format!("the store panicked: {}", said.unwrap_or("without a word"))))
-        }
-    }
-}
-
-/// Lets go of a database, which writes to its file for the last time.
-fn shut(database: Database) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
-}
-
-impl From<redb::Error> for Trouble {
-    fn from(error: redb::Error) -> Self {
-        match error {
-            redb::Error::Io(source) if !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
-                Trouble::Disk(disk("the journal's file failed".to_owned(), source))
-            }
-            redb::Error::DatabaseAlreadyOpen => {
-                Trouble::Disk(JournalError::new(JournalErrorKind::InUse, "another program has opened the journal's file"))
-            }
-            redb::Error::UpgradeRequired(version) => Trouble::Disk(JournalError::new(
-                JournalErrorKind::Version,
-                format!("the journal's file has version {version} of the store's format, which this version does not read"),
-            )),
-            redb::Error::PreviousIo => Trouble::Disk(disk("the journal's file failed before".to_owned(), error)),
-            other => Trouble::Damaged(other.to_string()),
-        }
-    }
-}
-
-impl Trouble {
-    /// Where a file cannot be moved aside: it was good when it was opened.
-    fn into_error(self, path: &Path) -> JournalError {
-        match self {
-            Trouble::Disk(error) => JournalError { message: format!("{} in `{}`", error.message, path.display()), ..error },
-            Trouble::Damaged(why) => {
-                JournalError::new(JournalErrorKind::Disk, format!("the journal in `{}` cannot be used: {why}", path.display()))
-            }
-        }
     }
 }
 

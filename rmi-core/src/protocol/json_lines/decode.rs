@@ -32,7 +32,6 @@ pub(super) fn decode(settings: &Settings, delivery: &Delivery) -> Result<Message
         Said::Command { id, method, params, .. } => {
             let method = line::string(method).ok_or_else(|| malformed("its method is no string"))?;
             if method == task::METHOD
-                && settings.is_server()
                 && let Some(serial) = task::of(params.get())
             {
                 return Ok(about(Sn::from(serial), task::read(text, params.get())));

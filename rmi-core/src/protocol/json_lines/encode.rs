@@ -8,7 +8,7 @@ use super::{
     token::Token,
 };
 use crate::{
-    message::{Body, Head, Message, Outcome, RejectionCode, Request, Status},
+    message::{Body, Head, Message, Outcome, Request, Status},
     protocol::{ProtocolError, write::Writer},
     scan::{Scanner, Value},
     text::Text,
@@ -143,7 +143,7 @@ fn end(settings: &Settings, head: &Head, outcome: &Outcome) -> Result<Frame, Pro
         // A result is an object by the documentation. The deployed agent says `null`, and its server `{}`.
         Outcome::Result(value) if value.is_null() && (settings.is_documented() || settings.is_server()) => answer(token.id, "{}"),
         Outcome::Result(value) => answer(token.id, value.as_str()),
-        Outcome::Rejected(rejection) if unknown(&rejection.code) && !settings.is_documented() => {
+        Outcome::Rejected(rejection) if failure::is_unknown(&rejection.code) && !settings.is_documented() => {
             return Ok(fatal(line::fatal::UNKNOWN_METHOD));
         }
         failed => {
@@ -155,10 +155,6 @@ fn end(settings: &Settings, head: &Head, outcome: &Outcome) -> Result<Frame, Pro
         }
     };
     Ok(frame(w, properties))
-}
-
-fn unknown(code: &RejectionCode) -> bool {
-    matches!(code, RejectionCode::UnknownClass | RejectionCode::UnknownMethod)
 }
 
 /// The id of a line of the agent's own.

@@ -27,11 +27,17 @@ fn message<'a>(outcome: &'a Outcome, command: &str) -> Cow<'a, str> {
             (Some(name), _) => Cow::Owned(format!("missing parameter \"{name}\" in \"{command}\" command")),
             (_, Some(name)) => Cow::Owned(format!("\"{name}\" must be a list")),
             _ if rejection.code == RejectionCode::Closing => Cow::Borrowed(CLOSING),
+            _ if is_unknown(&rejection.code) => Cow::Borrowed(line::fatal::UNKNOWN_METHOD),
             _ if rejection.code == RejectionCode::Arguments => Cow::Borrowed(&*rejection.details),
             _ => Cow::Owned(rejection.to_string()),
         },
         Outcome::Aborted(abort) => Cow::Owned(abort.to_string()),
     }
+}
+
+/// Whether nothing of that name is served.
+pub(super) fn is_unknown(code: &RejectionCode) -> bool {
+    matches!(code, RejectionCode::UnknownClass | RejectionCode::UnknownMethod)
 }
 
 /// What an exception says, without its class.

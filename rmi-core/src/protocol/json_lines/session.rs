@@ -155,7 +155,7 @@ impl Conversation {
         match method {
             "ping" => vec![Action::Send(encode::result(id, params))],
             "handshake" if self.settings.is_server() => self.handshake(id, params, at),
-            task::METHOD if self.settings.is_server() => self.task_status(id, params),
+            task::METHOD if self.settings.is_server() || task::of(params).is_some() => self.task_status(id, params),
             _ => self.routed(id, method, params),
         }
     }
@@ -204,9 +204,8 @@ impl Conversation {
             return match method {
                 // Nobody here reads the log: that is no reason to lose an agent.
                 "log" if self.settings.is_server() => vec![Action::Send(encode::result(id, "{}"))],
-                _ if self.settings.is_documented() => {
-                    vec![Action::Send(encode::error(&self.settings, id, fatal::UNKNOWN_METHOD))]
-                }
+                // An error like others, which is found where others are.
+                _ if self.settings.is_documented() => vec![Action::Pass],
                 _ => self.end(fatal::UNKNOWN_METHOD),
             };
         };

@@ -1,29 +1,71 @@
-use std::time::Duration;
+//! Cancelling: explicit, cooperative, and by nobody else.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::{Setting, agent, agent_with, caller, probe::Seen};
-use crate::{CallError, Update, endpoint::Criteria, error::Fate, testing::conformance::soon};
+use super::{
+    Caller, OUTAGE, Setting, agent, agent_with, caller, calling,
+    needs::{Need, Powers},
+    probe::Seen,
+    tap::{By, calls, delivered, published},
+};
+use crate::{
+    CallError, Memory, Native, Principal, Trust, Update,
+    endpoint::{Builder, Criteria, Operators},
+    error::Fate,
+    message::{Body, Exception, RejectionCode, Sn},
+    testing::conformance::soon,
+};
+
+/// Asks for a cancellation by serial number.
+async fn cancel(caller: &Caller, sn: &str) -> Result<Vec<String>, CallError<Exception>> {
+    caller.endpoint.peer("agent").class("Admin").call("cancel", [sn]).await
+}
+
+fn assert_unknown(answer: Result<Vec<String>, CallError<Exception>>, sn: &str) {
+    match answer {
+        Err(CallError::Remote(exception)) => {
+            assert!(exception.is("builtins", "Exception"), "{exception:?}");
+            assert_eq!(exception.message(), format!("serial number ({sn}), not-found"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
 
 pub(super) async fn a_handler_is_told_that_it_is_cancelled<S: Setting>(setting: &S) {
     let (mut agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
-    let call = probe.listen("it").send().await.unwrap();
-    assert_eq!(agent.watch.began().await, "it");
-    assert!(call.cancel().await.unwrap());
-    assert_eq!(agent.watch.next().await, Seen::Cancelled("it".to_owned()));
-    assert_eq!(call.await.unwrap(), "it was cancelled");
+    // One that looks ends as it likes.
+    let listening = probe.listen("listening").send().await.unwrap();
+    assert_eq!(agent.watch.began().await, "listening");
+    assert!(listening.cancel().await.unwrap());
+    assert_eq!(agent.watch.next().await, Seen::Cancelled("listening".to_owned()));
+    assert_eq!(listening.await.unwrap(), "listening was cancelled");
+    assert_eq!(agent.watch.next().await, Seen::Ended("listening".to_owned()));
+    // One that does not look runs to its end.
+    let deaf = probe.hold("deaf").send().await.unwrap();
+    assert_eq!(agent.watch.began().await, "deaf");
+    assert!(deaf.cancel().await.unwrap());
+    probe.who().await.unwrap();
+    assert_eq!(agent.watch.seen(), []);
+    agent.watch.open(1);
+    assert_eq!(deaf.await.unwrap(), "deaf");
 }
 
 pub(super) async fn dropping_a_call_stops_nothing<S: Setting>(setting: &S) {
     let (mut agent, (endpoint, probe)) = (agent(setting).await, caller(setting, "caller").await);
-    let call = probe.listen("dropped").send().await.unwrap();
-    assert_eq!(agent.watch.began().await, "dropped");
-    drop(call);
+    let watched = probe.listen("watched").send().await.unwrap();
+    assert_eq!(agent.watch.began().await, "watched");
+    drop(watched);
+    let awaited = timeout(OUTAGE, probe.listen("awaited")).await;
+    assert!(awaited.is_err());
+    assert_eq!(agent.watch.began().await, "awaited");
     assert_eq!(endpoint.figures()[0].calls_waiting, 0);
-    assert_eq!(probe.echo("meanwhile").await.unwrap(), "meanwhile");
-    agent.watch.open(1);
-    agent.watch.ended("meanwhile").await;
-    assert_eq!(agent.watch.next().await, Seen::Ended("dropped".to_owned()));
+    probe.who().await.unwrap();
+    assert_eq!((agent.watch.seen(), agent.endpoint.running()), (vec![], 2));
+    agent.watch.open(2);
+    for name in ["watched", "awaited"] {
+        assert_eq!(agent.watch.next().await, Seen::Ended(name.to_owned()));
+    }
 }
 
 pub(super) async fn cancelled_before_its_start_it_never_runs<S: Setting>(setting: &S) {
@@ -37,71 +79,250 @@ pub(super) async fn cancelled_before_its_start_it_never_runs<S: Setting>(setting
     let error = waiting.await.unwrap_err();
     assert_eq!(error.fate(), Fate::NeverRan);
     assert!(matches!(error, CallError::Cancelled), "{error:?}");
+    // While the other one still runs.
+    assert_eq!((agent.watch.ran(), agent.endpoint.running()), (1, 1));
     agent.watch.open(1);
     assert_eq!(held.await.unwrap(), "held");
-    assert_eq!(agent.watch.ran(), 1);
+    assert_eq!(probe.echo("next").await.unwrap(), "next");
+    assert_eq!(agent.watch.ran(), 2);
 }
 
 pub(super) async fn only_its_own_principal_cancels<S: Setting>(setting: &S) {
-    let (mut agent, (_caller, probe), (other, _)) =
-        (agent(setting).await, caller(setting, "caller").await, caller(setting, "other").await);
-    let call = probe.listen("it").send().await.unwrap();
+    let sealed = Powers::of(setting).await.lack(&[Need::Sealed]).is_none();
+    let (mut agent, owner, other) = (agent(setting).await, calling(setting, "caller").await, calling(setting, "other").await);
+    let call = owner.probe.listen("it").send().await.unwrap();
     assert_eq!(agent.watch.began().await, "it");
-    let admin = other.peer("agent").class("Admin");
-    let refused = admin.call::<Vec<String>>("cancel", [call.sn().as_str()]).await;
-    assert!(refused.is_err(), "somebody else has cancelled it: {refused:?}");
+    assert_unknown(cancel(&other, call.sn().as_str()).await, call.sn().as_str());
+    if sealed {
+        // Nor by saying that it is somebody else.
+        let (asked, _) = other.tap.last(calls("cancel"));
+        let mut forged = (*asked).clone();
+        forged.head.sn = Sn::new("forged");
+        forged.head.from = Some("caller".into());
+        other.tap.post(&forged, By::Own).await;
+        assert_unknown(cancel(&other, call.sn().as_str()).await, call.sn().as_str());
+        assert_eq!(agent.endpoint.figures()[0].unverified, 1);
+    }
     assert_eq!(agent.watch.seen(), []);
-    agent.watch.open(1);
-    assert_eq!(call.await.unwrap(), "it");
+    // Another endpoint of the owner's is the owner.
+    let (sn, again) = (call.sn().clone(), calling(setting, "caller").await);
+    assert_eq!(cancel(&again, sn.as_str()).await.unwrap(), [sn.as_str()]);
+    assert_eq!(call.await.unwrap(), "it was cancelled");
+}
+
+pub(super) async fn a_policy_lets_others_cancel<S: Setting>(setting: &S) {
+    let operators = || Operators::new([Principal::Key("other".into())]);
+    let mut agent = agent_with(setting, |builder| builder.admin(operators())).await;
+    let (owner, operator) = (calling(setting, "caller").await, calling(setting, "other").await);
+    let one = owner.probe.listen("one").data(json!({"job": 1})).send().await.unwrap();
+    let two = operator.probe.listen("two").data(json!({"job": 2})).send().await.unwrap();
+    agent.watch.began_all(["one", "two"]).await;
+    // Who is not among them cancels its own.
+    let all = Criteria::has("job", 2).unwrap().or(Criteria::has("job", 1).unwrap());
+    let admin = |caller: &Caller| caller.endpoint.peer("agent").admin();
+    assert_unknown(cancel(&owner, two.sn().as_str()).await, two.sn().as_str());
+    assert_eq!(admin(&owner).cancel_where(&Criteria::has("job", 2).unwrap()).await.unwrap(), []);
+    assert_eq!(admin(&operator).cancel(one.sn()).await.unwrap(), [one.sn().clone()]);
+    assert_eq!(admin(&operator).cancel_where(&all).await.unwrap(), [two.sn().clone()]);
+    assert_eq!(one.await.unwrap(), "one was cancelled");
+    assert_eq!(two.await.unwrap(), "two was cancelled");
+}
+
+pub(super) async fn requests_of_one_number_are_cancelled_together<S: Setting>(setting: &S) {
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    caller.tap.change(|message| {
+        if matches!(&message.body, Body::Request(request) if &*request.method == "listen") {
+            message.head.sn = Sn::new("7");
+        }
+    });
+    for name in ["one", "two", "three"] {
+        drop(caller.probe.listen(name).send().await.unwrap());
+    }
+    agent.watch.began_all(["one", "two", "three"]).await;
+    assert_eq!(cancel(&caller, "7").await.unwrap(), ["7"]);
+    for _ in 0..3 {
+        while !matches!(agent.watch.next().await, Seen::Cancelled(_)) {}
+    }
+    agent.tap.until_outcomes(3, Sn::new("7").as_ref()).await;
+    assert_unknown(cancel(&caller, "7").await, "7");
+}
+
+pub(super) async fn a_name_is_somebodys_at_its_own_binding<S: Setting>(setting: &S) {
+    // The pair's own binding, and one in memory where anybody may say that it is the owner.
+    let there = Memory::new();
+    let bound = |builder: Builder| builder.bind(Native::default(), there.clone(), Trust::insecure());
+    let mut agent = agent_with(setting, bound).await;
+    let owner = calling(setting, "caller").await;
+    let other = bound(crate::Endpoint::builder("caller")).start().await.unwrap();
+    let call = owner.probe.listen("it").data(1).send().await.unwrap();
+    assert_eq!(agent.watch.began().await, "it");
+    let asked = other.peer("agent").class("Admin").call("cancel", [call.sn().as_str()]).await;
+    assert_unknown(asked, call.sn().as_str());
+    let all = Criteria::eq(1).unwrap();
+    assert_eq!(other.peer("agent").admin().cancel_where(&all).await.unwrap(), []);
+    assert_eq!(owner.endpoint.peer("agent").admin().cancel_where(&all).await.unwrap(), [call.sn().clone()]);
+    assert_eq!(call.await.unwrap(), "it was cancelled");
 }
 
 pub(super) async fn admin_reaches_a_busy_agent<S: Setting>(setting: &S) {
-    let (mut agent, (endpoint, probe)) =
-        (agent_with(setting, |builder| builder.concurrency(1)).await, caller(setting, "caller").await);
-    let held = probe.hold("held").send().await.unwrap();
+    let lane = Powers::of(setting).await.lack(&[Need::Lane]).is_none();
+    let mut agent = agent_with(setting, |builder| builder.concurrency(1)).await;
+    let caller = calling(setting, "caller").await;
+    let held = caller.probe.listen("held").send().await.unwrap();
     assert_eq!(agent.watch.began().await, "held");
-    let waiting = probe.echo("waiting").send().await.unwrap();
-    let hello: String = endpoint.peer("agent").class("Admin").call("hello", ()).timeout(Duration::from_secs(10)).await.unwrap();
-    assert_eq!(hello, "Hello, I am agent");
+    let waiting = caller.probe.echo("waiting").send().await.unwrap();
+    let admin = caller.endpoint.peer("agent").class("Admin");
+    for _ in 0..10 {
+        let hello: String = soon("it is answered", admin.call("hello", ())).await.unwrap();
+        assert_eq!(hello, "Hello, I am agent");
+    }
     assert_eq!(agent.watch.ran(), 1);
-    agent.watch.open(1);
-    assert_eq!((held.await.unwrap(), waiting.await.unwrap()), ("held".to_owned(), "waiting".to_owned()));
+    assert!(held.cancel().await.unwrap());
+    assert_eq!((held.await.unwrap(), waiting.await.unwrap()), ("held was cancelled".to_owned(), "waiting".to_owned()));
+    if !lane {
+        return;
+    }
+    // More than 64 are not taken from the bus: at the agent's own address nobody is answered, at the one for `Admin` as ever.
+    agent.watch.ended("waiting").await;
+    let mut holding = Vec::new();
+    for _ in 0..64 {
+        holding.push(caller.probe.listen("held").send().await.unwrap());
+    }
+    agent.watch.began().await;
+    agent.tap.until(65, "they are taken", delivered(calls("listen"))).await;
+    let mut late = admin.call::<String>("hello", ()).send().await.unwrap();
+    assert!(timeout(OUTAGE, late.next()).await.is_err(), "not even accepted");
+    assert_eq!(soon("it is answered", caller.endpoint.peer("agent").admin().hello()).await.unwrap(), "Hello, I am agent");
+    assert!(soon("it is cancelled", holding.remove(63).cancel()).await.unwrap());
+    agent.watch.open(64);
+    assert_eq!(late.await.unwrap(), "Hello, I am agent");
+    for held in holding {
+        soon("it ends", held).await.unwrap();
+    }
+}
+
+pub(super) async fn admin_falls_back_to_the_agents_own_address<S: Setting>(setting: &S) {
+    let (agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    // As it is at an agent of gofer's.
+    caller.tap.misroute(|message| message.head.to == "agent.admin");
+    assert_eq!(caller.endpoint.peer("agent").admin().hello().await.unwrap(), "Hello, I am agent");
+    let at = |message: &crate::message::Message| calls("hello")(message) && message.head.to == "agent";
+    assert_eq!(agent.tap.count(delivered(at)), 1);
+}
+
+pub(super) async fn what_waits_on_the_bus_is_cancelled_as_it_comes<S: Setting>(setting: &S) {
+    let mut agent = agent_with(setting, |builder| builder.concurrency(1)).await;
+    let caller = calling(setting, "caller").await;
+    let mut holding = Vec::new();
+    for _ in 0..64 {
+        holding.push(caller.probe.hold("held").send().await.unwrap());
+    }
+    agent.watch.began().await;
+    agent.tap.until(64, "the agent takes no more", delivered(calls("hold"))).await;
+    let behind = caller.probe.listen("behind").send().await.unwrap();
+    let (cancelled, ()) = tokio::join!(behind.cancel(), async {
+        caller.tap.until(2, "it asks in the lane, and behind it", published(calls("cancel"))).await;
+        agent.watch.open(64);
+    });
+    assert!(cancelled.unwrap());
+    for held in holding {
+        soon("it ends", held).await.unwrap();
+    }
+    match soon("it ends", behind).await {
+        Ok(said) => assert_eq!(said, "behind was cancelled"),
+        Err(error) => assert!(matches!(error, CallError::Cancelled), "{error:?}"),
+    }
 }
 
 pub(super) async fn the_second_cancel_says_so<S: Setting>(setting: &S) {
-    let (mut agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
-    let call = probe.hold("it").send().await.unwrap();
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let call = caller.probe.hold("it").send().await.unwrap();
     assert_eq!(agent.watch.began().await, "it");
     assert!(call.cancel().await.unwrap(), "the first one");
     assert!(!call.cancel().await.unwrap(), "the second one");
+    let sn = call.sn().clone();
+    assert_eq!(cancel(&caller, sn.as_str()).await.unwrap(), Vec::<String>::new());
     agent.watch.open(1);
     assert_eq!(call.await.unwrap(), "it");
+    // And when it has ended, or never was, it is unknown.
+    assert_unknown(cancel(&caller, sn.as_str()).await, sn.as_str());
+    assert_unknown(cancel(&caller, "nonsense").await, "nonsense");
 }
 
 pub(super) async fn criteria_choose_by_the_data<S: Setting>(setting: &S) {
     let (mut agent, (endpoint, probe)) =
-        (agent_with(setting, |builder| builder.concurrency(2)).await, caller(setting, "caller").await);
+        (agent_with(setting, |builder| builder.concurrency(3)).await, caller(setting, "caller").await);
     let mut calls = Vec::new();
-    // The last two wait for their turn.
-    for (name, data) in
-        [("a", json!({"job": 7})), ("b", json!({"job": 8})), ("c", json!({"job": 7})), ("d", json!({"user": "ann"}))]
-    {
+    let all = [
+        ("a", json!({"job": 7, "user": "ann"})),
+        ("b", json!({"job": 7.0, "user": "bob"})),
+        ("c", json!({"user": "ann"})),
+        // These wait for their turn.
+        ("d", json!({"job": 8, "user": "ann"})),
+        ("e", json!(5)),
+        ("none", json!(null)),
+    ];
+    for (name, data) in &all {
         let mut call = probe.listen(name).data(data).send().await.unwrap();
         assert_eq!(soon("it is accepted", call.next()).await.unwrap().unwrap(), Update::Accepted);
         calls.push(call);
     }
-    agent.watch.began_all(["a", "b"]).await;
-    let mut expected = vec![calls[0].sn().clone(), calls[2].sn().clone()];
-    expected.sort_unstable();
+    agent.watch.began_all(["a", "b", "c"]).await;
     let admin = endpoint.peer("agent").admin();
-    // Waiting ones too; a member that is missing is no match.
-    let mut cancelled = admin.cancel_where(&Criteria::has("job", 7).unwrap()).await.unwrap();
+    let sns = |names: &[usize]| {
+        let mut sns: Vec<_> = names.iter().map(|at| calls[*at].sn().clone()).collect();
+        sns.sort_unstable();
+        sns
+    };
+    let eight = Criteria::has("job", 8).unwrap().or(Criteria::gt(4).unwrap().and(Criteria::lt(6).unwrap()));
+    let mut cancelled = admin.cancel_where(&eight).await.unwrap();
     cancelled.sort_unstable();
-    assert_eq!(cancelled, expected);
-    agent.watch.open(2);
-    let mut said = Vec::new();
+    assert_eq!(cancelled, sns(&[3, 4]), "waiting ones too");
+    // A missing member is no match, and a number is itself however it is written.
+    let job = Criteria::has("job", 7).unwrap();
+    assert_eq!(admin.cancel_where(&job.clone().and(Criteria::has("user", "ann").unwrap())).await.unwrap(), sns(&[0]));
+    assert_eq!(admin.cancel_where(&job).await.unwrap(), sns(&[1]), "the other one has been cancelled before");
+    assert_eq!(admin.cancel_where(&Criteria::neq("nothing").unwrap()).await.unwrap(), sns(&[2]), "no data, no match");
+    assert_eq!(admin.cancel_where(&Criteria::one_of([5, 7]).unwrap()).await.unwrap(), []);
+    agent.watch.open(1);
+    let mut ends = Vec::new();
     for call in calls {
-        said.push(soon("it ends", call).await.ok());
+        ends.push(soon("it ends", call).await.map_err(|error| error.to_string()));
     }
-    assert_eq!(said, [Some("a was cancelled".to_owned()), Some("b".to_owned()), None, Some("d".to_owned())]);
+    let said: Vec<&str> = ends.iter().map(|end| end.as_deref().unwrap_or("never ran")).collect();
+    assert_eq!(said, ["a was cancelled", "b was cancelled", "c was cancelled", "never ran", "never ran", "none"]);
+}
+
+pub(super) async fn criteria_that_cannot_be_read_cancel_nothing<S: Setting>(setting: &S) {
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let call = caller.probe.listen("it").data(7).send().await.unwrap();
+    assert_eq!(agent.watch.began().await, "it");
+    let admin = caller.endpoint.peer("agent").class("Admin");
+    let deep = (0..20).fold(json!({"eq": 7}), |inner, _| json!({"or": [inner, {"eq": 7}]}));
+    let wide = (0..9).fold(json!({"eq": 7}), |inner, _| json!({"or": [inner.clone(), inner]}));
+    for (criteria, why) in [
+        (json!({"like": 7}), "unknown variant `like`"),
+        (json!({"or": [{"eq": 7}]}), "length 1"),
+        (json!({"eq": 7, "neq": 8}), "criteria"),
+        (json!({}), "criteria"),
+        (json!({"in": "7"}), "sequence"),
+        (deep, "at most 16 levels"),
+        (wide, "256 operators"),
+        (json!({"eq": "x".repeat(70_000)}), "bytes"),
+    ] {
+        match admin.call::<Value>("cancel", &json!({"criteria": criteria})).await {
+            Err(CallError::Rejected(rejection)) => {
+                assert_eq!(rejection.code, RejectionCode::Arguments);
+                assert!(rejection.details.contains(why), "{why}: {rejection}");
+            }
+            other => panic!("{why}: {other:?}"),
+        }
+    }
+    for neither in [json!({}), json!({"sn": "1", "criteria": {"eq": 7}}), json!({"sn": null, "criteria": null})] {
+        let error = admin.call::<Value>("cancel", &neither).await.unwrap_err();
+        assert!(matches!(&error, CallError::Rejected(r) if r.details.contains("one of them")), "{error:?}");
+    }
+    assert_eq!(agent.watch.seen(), []);
+    agent.watch.open(1);
+    assert_eq!(call.await.unwrap(), "it");
 }

@@ -153,6 +153,7 @@ pub(super) async fn a_lost_subscription_is_begun_again<S: Setting>(setting: &S) 
 
 pub(super) async fn replies_that_come_no_more_are_asked_for<S: Setting>(setting: &S) {
     let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let mut named = caller.endpoint.replies("log").await.unwrap();
     for quiet in [false, true] {
         let call = caller.probe.hold("it").send().await.unwrap();
         assert_eq!(agent.watch.began().await, "it");
@@ -161,21 +162,26 @@ pub(super) async fn replies_that_come_no_more_are_asked_for<S: Setting>(setting:
             caller.tap.end_subscriptions_quietly();
         } else {
             caller.tap.end_subscriptions(Some(TransportErrorKind::Refused));
-            caller.tap.until(2, "it is tried again", |passed| matches!(passed, Passed::Unsubscribable)).await;
+            caller.tap.until(4, "it is tried again", |passed| matches!(passed, Passed::Unsubscribable)).await;
             caller.tap.let_subscribe();
         }
         caller.tap.until(asked + 1, "it asks", published(calls("resume"))).await;
         agent.watch.open(1);
         assert_eq!(soon("it ends", call).await.unwrap(), "it");
-        agent.watch.seen();
+        // So is an address with a name listened at again.
+        caller.probe.echo("logged").reply_to("log").send().await.unwrap();
+        assert!(soon("a reply", named.next()).await.is_some());
+        agent.watch.ended("logged").await;
     }
+    let _ = caller.endpoint.shutdown(Duration::ZERO).await.unwrap();
+    assert!(soon("its end", named.next()).await.is_none());
 }
 
 pub(super) async fn calls_end_with_the_transport<S: Setting>(setting: &S) {
     let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
     let call = caller.probe.hold("it").send().await.unwrap();
     assert_eq!(agent.watch.began().await, "it");
-    caller.tap.close().await.unwrap();
+    caller.tap.transport().close().await.unwrap();
     let error = soon("it ends with its transport", call).await.unwrap_err();
     assert!(matches!(error, CallError::Closed), "{error:?}");
     let error = soon("it ends at once", caller.probe.hold("later")).await.unwrap_err();

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 
 use serde_json::json;
 
-use super::{Setting, agent, agent_with, caller};
+use super::{Setting, agent, agent_with, caller, needs::Powers};
 use crate::{
     Context, RemoteEvent,
-    endpoint::{Events, Missed, PublishError, Received, SubscribeError},
-    event::EventError,
+    endpoint::{EventFigures, Events, Missed, PublishError, Received, SubscribeError},
+    event::{EventError, KeyFlaw},
     remote,
+    seal::Principal,
     testing::conformance::soon,
     transport::Receipt,
 };
@@ -17,7 +18,7 @@ use crate::{
 /// What the endpoints tell each other.
 #[derive(Clone, Debug, PartialEq, RemoteEvent)]
 #[remote(crate = "crate")]
-enum Lease {
+pub(super) enum Lease {
     /// A lease was bound.
     #[remote(key = "dhcp.bind.{node}")]
     Bound { node: String, number: u64 },
@@ -41,24 +42,35 @@ impl Leases for Leasing {
     }
 }
 
-fn bound(number: u64) -> Lease {
+pub(super) fn bound(number: u64) -> Lease {
     Lease::Bound { node: "n1".to_owned(), number }
 }
 
-fn freed(node: &str) -> Lease {
+pub(super) fn freed(node: &str) -> Lease {
     Lease::Freed { node: node.to_owned() }
 }
 
-async fn next(events: &mut Events<Lease>) -> Result<Received<Lease>, Missed> {
+pub(super) async fn next(events: &mut Events<Lease>) -> Result<Received<Lease>, Missed> {
     soon("an event comes", events.next()).await.expect("the subscription is open")
 }
 
-async fn event(events: &mut Events<Lease>) -> Lease {
+pub(super) async fn event(events: &mut Events<Lease>) -> Lease {
     next(events).await.unwrap().event
 }
 
+/// Waits until a subscription has counted something.
+pub(super) async fn until<E>(events: &Events<E>, what: &str, counted: impl Fn(EventFigures) -> bool) {
+    soon(what, async {
+        while !counted(events.figures()) {
+            // In real time, a broker has something to do meanwhile.
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
 /// The numbers of the next so many leases.
-async fn numbers(events: &mut Events<Lease>, many: usize) -> Vec<u64> {
+pub(super) async fn numbers(events: &mut Events<Lease>, many: usize) -> Vec<u64> {
     let mut numbers = Vec::new();
     for _ in 0..many {
         match event(events).await {
@@ -70,7 +82,9 @@ async fn numbers(events: &mut Events<Lease>, many: usize) -> Vec<u64> {
 }
 
 pub(super) async fn an_event_goes_to_everybody_who_has_subscribed_to_its_key<S: Setting>(setting: &S) {
+    let sealed = Powers::of(setting).await.is_sealed();
     let (agent, (one, _), (other, _)) = (agent(setting).await, caller(setting, "caller").await, caller(setting, "other").await);
+    let mut raw = other.subscribe_raw("#").await.unwrap();
     let mut all = one.subscribe::<Lease>().await.unwrap();
     let mut of_others = one.subscribe::<Lease>().key("dhcp.free.*").await.unwrap();
     let mut of_one_node = other.subscribe::<Lease>().key("dhcp.*.n1").key("#.n1").await.unwrap();
@@ -83,6 +97,9 @@ pub(super) async fn an_event_goes_to_everybody_who_has_subscribed_to_its_key<S: 
     assert_eq!(first.from.as_ref().map(|from| from.as_str()), Some("agent"));
     assert_eq!(first.data, Some(json!({"job": 7}).into()));
     assert!(first.sent.is_some() && !first.redelivered);
+    assert_eq!(matches!(&first.principal, Principal::Key(name) if name == "agent"), sealed);
+    let same = soon("an event comes", raw.next()).await.unwrap().unwrap();
+    assert_eq!((&*same.event.key, same.event.body), ("dhcp.bind.n1", json!({"number": 1}).into()));
     assert_eq!((event(&mut all).await, event(&mut all).await), (freed("n2"), bound(2)));
     assert_eq!(event(&mut of_others).await, freed("n2"));
     // Once, however many of its patterns match.
@@ -159,31 +176,58 @@ pub(super) async fn an_unreadable_event_is_told_and_the_next_one_comes<S: Settin
     let (agent, (endpoint, _)) = (agent(setting).await, caller(setting, "caller").await);
     let mut events = endpoint.subscribe::<Lease>().await.unwrap();
     agent.endpoint.publish_raw("dhcp.bind.n1", json!({"number": "seven"})).await.unwrap();
-    agent.endpoint.publish(&bound(1)).await.unwrap();
-    let error = next(&mut events).await.unwrap_err();
-    assert!(matches!(&error, Missed::Unreadable(EventError::Read { key, .. }) if key == "dhcp.bind.n1"), "{error:?}");
-    assert!(!error.is_end());
-    assert_eq!(numbers(&mut events, 1).await, [1]);
-    assert_eq!(events.figures().unreadable, 1);
+    agent.endpoint.publish_raw("dhcp.bind.n1", json!({})).await.unwrap();
+    agent.endpoint.publish_raw("dhcp.bind.n1", json!({"number": 1, "since": "later"})).await.unwrap();
+    for expected in ["`number`: invalid type", "`number` is missing"] {
+        let error = next(&mut events).await.unwrap_err();
+        assert!(matches!(&error, Missed::Unreadable(EventError::Read { key, .. }) if key == "dhcp.bind.n1"), "{error:?}");
+        assert!(error.to_string().contains(expected) && !error.is_end(), "{error}");
+    }
+    assert_eq!(numbers(&mut events, 1).await, [1], "a field that is not known is no mistake");
+    assert_eq!(events.figures().unreadable, 2);
 }
 
 pub(super) async fn a_value_that_breaks_the_key_is_not_published<S: Setting>(setting: &S) {
     let (agent, (endpoint, _)) = (agent(setting).await, caller(setting, "caller").await);
     let mut events = endpoint.subscribe::<Lease>().await.unwrap();
-    for node in ["", "a.b", "*", "#", "a/b", "+", &"x".repeat(250)] {
+    for (node, expected) in [
+        ("", KeyFlaw::Empty),
+        ("a.b", KeyFlaw::Character('.')),
+        ("*", KeyFlaw::Character('*')),
+        ("#", KeyFlaw::Character('#')),
+        ("a/b", KeyFlaw::Character('/')),
+        ("+", KeyFlaw::Character('+')),
+        ("a\0", KeyFlaw::Character('\0')),
+        (&"x".repeat(250), KeyFlaw::TooLong(260)),
+    ] {
         let error = agent.endpoint.publish(&freed(node)).await.unwrap_err();
-        assert!(matches!(&error, PublishError::Event(EventError::Word { field: "node", .. })), "{node}: {error:?}");
+        let named = |error: &PublishError| matches!(error, PublishError::Event(EventError::Word { field: "node", flaw, .. }) if *flaw == expected);
+        assert!(named(&error), "{node}: {error:?}");
+        assert!(error.to_string().starts_with("the field `node` cannot be a word of the event's key"), "{error}");
     }
+    for key in ["", "a..b", "a.*", "a/b", &"x".repeat(256)] {
+        let error = agent.endpoint.publish_raw(key, json!({})).await.unwrap_err();
+        assert!(matches!(error, PublishError::Event(EventError::Key { .. })), "{key}: {error:?}");
+    }
+    let error = agent.endpoint.publish_raw("a.b", json!([1])).await.unwrap_err();
+    assert!(matches!(error, PublishError::Encode(_)), "{error:?}");
     agent.endpoint.publish(&bound(1)).await.unwrap();
     assert_eq!(numbers(&mut events, 1).await, [1], "the first that is published");
 }
 
 pub(super) async fn a_pattern_that_can_never_match_is_an_error<S: Setting>(setting: &S) {
     let (endpoint, _) = caller(setting, "caller").await;
-    for wrong in ["dhcp.unbind.*", "", "a..b", "dhcp.bind*", "dhcp/bind"] {
+    let error = endpoint.subscribe::<Lease>().key("dhcp.unbind.*").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no `Lease` has a key that matches `dhcp.unbind.*`; their keys are `dhcp.bind.*`, `dhcp.free.*`"
+    );
+    for wrong in ["", "a..b", "dhcp.bind*", "dhcp/bind"] {
         let error = endpoint.subscribe::<Lease>().key(wrong).await.unwrap_err();
-        assert!(!matches!(error, SubscribeError::Unsupported(_)), "{wrong}: {error:?}");
+        assert!(matches!(error, SubscribeError::Pattern { .. }), "{wrong}: {error:?}");
     }
+    let error = endpoint.subscribe::<Lease>().pool("").await.unwrap_err();
+    assert!(matches!(error, SubscribeError::Pool { .. }), "{error:?}");
     // Nothing of the binding's is in the way.
     drop(endpoint.subscribe::<Lease>().key("dhcp.bind.*").await.unwrap());
 }
@@ -202,9 +246,12 @@ pub(super) async fn a_subscriber_may_choose_its_publishers<S: Setting>(setting: 
 }
 
 pub(super) async fn closing_the_endpoint_ends_the_subscription<S: Setting>(setting: &S) {
-    let (_agent, (endpoint, _)) = (agent(setting).await, caller(setting, "caller").await);
+    let (agent, (endpoint, _)) = (agent(setting).await, caller(setting, "caller").await);
     let mut events = endpoint.subscribe::<Lease>().await.unwrap();
+    agent.endpoint.publish(&bound(1)).await.unwrap();
+    until(&events, "it has come", |figures| figures.waiting == 1).await;
     let _ = endpoint.shutdown(std::time::Duration::from_secs(1)).await.unwrap();
+    assert_eq!(numbers(&mut events, 1).await, [1], "what has come can be taken");
     assert!(soon("the end", events.next()).await.is_none());
     assert!(matches!(endpoint.publish(&bound(2)).await, Err(PublishError::Closed)));
     assert!(matches!(endpoint.subscribe::<Lease>().await, Err(SubscribeError::Closed)));

@@ -67,6 +67,7 @@ pub(super) async fn some_may_fail_and_the_others_are_there<S: Setting>(setting: 
     assert_eq!((all.len(), all.is_ok()), (4, false));
     assert_eq!(all.ok().map(|(at, _)| at.as_str()).collect::<Vec<_>>(), ["agent", "agent"]);
     assert_eq!(all.failed().map(|(at, _)| at.as_str()).collect::<Vec<_>>(), ["nobody", "missing"]);
+    assert!(matches!(all.get("agent"), Some(Ok(x)) if x == "x") && all.get("somebody").is_none());
     let failed = all.into_result().unwrap_err();
     assert!(failed.to_string().starts_with("2 of 4 agents failed: `nobody`: "), "{failed}");
 }
@@ -86,6 +87,19 @@ pub(super) async fn the_first_result_is_enough<S: Setting>(setting: &S) {
     assert_eq!(failed.gathered.failed().count(), 2);
 }
 
+pub(super) async fn the_rest_of_a_group_is_cancelled<S: Setting>(setting: &S) {
+    let (mut agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let first = tokio::spawn(probe.listen("y").group(["agent", "nobody", "agent"]).cancel_rest().first());
+    agent.watch.began_all(["y", "y"]).await;
+    agent.watch.open(1);
+    assert_eq!(first.await.unwrap().unwrap().1, "y");
+    let mut seen = vec![agent.watch.next().await, agent.watch.next().await, agent.watch.next().await];
+    seen.retain(|seen| *seen == Seen::Cancelled("y".to_owned()));
+    assert_eq!(seen.len(), 1);
+    // Nobody else's.
+    assert_eq!(probe.echo("x").await.unwrap(), "x");
+}
+
 pub(super) async fn a_quorum_is_so_many_results<S: Setting>(setting: &S) {
     let (agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
     agent.watch.open(2);
@@ -95,8 +109,11 @@ pub(super) async fn a_quorum_is_so_many_results<S: Setting>(setting: &S) {
     let failed = probe.hold("y").group(["nobody", "missing", "agent"]).quorum(2).await.unwrap_err();
     assert_eq!(failed.gathered.len(), 2);
     // Where there never can, nobody is called.
+    let ran = agent.watch.ran();
     let failed = probe.hold("z").group(["agent"]).quorum(2).await.unwrap_err();
     assert_eq!(failed.gathered.len(), 0);
+    probe.who().await.unwrap();
+    assert_eq!(agent.watch.ran(), ran);
 }
 
 pub(super) async fn a_group_tries_each_agent_again<S: Setting>(setting: &S) {
@@ -132,7 +149,9 @@ pub(super) async fn the_time_is_the_whole_groups<S: Setting>(setting: &S) {
     let fates: Vec<_> = all.failed().map(|(_, error)| error.fate()).collect();
     assert_eq!(fates, [Fate::MayHaveRun, Fate::MayHaveRun, Fate::NeverRan]);
     assert!(matches!(all.into_iter().last(), Some((_, Err(CallError::NotSent)))));
-    assert_eq!(agent.watch.ran(), 2);
+    // Nor is it called later.
+    probe.echo("behind them").await.unwrap();
+    assert_eq!(agent.watch.ran(), 3);
 }
 
 pub(super) async fn dropping_a_group_stops_nothing<S: Setting>(setting: &S) {

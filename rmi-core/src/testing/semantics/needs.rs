@@ -79,6 +79,11 @@ impl Powers {
         self.capabilities.redelivery
     }
 
+    /// Whether frames expire while they wait for who is not there.
+    pub(super) fn expires(self) -> bool {
+        self.capabilities.expiry && self.capabilities.durable
+    }
+
     /// Why a sentence cannot be asked of the pair.
     pub(super) fn lack(self, needs: &[Need]) -> Option<&'static str> {
         needs.iter().find(|need| !self.has(**need)).map(|need| need.missing())
@@ -91,18 +96,13 @@ impl Powers {
             Need::Rejections => features.rejections,
             Need::Admin => features.admin,
             Need::Lane => features.admin && !capabilities.links,
-            Need::Resume => {
-                features.admin
-                    && features.serials == Serials::Global
-                    && features.replies == Replies::Shared
-                    && !capabilities.links
-            }
+            Need::Resume => features.admin && features.serials == Serials::Global && features.replies == Replies::Shared,
             Need::Events => features.events && capabilities.topics,
             Need::Sealed => sealed && dated,
             Need::Unsealed => !sealed,
             Need::Serials => features.serials != Serials::None,
             Need::GlobalSerials => features.serials == Serials::Global,
-            Need::ReplyAddresses => features.replies == Replies::Shared,
+            Need::ReplyAddresses => features.replies == Replies::Shared && !capabilities.links,
             Need::Durable => capabilities.durable,
             Need::Redelivery => capabilities.redelivery,
             Need::Unroutable => capabilities.unroutable || capabilities.links,

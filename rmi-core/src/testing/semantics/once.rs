@@ -51,6 +51,7 @@ async fn settle(caller: &Caller) {
 }
 
 pub(super) async fn a_duplicate_of_a_running_call_gets_its_outcome<S: Setting>(setting: &S) {
+    let redelivers = Powers::of(setting).await.redelivers();
     let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
     let call = caller.probe.hold("it").send().await.unwrap();
     assert_eq!(agent.watch.began().await, "it");
@@ -64,7 +65,7 @@ pub(super) async fn a_duplicate_of_a_running_call_gets_its_outcome<S: Setting>(s
     agent.watch.open(2);
     assert_eq!(call.await.unwrap(), "it");
     let sn = agent.tap.arrived_as(&request).head.sn.clone().unwrap();
-    if Powers::of(setting).await.redelivers() {
+    if redelivers {
         let done = |passed: &Passed| matches!(passed, Passed::Settled(message, Disposition::Ack) if numbered(&sn)(message));
         agent.tap.until(11, "all of them are acknowledged", done).await;
     }

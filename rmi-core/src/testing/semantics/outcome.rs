@@ -1,13 +1,15 @@
 use serde_json::{Value, json};
 
 use super::{
-    Setting, agent, agent_with, caller,
+    Setting, agent, agent_with, caller, calling,
     probe::{ProbeError, Seen},
+    tap::{is_outcome, outcome, published},
 };
 use crate::{
     CallError, Endpoint, Limits, Update,
     error::Fate,
-    message::{Exception, RejectionCode},
+    message::{Exception, Outcome, RejectionCode},
+    protocol::ProtocolError,
     testing::conformance::soon,
 };
 
@@ -73,24 +75,43 @@ pub(super) async fn a_panic_is_an_outcome<S: Setting>(setting: &S) {
 }
 
 pub(super) async fn every_call_has_one_outcome<S: Setting>(setting: &S) {
-    let (agent, (endpoint, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let (agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    // One that cannot be written as it is.
+    agent.tap.change_or(|message| match outcome(message) {
+        Some(Outcome::Result(value)) if value.as_str().len() > 1000 => Err(ProtocolError("too much".to_owned())),
+        _ => Ok(()),
+    });
+    let probe = caller.endpoint.peer("agent").class("probe");
+    let cases = [
+        ("echo", json!({"text": "x"}), "result"),
+        ("fail", json!({"code": 7}), "exception"),
+        ("echo", json!({"text": 7}), "rejection"),
+        ("nothing", json!({}), "rejection"),
+        ("explode", json!({"secret": "x"}), "abort"),
+        ("big", json!({"n": 2000}), "exception"),
+    ];
     let mut pending = Vec::new();
-    for number in 0..20 {
-        pending.push(probe.echo(&number.to_string()).send().await.unwrap());
+    for (method, args, _) in &cases {
+        pending.push(probe.call::<Value>(*method, args).send().await.unwrap());
     }
-    for (number, mut call) in pending.into_iter().enumerate() {
-        let mut outcomes = Vec::new();
+    for (mut call, (method, args, expected)) in pending.into_iter().zip(cases) {
+        let mut ends = Vec::new();
         while let Some(update) = soon("a call ends", call.next()).await {
-            match update.unwrap() {
-                Update::Done(said) => outcomes.push(said),
-                update => assert!(outcomes.is_empty(), "{update:?} after the outcome"),
+            match update {
+                Ok(Update::Done(_)) => ends.push("result"),
+                Ok(update) => assert!(ends.is_empty(), "{update:?} after the outcome"),
+                Err(CallError::Remote(_) | CallError::Exception(_)) => ends.push("exception"),
+                Err(CallError::Rejected(_)) => ends.push("rejection"),
+                Err(CallError::Panicked(_)) => ends.push("abort"),
+                Err(other) => panic!("{other:?}"),
             }
         }
-        assert_eq!(outcomes, [number.to_string()]);
+        assert_eq!(ends, [expected], "{method}({args})");
     }
-    assert_eq!((agent.watch.ran(), endpoint.figures()[0].calls_waiting), (20, 0));
+    assert_eq!((agent.watch.ran(), caller.endpoint.figures()[0].calls_waiting), (4, 0));
     let drained = agent.endpoint.shutdown(std::time::Duration::from_secs(10)).await.unwrap();
     assert_eq!((drained.left_behind, agent.endpoint.running()), (0, 0));
+    assert_eq!(agent.tap.count(published(is_outcome)), 6, "one for each");
 }
 
 pub(super) async fn a_redelivered_request_runs_again_only_if_idempotent<S: Setting>(setting: &S) {

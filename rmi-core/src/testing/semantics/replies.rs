@@ -13,7 +13,7 @@ use crate::{
     error::Fate,
     message::RejectionCode,
     testing::conformance::soon,
-    transport::{Purpose, Receipt, Sharing, Source, Subscription},
+    transport::{Frame, Purpose, Receipt, Sharing, Source, Subscription},
 };
 
 /// The reply addresses of the requests that a caller has sent.
@@ -41,29 +41,37 @@ pub(super) async fn replies_come_to_a_volatile_address<S: Setting>(setting: &S) 
         }
     }
     let tells = Powers::of(setting).await.lack(&[Need::Unroutable]).is_none();
-    let publish = async || {
-        let mut frame = answer.clone();
+    let publish = async |frame: &Frame| {
+        let mut frame = frame.clone();
         frame.mandatory = true;
         two.tap.transport().publish(frame).await.unwrap()
     };
-    assert_ne!(publish().await, Receipt::NoRoute);
+    assert_ne!(publish(&answer).await, Receipt::NoRoute);
     // With the link the address goes; the next one is another.
     one.tap.lose(OUTAGE).await;
     one.probe.echo("x").await.unwrap();
     let last = reply_addresses(&one).pop().unwrap();
     assert_ne!(last, addresses[0]);
-    if tells {
-        soon("the old address is given up", async {
-            while publish().await != Receipt::NoRoute {
-                tokio::task::yield_now().await;
+    if !tells {
+        return;
+    }
+    let gone = async |frame: &Frame| {
+        soon("the address is given up", async {
+            while publish(frame).await != Receipt::NoRoute {
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         })
         .await;
-    }
+    };
+    gone(&answer).await;
+    // And with its endpoint.
+    let (_, answer) = agent.tap.last(|message| is_outcome(message) && message.head.to == last);
+    let _ = one.endpoint.shutdown(Duration::ZERO).await.unwrap();
+    gone(&answer).await;
 }
 
 /// Subscriptions to where a frame went, if it is an address.
-fn listening(answer: &crate::transport::Frame) -> Option<Subscription> {
+fn listening(answer: &Frame) -> Option<Subscription> {
     match &answer.to {
         crate::transport::Destination::Address(address) => {
             Some(Subscription::new(Source::Address(address.clone()), Purpose::Replies))
@@ -140,18 +148,24 @@ pub(super) async fn replies_do_not_go_everywhere<S: Setting>(setting: &S) {
 }
 
 pub(super) async fn nobody_there_is_told_at_once<S: Setting>(setting: &S) {
-    let caller = calling(setting, "caller").await;
+    let bus = Powers::of(setting).await.lack(&[Need::Bus]).is_none();
+    let (_agent, caller) = (agent(setting).await, calling(setting, "caller").await);
     let probe: super::ProbeClient = caller.endpoint.client("nobody");
-    let errors = [
-        probe.echo("x").await.map(drop).unwrap_err(),
-        probe.echo("x").send().await.map(drop).unwrap_err(),
-        probe.echo("x").notify().await.map(drop).unwrap_err(),
-        probe.note("x").await.map(drop).unwrap_err(),
-    ];
+    let mut errors = vec![soon("it is told", probe.echo("x")).await.map(drop).unwrap_err()];
+    // A bus knows before anything is sent; the other end of a link says it.
+    if bus {
+        errors.push(probe.echo("x").send().await.map(drop).unwrap_err());
+        errors.push(probe.echo("x").notify().await.map(drop).unwrap_err());
+        errors.push(probe.note("x").await.map(drop).unwrap_err());
+    }
     for error in errors {
         assert_eq!((error.fate(), error.is_retryable()), (Fate::NeverRan, true));
         assert!(matches!(&error, CallError::NoAgent(address) if *address == "nobody"), "{error:?}");
     }
+    // An endpoint that serves nothing is nobody's agent.
+    let other = calling(setting, "other").await;
+    let error = other.endpoint.client::<super::ProbeClient>("caller").echo("x").await.unwrap_err();
+    assert!(matches!(error, CallError::NoAgent(_)), "{error:?}");
     assert_eq!(caller.endpoint.figures()[0].calls_waiting, 0);
 }
 

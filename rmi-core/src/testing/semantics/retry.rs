@@ -6,9 +6,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Setting, agent, agent_with, caller};
+use super::{OUTAGE, Setting, agent, agent_with, caller, calling, probe::Seen, tap::calls};
 use crate::{
     CallError,
     call::Retry,
@@ -81,16 +82,22 @@ pub(super) async fn pauses_grow_and_differ_and_honour_a_hint<S: Setting>(setting
 }
 
 pub(super) async fn what_may_have_run_is_tried_again_only_if_it_is_idempotent<S: Setting>(setting: &S) {
-    let (mut agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let (mut agent, (endpoint, probe)) = (agent(setting).await, caller(setting, "caller").await);
     let policy = Retry::default().each(EACH).attempts(3).pause(Duration::from_millis(1), Duration::from_millis(2));
     // Not idempotent: once, and the first error as it is.
     let error = probe.hold("once").retry(policy).await.unwrap_err();
     assert!(matches!(error, CallError::Timeout { phase: Phase::Total, after } if after == EACH), "{error:?}");
     assert_eq!((error.fate(), error.attempts()), (Fate::MayHaveRun, 1));
     assert_eq!(agent.watch.began().await, "once");
+    // Without a contract nobody knows whether it is.
+    let dynamic = endpoint.peer("agent").class("probe").call::<String>("hold_again", json!({"name": "unknown"}));
+    assert_eq!(dynamic.retry(policy).await.unwrap_err().attempts(), 1);
+    assert_eq!(agent.watch.began().await, "unknown");
     // Idempotent: it is.
     let error = probe.hold_again("often").retry(policy).await.unwrap_err();
     assert_eq!((error.fate(), error.attempts(), error.is_retryable()), (Fate::MayHaveRun, 3, false));
+    assert!(matches!(error.last(), CallError::Timeout { .. }));
+    assert!(error.to_string().starts_with("3 attempts failed, the last so: timed out after 250ms"), "{error}");
     assert_eq!(agent.watch.began().await, "often");
 }
 
@@ -136,4 +143,22 @@ pub(super) async fn what_the_method_answered_is_never_tried_again<S: Setting>(se
     let error = probe.fail(7).retry(Retry::default()).await.unwrap_err();
     assert_eq!((error.attempts(), error.fate()), (1, Fate::Ran), "{error:?}");
     assert_eq!(agent.watch.ran(), 1);
+}
+
+pub(super) async fn a_lost_reply_is_asked_for_under_a_new_number<S: Setting>(setting: &S) {
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    // Where nobody can be asked what became of it.
+    caller.tap.misroute(calls("resume"));
+    let call = tokio::spawn(caller.probe.hold_again("x").retry(Retry::default()).into_future());
+    assert_eq!(agent.watch.began().await, "x");
+    caller.tap.lose(OUTAGE).await;
+    assert_eq!(agent.watch.began().await, "x");
+    agent.watch.open(2);
+    assert_eq!(call.await.unwrap().unwrap(), "x");
+    // What is not idempotent is not.
+    let call = tokio::spawn(caller.probe.hold("y").retry(Retry::default()).into_future());
+    while agent.watch.next().await != Seen::Began("y".to_owned()) {}
+    caller.tap.lose(OUTAGE).await;
+    let answer = call.await.unwrap();
+    assert!(matches!(answer, Err(CallError::ReplyLost)), "{answer:?}");
 }

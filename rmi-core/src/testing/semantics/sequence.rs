@@ -1,13 +1,20 @@
 //! Contracts whose requests run one after the other.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Setting, agent_with, caller,
+    Setting, agent_with, caller, calling,
     probe::{Probe, ProbeServer, Probing, Seen, Watch},
 };
 use crate::{
-    CallError, Endpoint, Update, endpoint::Builder, error::Fate, message::RejectionCode, remote, testing::conformance::soon,
+    CallError, Client as _, Endpoint, Update, endpoint::Builder, error::Fate, message::RejectionCode, remote,
+    testing::conformance::soon,
 };
 
 /// One thing at a time.
@@ -181,4 +188,95 @@ pub(super) async fn a_panic_ends_a_turn<S: Setting>(setting: &S) {
     let (exploded, next) = (shop.press.explode().send().await.unwrap(), shop.press.hold("next").send().await.unwrap());
     assert!(matches!(exploded.await, Err(CallError::Panicked(_))));
     assert_eq!(soon("the next has its turn", next).await.unwrap(), "next");
+}
+
+/// Whom an instance is for.
+#[derive(Serialize, Deserialize)]
+struct Owner {
+    name: String,
+}
+
+pub(super) async fn an_instance_of_its_own_is_made_when_its_turn_has_come<S: Setting>(setting: &S) {
+    let ((probing, mut watch), made) = (Watch::new(), Arc::new(Mutex::new(Vec::new())));
+    let noted = Arc::clone(&made);
+    let server = PressServer::per_call(move |owner: Owner| -> Result<Pressing, Infallible> {
+        noted.lock().unwrap().push(owner.name);
+        Ok(Pressing(probing.clone()))
+    });
+    let _agent = agent_with(setting, |builder| builder.serve(server)).await;
+    let caller = calling(setting, "caller").await;
+    let owned = |name: &str| caller.endpoint.client::<PressClient>("agent").with_cntr(&Owner { name: name.to_owned() }).unwrap();
+    let mut calls = Vec::new();
+    for name in ["a", "b"] {
+        calls.push((name, owned(name).hold(name).send().await.unwrap()));
+    }
+    for (count, (name, call)) in (1..).zip(calls) {
+        assert_eq!(watch.began().await, name);
+        caller.probe.echo("meanwhile").await.unwrap();
+        assert_eq!(made.lock().unwrap().len(), count);
+        watch.open(1);
+        assert_eq!(call.await.unwrap(), name);
+        assert_eq!(watch.next().await, ended(name));
+    }
+    assert_eq!(*made.lock().unwrap(), ["a", "b"]);
+}
+
+/// The next major of a press.
+mod v2 {
+    #[crate::remote(name = "press", version = "2.0", sequential, crate = "crate")]
+    pub(super) trait Press {
+        async fn hold(&self, name: &str) -> Result<String, std::convert::Infallible>;
+    }
+
+    impl Press for super::Pressing {
+        async fn hold(&self, name: &str) -> Result<String, std::convert::Infallible> {
+            super::Press::hold(self, name).await
+        }
+    }
+}
+
+pub(super) async fn each_major_of_a_sequential_contract_has_a_queue_of_its_own<S: Setting>(setting: &S) {
+    let (probing, mut new_watch) = Watch::new();
+    let new = v2::PressServer::new(Pressing(probing));
+    let mut shop = shop(setting, |builder| builder.serve(new)).await;
+    let held = shop.press.hold("old").send().await.unwrap();
+    assert_eq!(shop.watch.began().await, "old");
+    let press: v2::PressClient = shop.caller.client("agent");
+    let mut calls = Vec::new();
+    for name in ["a", "b"] {
+        calls.push((name, press.hold(name).send().await.unwrap()));
+    }
+    for (name, call) in calls {
+        assert_eq!(new_watch.began().await, name);
+        shop.probe.echo("meanwhile").await.unwrap();
+        assert_eq!(new_watch.seen(), []);
+        new_watch.open(1);
+        assert_eq!(call.await.unwrap(), name);
+        assert_eq!(new_watch.next().await, ended(name));
+    }
+    shop.watch.open(1);
+    assert_eq!(held.await.unwrap(), "old");
+}
+
+/// Another thing that is done one at a time.
+#[remote(name = "lathe", sequential, crate = "crate")]
+trait Lathe {
+    async fn turn(&self) -> Result<(), Infallible>;
+}
+
+struct Turning;
+
+impl Lathe for Turning {
+    async fn turn(&self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+pub(super) async fn each_sequential_contract_has_a_queue_of_its_own<S: Setting>(setting: &S) {
+    let mut shop = shop(setting, |builder| builder.serve(LatheServer::new(Turning))).await;
+    let held = shop.press.hold("held").send().await.unwrap();
+    assert_eq!(shop.watch.began().await, "held");
+    soon("another goes on", shop.caller.client::<LatheClient>("agent").turn()).await.unwrap();
+    shop.watch.open(1);
+    assert_eq!(held.await.unwrap(), "held");
 }

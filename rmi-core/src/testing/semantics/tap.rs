@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -22,8 +22,8 @@ use crate::{
     testing::conformance::soon,
     text::Text,
     transport::{
-        Acker, Capabilities, Deliveries, Delivery, Disposition, Frame, LinkChange, LinkId, Links, Receipt, Settle, Subscription,
-        Transport, TransportError, TransportErrorKind,
+        Acker, Capabilities, Deliveries, Delivery, Destination, Disposition, Frame, LinkChange, LinkId, Links, Receipt, Settle,
+        Subscription, Transport, TransportError, TransportErrorKind,
     },
 };
 
@@ -55,9 +55,16 @@ type Which = Box<dyn Fn(&Message) -> bool + Send>;
 /// Changes a message before it is written, or says that it cannot be.
 type Change = Box<dyn Fn(&mut Message) -> Result<(), ProtocolError> + Send>;
 
+/// The transport of a tapped endpoint. The tap alone does not keep it: it goes with its endpoint.
+#[derive(Debug)]
+struct Wire {
+    tap: Arc<Inner>,
+    transport: Arc<dyn Transport>,
+}
+
 struct Inner {
     protocol: Arc<dyn Protocol>,
-    transport: Arc<dyn Transport>,
+    transport: Weak<dyn Transport>,
     trust: Trust,
     /// What was written, by its text, with its place in the order.
     written: Mutex<HashMap<Bytes, (usize, Arc<Message>)>>,
@@ -71,11 +78,13 @@ struct Inner {
     /// Ends the subscriptions that there are: with an error, or without a word.
     ended: watch::Sender<Option<TransportErrorKind>>,
     unsubscribable: Mutex<Option<TransportErrorKind>>,
+    /// How many the bus says that it has dropped before the next delivery.
+    missed: AtomicU64,
 }
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tap").field("protocol", &self.protocol).field("transport", &self.transport).finish_non_exhaustive()
+        f.debug_struct("Tap").field("protocol", &self.protocol).finish_non_exhaustive()
     }
 }
 
@@ -99,7 +108,7 @@ pub(super) fn tapped(builder: Builder) -> (Builder, Tap) {
         }
         let on = Tap(Arc::new(Inner {
             protocol: Arc::clone(protocol),
-            transport: Arc::clone(transport),
+            transport: Arc::downgrade(transport),
             trust: trust.clone(),
             written: Mutex::default(),
             passed: Mutex::default(),
@@ -111,8 +120,10 @@ pub(super) fn tapped(builder: Builder) -> (Builder, Tap) {
             change: Mutex::default(),
             ended: watch::Sender::new(None),
             unsubscribable: Mutex::default(),
+            missed: AtomicU64::new(0),
         }));
-        (*protocol, *transport) = (Arc::new(on.clone()), Arc::new(on.clone()));
+        let wire = Wire { tap: Arc::clone(&on.0), transport: Arc::clone(transport) };
+        (*protocol, *transport) = (Arc::new(on.clone()), Arc::new(wire));
         tap = Some(on);
     });
     (builder, tap.expect("an endpoint of a pair is bound"))
@@ -189,7 +200,14 @@ impl Tap {
 
     /// Plays a frame once more, as it was.
     pub(super) async fn replay(&self, frame: &Frame) {
-        soon("the bus takes it once more", self.0.transport.publish(frame.clone())).await.expect("the bus takes it");
+        let (transport, mut frame) = (self.transport(), frame.clone());
+        if transport.capabilities().links {
+            // By a link of its own, whose place another may have taken meanwhile.
+            let up = self.up();
+            frame.link = frame.link.filter(|link| up.contains(link)).or_else(|| up.first().copied());
+            frame.to = Destination::Link;
+        }
+        soon("the bus takes it once more", transport.publish(frame)).await.expect("the bus takes it");
     }
 
     /// Publishes whatever a test likes, in the place of a frame that travelled.
@@ -210,9 +228,6 @@ impl Tap {
         if let Some(signer) = signer {
             let signature = signer.sign(&[&frame.payload]).expect("it can be signed").pop().expect("one for each");
             frame.payload = wrap(std::str::from_utf8(&frame.payload).expect("text"), &signature);
-        }
-        if frame.link.is_none() && self.0.transport.capabilities().links {
-            frame.link = self.up().first().copied();
         }
         frame
     }
@@ -283,6 +298,11 @@ impl Tap {
         self.0.ended.send_replace(Some(then.unwrap_or(TransportErrorKind::Refused)));
     }
 
+    /// The bus says that so many are lost before the next delivery.
+    pub(super) fn miss(&self, many: u64) {
+        self.0.missed.store(many, Ordering::SeqCst);
+    }
+
     /// New subscriptions are taken again.
     pub(super) fn let_subscribe(&self) {
         *lock(&self.0.unsubscribable) = None;
@@ -293,13 +313,13 @@ impl Tap {
         let up = self.up();
         assert!(!up.is_empty(), "there is a link to be lost");
         for link in up {
-            self.0.transport.pause(link, Some(time)).await.expect("a link of its own can be lost");
+            self.transport().pause(link, Some(time)).await.expect("a link of its own can be lost");
         }
     }
 
     /// The links that are up.
     fn up(&self) -> Vec<LinkId> {
-        let (mut links, mut up) = (self.0.transport.links(), Vec::new());
+        let (mut links, mut up) = (self.transport().links(), Vec::new());
         while let Some(change) = links.ready() {
             match change {
                 LinkChange::Up(link) => up.push(link.id),
@@ -309,9 +329,9 @@ impl Tap {
         up
     }
 
-    /// The transport below.
-    pub(super) fn transport(&self) -> &dyn Transport {
-        &*self.0.transport
+    /// The transport below, while the endpoint lasts.
+    pub(super) fn transport(&self) -> Arc<dyn Transport> {
+        self.0.transport.upgrade().expect("the endpoint is there")
     }
 }
 
@@ -421,14 +441,14 @@ impl Protocol for Tap {
 }
 
 #[async_trait]
-impl Transport for Tap {
+impl Transport for Wire {
     fn capabilities(&self) -> Capabilities {
-        self.0.transport.capabilities()
+        self.transport.capabilities()
     }
 
     async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
-        let tap = &self.0;
-        let Some(message) = tap.sent(&frame) else { return tap.transport.publish(frame).await };
+        let tap = &self.tap;
+        let Some(message) = tap.sent(&frame) else { return self.transport.publish(frame).await };
         let held = lock(&tap.held).as_ref().is_some_and(|which| which(&message));
         if held {
             tap.saw(Passed::Held(Arc::clone(&message)));
@@ -441,39 +461,39 @@ impl Transport for Tap {
         let broken = *lock(&tap.broken);
         let receipt = match broken {
             Some(kind) => Err(TransportError::new(kind, "broken by the test")),
-            None => tap.transport.publish(frame.clone()).await,
+            None => self.transport.publish(frame.clone()).await,
         };
         tap.saw(if receipt.is_ok() { Passed::Published(message, frame) } else { Passed::Refused(message) });
         receipt
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
-        let unsubscribable = *lock(&self.0.unsubscribable);
+        let unsubscribable = *lock(&self.tap.unsubscribable);
         if let Some(kind) = unsubscribable {
-            self.0.saw(Passed::Unsubscribable);
+            self.tap.saw(Passed::Unsubscribable);
             return Err(TransportError::new(kind, "broken by the test"));
         }
-        let mut ended = self.0.ended.subscribe();
+        let mut ended = self.tap.ended.subscribe();
         ended.mark_unchanged();
-        let deliveries = self.0.transport.subscribe(subscription).await?;
-        let settling = Arc::new(Settling { tap: Arc::clone(&self.0), held: Mutex::default(), next: AtomicU64::new(0) });
+        let deliveries = self.transport.subscribe(subscription).await?;
+        let settling = Arc::new(Settling { tap: Arc::clone(&self.tap), held: Mutex::default(), next: AtomicU64::new(0) });
         Ok(Box::new(Tapped { deliveries, settling, ended }))
     }
 
     fn links(&self) -> Links {
-        self.0.transport.links()
+        self.transport.links()
     }
 
     async fn pause(&self, link: LinkId, resume: Option<Duration>) -> Result<(), TransportError> {
-        self.0.transport.pause(link, resume).await
+        self.transport.pause(link, resume).await
     }
 
     async fn will(&self, link: LinkId, frame: Frame) -> Result<(), TransportError> {
-        self.0.transport.will(link, frame).await
+        self.transport.will(link, frame).await
     }
 
     async fn close(&self) -> Result<(), TransportError> {
-        self.0.transport.close().await
+        self.transport.close().await
     }
 }
 
@@ -497,6 +517,7 @@ impl Deliveries for Tapped {
         };
         let from = into.len() - taken;
         for delivery in &mut into[from..] {
+            delivery.missed += self.settling.tap.missed.swap(0, Ordering::SeqCst);
             let Some(message) = self.settling.tap.arrived(delivery) else { continue };
             self.settling.tap.saw(Passed::Delivered(Arc::clone(&message), delivery.payload.clone()));
             let tag = self.settling.next.fetch_add(1, Ordering::Relaxed);

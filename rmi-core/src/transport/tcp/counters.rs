@@ -11,6 +11,8 @@ macro_rules! counters {
             pub links: u64,
             /// Connections that are still shaking hands now.
             pub greeting: u64,
+            /// Bytes that were read and are not done with now: of lines that are not finished, and of frames that are not settled.
+            pub held: u64,
         }
 
         /// The same, while it is counted.

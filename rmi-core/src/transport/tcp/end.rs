@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     Options,
+    budget::Budget,
     counters::{Counters, Counting},
     held::Held,
     inbox::Inbox,
@@ -31,6 +32,7 @@ pub(super) struct End {
     pub(super) options: Options,
     pub(super) counting: Counting,
     pub(super) inbox: Arc<Inbox>,
+    pub(super) budget: Arc<Budget>,
     pub(super) reporter: LinkReporter,
     links: Mutex<BTreeMap<LinkId, Arc<Joint>>>,
     next: AtomicU64,
@@ -71,6 +73,7 @@ impl Drop for Place {
 impl End {
     pub(super) fn new(options: Options) -> Arc<Self> {
         Arc::new(End {
+            budget: Arc::new(Budget::new(options.memory)),
             options,
             counting: Counting::default(),
             inbox: Arc::default(),
@@ -87,7 +90,8 @@ impl End {
 
     pub(super) fn counters(&self) -> Counters {
         let links = lock(&self.links).len() as u64;
-        Counters { links, greeting: self.greeting.load(Ordering::Relaxed), ..self.counting.read() }
+        let (greeting, held) = (self.greeting.load(Ordering::Relaxed), self.budget.used() as u64);
+        Counters { links, greeting, held, ..self.counting.read() }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -141,7 +145,7 @@ impl End {
             id,
             peer: peer.clone(),
             outbox: Outbox::new(options.queue),
-            held: Arc::new(Held::new(options.unsettled, options.unsettled_bytes)),
+            held: Arc::new(Held::new(options.unsettled, options.unsettled_bytes, Arc::clone(&self.budget))),
             spoken: AtomicBool::new(false),
         });
         {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Waker},
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     lock::lock,
-    transport::{Disposition, Settle},
+    transport::{Disposition, Settle, tcp::budget::Budget},
 };
 
 /// What one link has brought and is not settled.
@@ -20,18 +20,20 @@ pub(super) struct Held {
     bytes: AtomicUsize,
     most_frames: usize,
     most_bytes: usize,
+    budget: Arc<Budget>,
     /// The reader waits for room.
     parked: AtomicBool,
     reader: Mutex<Option<Waker>>,
 }
 
 impl Held {
-    pub(super) fn new(most_frames: usize, most_bytes: usize) -> Self {
+    pub(super) fn new(most_frames: usize, most_bytes: usize, budget: Arc<Budget>) -> Self {
         Held {
             frames: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             most_frames: most_frames.max(1),
             most_bytes: most_bytes.max(1),
+            budget,
             parked: AtomicBool::new(false),
             reader: Mutex::default(),
         }
@@ -41,6 +43,12 @@ impl Held {
     pub(super) fn add(&self, frames: usize, bytes: usize) {
         self.frames.fetch_add(frames, Ordering::SeqCst);
         self.bytes.fetch_add(bytes, Ordering::SeqCst);
+        self.budget.add(bytes);
+    }
+
+    /// How many bytes these have.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::SeqCst)
     }
 
     fn is_full(&self) -> bool {
@@ -63,7 +71,9 @@ impl Held {
 impl Settle for Held {
     fn settle(&self, tag: u64, _: Disposition) {
         self.frames.fetch_sub(1, Ordering::SeqCst);
-        self.bytes.fetch_sub(usize::try_from(tag).unwrap_or(usize::MAX), Ordering::SeqCst);
+        let bytes = usize::try_from(tag).unwrap_or(usize::MAX);
+        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        self.budget.sub(bytes);
         if self.parked.load(Ordering::SeqCst) && !self.is_full() && self.parked.swap(false, Ordering::SeqCst) {
             let reader = lock(&self.reader).take();
             if let Some(reader) = reader {

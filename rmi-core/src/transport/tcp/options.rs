@@ -25,6 +25,10 @@ pub struct Options {
     pub unsettled: usize,
     /// How many bytes of payload these may have. 64 MiB unless told otherwise. A single frame is always taken.
     pub unsettled_bytes: usize,
+    /// How many bytes all links together may hold of what was read: lines that are not finished, and frames that are not settled.
+    /// Then links that hold more than 64 KiB
+    /// are read one at a time. 256 MiB unless told otherwise.
+    pub memory: usize,
     /// How long a line may take from its first byte to its end. 60 seconds unless told otherwise.
     pub line_time: Duration,
     /// How many connections a listener has at a time, those that still shake hands included. 1024 unless told otherwise. At that
@@ -57,6 +61,7 @@ impl Default for Options {
             wait: Duration::from_secs(30),
             unsettled: 4096,
             unsettled_bytes: 64 << 20,
+            memory: 256 << 20,
             line_time: Duration::from_secs(60),
             max_links: 1024,
             connect_timeout: Duration::from_secs(10),
@@ -102,6 +107,13 @@ impl Options {
     #[must_use]
     pub fn unsettled_bytes(mut self, bytes: usize) -> Self {
         self.unsettled_bytes = bytes;
+        self
+    }
+
+    /// Says how many bytes all links together may hold of what was read.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
         self
     }
 

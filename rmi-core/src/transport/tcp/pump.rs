@@ -24,6 +24,8 @@ use super::{
     stream::Stream,
 };
 
+/// How long a link is not read that would hold more than its share while there is no more room. Nobody wakes it: it looks again.
+const CROWDED: Duration = Duration::from_millis(50);
 /// How many parts one write has at most.
 const PARTS: usize = 16;
 
@@ -63,9 +65,14 @@ pub(super) struct Pump {
     batch: Batch,
     /// Written, and perhaps not flushed.
     unflushed: bool,
-    /// Since when nothing can be written, or a line is not finished.
+    /// How much of the budget the line takes that is not finished.
+    counted: usize,
+    /// All links together hold as much as they may.
+    crowded: bool,
+    /// Since when nothing can be written, a line is not finished, or no more is sent.
     blocked: Option<Instant>,
     begun: Option<Instant>,
+    leaving: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
     armed: bool,
 }
@@ -81,8 +88,11 @@ impl Pump {
             taken: Vec::new(),
             batch: Batch::default(),
             unflushed: false,
+            counted: 0,
+            crowded: false,
             blocked: None,
             begun: None,
+            leaving: None,
             alarm: Box::pin(sleep_until(Instant::now())),
             armed: false,
         }
@@ -112,9 +122,10 @@ impl Pump {
             Poll::Ready(Err(error)) => return Poll::Ready(Why::Io(error)),
             Poll::Pending => {}
         }
-        if !self.joint.outbox.is_finished()
-            && let Poll::Ready(why) = self.poll_read(cx)
-        {
+        if self.joint.outbox.is_finished() {
+            self.leaving.get_or_insert_with(Instant::now);
+            self.begun = None;
+        } else if let Poll::Ready(why) = self.poll_read(cx) {
             return Poll::Ready(why);
         }
         self.poll_alarm(cx)
@@ -166,7 +177,9 @@ impl Pump {
     /// Reads what is there, as long as the link may bring more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Why> {
         loop {
-            if !self.joint.held.has_room(cx) {
+            // Whose turn it is not to be read has not begun a line too slowly.
+            self.crowded = !self.end.budget.has_room(self.joint.id, self.joint.held.bytes() + self.counted);
+            if self.crowded || !self.joint.held.has_room(cx) {
                 self.begun = None;
                 return Poll::Pending;
             }
@@ -197,12 +210,20 @@ impl Pump {
             if took.is_err() {
                 return Poll::Ready(Why::TooLong(self.end.options.max_line));
             }
-            if self.lines.unfinished() > 0 {
+            self.count(self.lines.unfinished());
+            if self.counted > 0 {
                 self.begun.get_or_insert_with(Instant::now);
             } else {
                 self.begun = None;
             }
         }
+    }
+
+    /// Takes so much of the budget for the line that is not finished.
+    fn count(&mut self, bytes: usize) {
+        self.end.budget.sub(self.counted);
+        self.end.budget.add(bytes);
+        self.counted = bytes;
     }
 
     /// Hands on what was read, in one go.
@@ -226,7 +247,9 @@ impl Pump {
         let options = &self.end.options;
         let stalled = self.blocked.map(|since| since + options.wait);
         let unfinished = self.begun.map(|since| since + options.line_time);
-        let Some(due) = stalled.into_iter().chain(unfinished).min() else {
+        let left = self.leaving.map(|since| since + options.linger);
+        let again = self.crowded.then(|| Instant::now() + CROWDED);
+        let Some(due) = [stalled, unfinished, left, again].into_iter().flatten().min() else {
             self.armed = false;
             return Poll::Pending;
         };
@@ -242,9 +265,24 @@ impl Pump {
             if unfinished.is_some_and(|due| due <= now) {
                 return Poll::Ready(Why::Unfinished(options.line_time));
             }
+            if left.is_some_and(|due| due <= now) {
+                return Poll::Ready(Why::Ours);
+            }
+            if again.is_some() {
+                self.armed = false;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             self.alarm.as_mut().reset(due);
         }
         Poll::Pending
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.end.budget.sub(self.counted);
+        self.end.budget.pass(self.joint.id);
     }
 }
 

@@ -77,10 +77,11 @@ impl Tasks {
     pub(super) fn eta(&mut self, command: &str, percent: f64, now: Instant) -> Option<u64> {
         let task = self.open.get_mut(command)?;
         let (since, from) = *task.first.get_or_insert((now, percent));
-        if percent <= from {
+        let elapsed = now.saturating_duration_since(since).as_secs_f64();
+        if percent <= from || elapsed <= 0.0 {
             return None;
         }
-        let seconds = now.saturating_duration_since(since).as_secs_f64() * (100.0 - percent) / (percent - from);
+        let seconds = elapsed * (100.0 - percent) / (percent - from);
         // Saturates.
         Some(seconds.ceil() as u64)
     }

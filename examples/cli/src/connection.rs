@@ -1,0 +1,191 @@
+//! From a URL and what is said about trust to an endpoint: the one place where a transport and a dialect are chosen.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use clap::{Args, ValueEnum};
+use rmi_core::{
+    Ed25519, Endpoint, Keyring, Native, Trust,
+    endpoint::{BuildError, Builder},
+    protocol::{JsonLines, json_lines::Profile},
+    seal::PrivateKey,
+    time::{Clock, SystemClock},
+    transport::{Transport, tcp::Tcp},
+};
+
+use crate::{
+    ending::Ending,
+    exit::Exit,
+    tls::{Tls, TlsArguments},
+    url::{Scheme, Url},
+};
+
+/// How an agent is reached, and how it is trusted.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Connection {
+    /// How and where the agent is reached: tcp://HOST:PORT or tls://HOST:PORT
+    #[arg(value_name = "URL")]
+    pub(crate) url: Url,
+    /// Sign with this private key (`rmi keygen` makes one); needs --trust
+    #[arg(help_heading = "Connection", long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Believe whoever signs with a key of this directory (see `rmi trust`); needs --key
+    #[arg(help_heading = "Connection", long, value_name = "DIR")]
+    trust: Option<PathBuf>,
+    /// Sign nothing and believe everybody
+    #[arg(help_heading = "Connection", long, conflicts_with_all = ["key", "trust"])]
+    insecure: bool,
+    /// Be called this; otherwise the name of the key's file without its ending, or one made up where nothing is signed
+    #[arg(help_heading = "Connection", long = "as", value_name = "NAME")]
+    name: Option<String>,
+    /// How messages are written
+    #[arg(help_heading = "Connection", long, value_name = "NAME", default_value = "native")]
+    dialect: Dialect,
+    /// Listen at the URL, and wait until the agent dials
+    #[arg(help_heading = "Connection", long)]
+    listen: bool,
+    #[command(flatten)]
+    tls: TlsArguments,
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dialect {
+    /// The envelope that gofer speaks as well
+    Native,
+    /// The provisioning agent's lines, as it was deployed; nothing can be signed
+    Teeth,
+    /// The provisioning agent's lines, as they were documented; nothing can be signed
+    TeethDocumented,
+}
+
+impl Connection {
+    /// An endpoint that serves nothing and calls whatever is at the URL: a class of what has this address, if that is known. A call
+    /// takes this time at most unless it says otherwise.
+    pub(crate) async fn open(&self, timeout: Option<Duration>, callee: Callee<'_>) -> Result<Endpoint, Box<Ending>> {
+        let (trust, name) = self.who()?;
+        let mut builder = Endpoint::builder(name.as_str());
+        if let Some(timeout) = timeout {
+            builder = builder.timeout(timeout);
+        }
+        if self.dialect != Dialect::Native && trust.is_sealed() {
+            let ending = Ending::usage("this dialect has no place for signatures");
+            return Err(ending.try_this("--insecure in place of --key and --trust; tls:// can tell who is there"));
+        }
+        let transport = self.transport().await?;
+        self.bind(builder, transport, trust, &name, callee).start().await.map_err(|error| match error {
+            BuildError::Transport(error) => Ending::transport("the transport refused", &error),
+            error => Ending::file(&error),
+        })
+    }
+
+    /// Whether the agent dials, so that it has to be waited for.
+    pub(crate) fn listens(&self) -> bool {
+        self.listen
+    }
+
+    /// The one place where a scheme becomes a transport.
+    async fn transport(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
+        let at = self.url.authority.as_str();
+        let tls = self.tls.check(self.url.scheme == Scheme::Tls, self.listen)?;
+        let opened = if self.listen {
+            let listen = Tcp::listen(at);
+            match tls {
+                Some(Tls::Server(tls)) => listen.tls(tls).await,
+                _ => listen.await,
+            }
+        } else {
+            let connect = Tcp::connect(at);
+            match tls {
+                Some(Tls::Client(tls)) => connect.tls(tls).await,
+                _ => connect.await,
+            }
+        };
+        match opened {
+            Ok(transport) => Ok(Arc::new(transport)),
+            Err(error) if self.listen => Err(Ending::transport(format!("nothing can listen at {}", self.url), &error)),
+            Err(error) => Err(self.advise(Ending::transport(format!("{} cannot be reached", self.url), &error))),
+        }
+    }
+
+    /// The one place where a name becomes a dialect.
+    fn bind(&self, builder: Builder, transport: Arc<dyn Transport>, trust: Trust, name: &str, callee: Callee<'_>) -> Builder {
+        let profile = match self.dialect {
+            Dialect::Native => return builder.bind(Native::default(), transport, trust),
+            Dialect::Teeth => Profile::Deployed,
+            Dialect::TeethDocumented => Profile::Documented,
+        };
+        let mut lines = if self.listen { JsonLines::server() } else { JsonLines::agent(name) }.profile(profile);
+        if let Some((address, class)) = callee {
+            lines = lines.peer_name(address);
+            // Classes that are not the protocol's own are commands of their own names.
+            if !["agent", "server", "decom", "standby"].contains(&class) {
+                lines = lines.class(class, class);
+            }
+        }
+        builder.bind(lines, transport, trust)
+    }
+
+    /// What is signed and believed, and who we are.
+    fn who(&self) -> Result<(Trust, String), Box<Ending>> {
+        if let Some(name) = self.name.as_deref().filter(|name| name.is_empty() || name.len() > LONGEST_NAME) {
+            return Err(Ending::usage(format!("a name has 1 to {LONGEST_NAME} bytes, and `--as` has {}", name.len())));
+        }
+        if self.insecure {
+            let name = match &self.name {
+                Some(name) => name.clone(),
+                // Nobody else has it, so that nobody's replies are taken for another's.
+                None => format!("rmi-{}", &SystemClock.id().simple().to_string()[..12]),
+            };
+            return Ok((Trust::insecure(), name));
+        }
+        let (key, trust) = match (&self.key, &self.trust) {
+            (Some(key), Some(trust)) => (key, trust),
+            (Some(_), None) => {
+                let ending = Ending::usage("--key says what you sign with, but not whom you believe");
+                return Err(ending.try_this("--trust DIR as well, a directory of public keys (`rmi trust add` fills it)"));
+            }
+            (None, Some(_)) => {
+                let ending = Ending::usage("--trust says whom you believe, but not what you sign with");
+                return Err(ending.try_this("--key FILE as well (`rmi keygen` makes a key)"));
+            }
+            (None, None) => {
+                let ending = Ending::usage("it is not said whether messages are signed");
+                return Err(ending.try_this(
+                    "--key FILE --trust DIR, to sign and verify (`rmi keygen` makes a key, `rmi trust add` trusts one), or \
+                     --insecure, to believe everybody",
+                ));
+            }
+        };
+        let private = PrivateKey::load(key).map_err(|e| Ending::file(&e))?;
+        let keyring = Keyring::load(trust).map_err(|e| Ending::file(&e))?;
+        let name = self.name.clone().or_else(|| Some(key.file_stem()?.to_str()?.to_owned()));
+        let unnamed = || Ending::usage("the key's file does not say your name").try_this("--as NAME");
+        let name = name.filter(|name| !name.is_empty()).ok_or_else(unnamed)?;
+        Ok((Ed25519::new(private, keyring).into(), name))
+    }
+
+    /// What helps against an ending on this connection.
+    pub(crate) fn advise(&self, ending: Box<Ending>) -> Box<Ending> {
+        match ending.exit() {
+            Exit::Transport => ending.try_this(format!("is an agent listening at {}?", self.url)),
+            Exit::Timeout if self.insecure => ending.try_this("a longer --timeout"),
+            Exit::Timeout => ending.try_this(
+                "a longer --timeout; but an agent is not heard if you do not trust it: is its key in `rmi trust list`, under its \
+                 address?",
+            ),
+            _ => ending,
+        }
+    }
+}
+
+/// The address that is called, and its class.
+pub(crate) type Callee<'a> = Option<(&'a str, &'a str)>;
+
+/// The longest name that a person gives himself, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// Sends what waits, and leaves.
+pub(crate) async fn close(endpoint: &Endpoint) {
+    // What could not be flushed was not confirmed: the command has said so, or nobody asked.
+    let _ = endpoint.shutdown(Duration::ZERO).await;
+}

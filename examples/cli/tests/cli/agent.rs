@@ -1,0 +1,88 @@
+//! `kennel agent`, as a process.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::OnceLock,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// An agent that listens at a port of its own, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    /// Where it is reached.
+    pub(crate) url: String,
+}
+
+impl Agent {
+    /// One that believes everybody.
+    pub(crate) fn insecure() -> Self {
+        Agent::start(&["--insecure"], Path::new("."))
+    }
+
+    /// One with these arguments beside where it listens, in this directory.
+    pub(crate) fn start(arguments: &[&str], directory: &Path) -> Self {
+        Agent::listen("127.0.0.1:0", arguments, directory)
+    }
+
+    /// One that listens there.
+    pub(crate) fn listen(address: &str, arguments: &[&str], directory: &Path) -> Self {
+        let mut child = Command::new(program())
+            .args(["agent", "--listen", address])
+            .args(arguments)
+            .current_dir(directory)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("tcp://"));
+        let url = url.unwrap_or_else(|| panic!("it does not say where it listens: {line:?}")).to_owned();
+        Agent { child, stdout, url }
+    }
+
+    /// Tells it something, and waits for what it says to that.
+    pub(crate) fn signal(&mut self, signal: Signal) -> String {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Runs `rmi call` of this agent, which is not to be trusted.
+    pub(crate) fn call(&self, arguments: &str) -> crate::program::Ended {
+        let line = format!("call {} dog {arguments} --insecure", self.url);
+        crate::program::rmi(crate::program::words(&line))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The kennel's program, which stands beside ours when the whole workspace has been built, and is built here when it does not or is old.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let program = Path::new(env!("CARGO_BIN_EXE_rmi")).with_file_name("kennel");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kennel/src");
+        let age = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let files = fs::read_dir(sources).unwrap().map(|entry| entry.unwrap().path());
+        let newest = files.filter_map(|file| age(&file)).max();
+        if age(&program) < newest {
+            let release = if cfg!(debug_assertions) { None } else { Some("--release") };
+            let built = Command::new(env!("CARGO")).args(["build", "-p", "kennel"]).args(release).status().unwrap();
+            assert!(built.success());
+        }
+        program
+    })
+}
