@@ -1,4 +1,4 @@
-//! Ourselves: an agent and a caller on an in-memory bus, as a user starts them.
+//! Ourselves: an agent and a caller on an in-memory bus or with a link between them, as a user starts them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -7,7 +7,7 @@ use rmi_core::{
     endpoint::{Builder, Figures, WindowSize},
     remote,
     seal::PrivateKey,
-    transport::Transport,
+    transport::{Transport, tcp::Tcp},
 };
 
 use crate::{Error, load::Echo};
@@ -71,6 +71,18 @@ impl Pair {
     pub async fn start(sealing: Sealing) -> Result<Self, Error> {
         let bus = Memory::new();
         Pair::on(bus.clone(), bus, sealing, None).await
+    }
+
+    /// Starts both in one process, with a link over TCP between them, with all defaults: the agent listens, the caller dials.
+    ///
+    /// # Errors
+    ///
+    /// There is no TCP on this machine, or one of the endpoints does not start.
+    pub async fn over_tcp(sealing: Sealing) -> Result<Self, Error> {
+        let listener = Tcp::listen("127.0.0.1:0").await?;
+        let address = listener.local_addr().ok_or("it listens nowhere")?;
+        let dialler = Tcp::connect(address.to_string()).await?;
+        Pair::on(listener, dialler, sealing, None).await
     }
 
     /// Starts both on transports of the same bus: the agent's and the caller's; with the window that they have by default, unless

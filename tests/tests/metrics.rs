@@ -9,8 +9,10 @@ use std::{
 
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use rmi_core::{
-    layer::{Incoming, Layer, Metrics, Rate, RateLimit, async_trait},
+    Keyring,
+    layer::{Authorize, Incoming, Layer, Metrics, Rate, RateLimit, async_trait},
     message::{Rejection, RejectionCode},
+    prelude::RemoteEvent,
 };
 use rmi_tests::world::World;
 use serde_json::json;
@@ -216,6 +218,66 @@ async fn the_figures_of_an_endpoint_are_exported() {
             assert_eq!(recorded.get(&format!("{metric}{{endpoint=agent,binding=0}}")).len(), 1, "{metric}");
             // And every one of them is in the guide.
             assert!(guide.contains(&format!("| `{name}` |")), "the guide says nothing about `{name}`");
+        }
+    }
+}
+
+#[derive(Debug, RemoteEvent)]
+enum Noise {
+    #[remote(key = "noise.{dog}")]
+    Bark { dog: u32 },
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_that_are_no_endpoints_are_exported_by_name() {
+    let recorded = Recorded::default();
+    let _here = metrics::set_default_local_recorder(&recorded);
+    let world = World::unsealed();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("policy.toml");
+    std::fs::write(&file, "[[allow]]\nname = \"all\"\nwho = [\"anonymous\"]\ncall = [\"probe.*\"]\n").unwrap();
+    let (policy, keyring) = (Authorize::from_file(&file).unwrap(), Keyring::load(dir.path()).unwrap());
+    let limit = RateLimit::per_principal(Rate::one_every(SECOND * 100).burst(2));
+    let _agent = world.agent_with("agent", |b| b.layer(policy.clone()).layer(limit.clone())).await;
+    let caller = world.caller("caller").await;
+    let mut events = caller.endpoint.subscribe::<Noise>().await.unwrap();
+    caller.endpoint.publish(&Noise::Bark { dog: 1 }).await.unwrap();
+    let Noise::Bark { dog } = events.next().await.unwrap().unwrap().event;
+    assert_eq!(dog, 1);
+    caller.probe().echo("x").await.unwrap();
+    caller.probe().echo("x").await.unwrap();
+    caller.probe().echo("x").await.unwrap_err();
+    caller.endpoint.peer("agent").admin().hello().await.unwrap_err();
+    // What is on the disk cannot be used any more.
+    std::fs::write(&file, "[[allow]").unwrap();
+    policy.reload().unwrap_err();
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    keyring.reload().unwrap_err();
+    for _ in 0..2 {
+        Metrics::export_rate("callers", &limit);
+        Metrics::export_events("noise", &events);
+        Metrics::export_keyring("main", &keyring);
+        Metrics::export_policy("main", &policy);
+    }
+    for (metric, value) in [
+        ("rmi_rate_principals{rate=callers}", 1.0),
+        ("rmi_rate_limited_total{rate=callers}", 1.0),
+        ("rmi_rate_limited_overall_total{rate=callers}", 0.0),
+        ("rmi_rate_evicted_total{rate=callers}", 0.0),
+        ("rmi_events_received_total{subscription=noise}", 1.0),
+        ("rmi_events_waiting{subscription=noise}", 0.0),
+        ("rmi_keyring_failed_reloads_total{keyring=main}", 1.0),
+        ("rmi_policy_failed_reloads_total{policy=main}", 1.0),
+        ("rmi_policy_denied_total{policy=main}", 1.0),
+    ] {
+        assert_eq!(recorded.get(metric), [value], "{metric}");
+    }
+    // Every figure is there.
+    let described = recorded.1.lock().unwrap();
+    for (prefix, printed) in [("rmi_rate", format!("{:?}", limit.figures())), ("rmi_events", format!("{:?}", events.figures()))] {
+        for name in printed.split_once('{').unwrap().1.split(',').filter_map(|field| Some(field.split_once(':')?.0.trim())) {
+            let metric = format!("{prefix}_{name}");
+            assert!(described.contains_key(&metric) || described.contains_key(&format!("{metric}_total")), "{metric}");
         }
     }
 }

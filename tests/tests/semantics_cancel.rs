@@ -11,7 +11,7 @@ use rmi_core::{
 };
 use rmi_tests::{
     probe::{ProbeServer, Seen, Watch},
-    raw::Raw,
+    raw::{Raw, publish},
     tap::{Event, Tap},
     world::{Caller, World},
 };
@@ -365,4 +365,177 @@ async fn a_name_is_somebodys_at_its_own_binding() {
     assert_eq!(other.endpoint.peer("agent").admin().cancel_where(&all).await.unwrap(), []);
     assert_eq!(owner.endpoint.peer("agent").admin().cancel_where(&all).await.unwrap(), [call.sn().clone()]);
     assert_eq!(call.await.unwrap(), "it was cancelled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_operator_chooses_as_it_says() {
+    let data = json!({"job": 7, "user": "ann", "tags": ["a", {"n": 1.0}], "none": null});
+    let object = [
+        // Every member that is named has to be there, and be the same.
+        (json!({"match": {"job": 7}}), true),
+        (json!({"match": {"job": 7.0, "user": "ann"}}), true),
+        (json!({"match": {"job": "7"}}), false),
+        (json!({"match": {"job": 7, "missing": 1}}), false),
+        // One that is missing is not one that is null.
+        (json!({"match": {"missing": null}}), false),
+        (json!({"match": {"none": null}}), true),
+        (json!({"match": {"tags": ["a", {"n": 1}]}}), true),
+        (json!({"match": {"tags": ["a"]}}), false),
+        (json!({"match": {}}), false),
+        // The others look at all of it.
+        (json!({"eq": {"none": null, "tags": ["a", {"n": 1}], "user": "ann", "job": 7}}), true),
+        (json!({"eq": {"job": 7}}), false),
+        (json!({"eq": 7}), false),
+        (json!({"neq": {"job": 7}}), true),
+        (json!({"in": [1, {"job": 7}]}), false),
+        (json!({"gt": 0}), false),
+        (json!({"lt": "z"}), false),
+        (json!({"and": [{"match": {"job": 7}}, {"match": {"user": "ann"}}]}), true),
+        (json!({"and": [{"match": {"job": 7}}, {"match": {"user": "bob"}}]}), false),
+        (json!({"or": [{"match": {"job": 8}}, {"match": {"user": "ann"}}]}), true),
+        (json!({"or": [{"match": {"job": 8}}, {"match": {"user": "bob"}}]}), false),
+        (json!({"or": [{"and": [{"neq": 1}, {"match": {"job": 8}}]}, {"and": [{"neq": 2}, {"match": {"job": 7}}]}]}), true),
+    ];
+    let number = [
+        (json!({"eq": 7.0}), true),
+        (json!({"neq": 7}), false),
+        (json!({"in": [6, 7]}), true),
+        (json!({"in": []}), false),
+        (json!({"in": ["7"]}), false),
+        (json!({"gt": 6.5}), true),
+        (json!({"gt": 7}), false),
+        (json!({"lt": 7.5}), true),
+        (json!({"lt": 7}), false),
+        (json!({"gt": "6"}), false),
+        (json!({"lt": u64::MAX}), true),
+        (json!({"gt": i64::MIN}), true),
+        (json!({"match": {"job": 7}}), false),
+    ];
+    let text = [
+        (json!({"eq": "b"}), true),
+        (json!({"gt": "a"}), true),
+        (json!({"gt": "b"}), false),
+        (json!({"lt": "c"}), true),
+        (json!({"lt": 9}), false),
+        (json!({"in": ["a", "b"]}), true),
+        (json!({"match": {"b": 1}}), false),
+    ];
+    // What says nothing about itself is not meant, whatever is asked.
+    let nothing = [(json!({"eq": null}), false), (json!({"neq": 1}), false), (json!({"in": [null]}), false)];
+    let tables =
+        [(data, object.to_vec()), (json!(7), number.to_vec()), (json!("b"), text.to_vec()), (json!(null), nothing.to_vec())];
+    let world = World::unsealed();
+    let (mut agent, caller) = (world.agent("agent").await, world.caller("caller").await);
+    let admin = caller.endpoint.peer("agent").class("Admin");
+    for (data, table) in tables {
+        for (criteria, meant) in table {
+            let call = caller.probe().listen("it").data(&data).send().await.unwrap();
+            assert_eq!(agent.watch.began().await, "it");
+            // As gofer gives it: by position, behind no serial number.
+            let cancelled: Vec<String> = admin.call("cancel", (Value::Null, &criteria)).await.unwrap();
+            assert_eq!(cancelled == [call.sn().as_str()], meant, "{criteria} of {data}");
+            assert_eq!(cancelled.len(), usize::from(meant));
+            // The same, asked again, has nothing left to cancel.
+            let again: Vec<String> = admin.call("cancel", json!({"criteria": criteria})).await.unwrap();
+            assert_eq!(again, Vec::<String>::new());
+            if !meant {
+                agent.watch.open(1);
+            }
+            assert_eq!(call.await.unwrap(), if meant { "it was cancelled" } else { "it" });
+            agent.watch.ended("it").await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn gofer_cancels_in_its_own_form() {
+    let world = World::unsealed();
+    let (mut agent, mut replies) = (world.agent_with("agent", |b| b.concurrency(1)).await, world.mailbox("box").await);
+    // What a gofer client writes: no sender, no date, nothing of ours.
+    let gofer = |sn: &str, class: &str, method: &str, args: Value, kws: Value, data: Value| {
+        json!({
+            "data": data, "replyto": "box", "routing": [null, "agent"], "sn": sn, "version": "2.0",
+            "request": {"args": args, "classname": class, "cntr": [[], {}], "kws": kws, "method": method},
+        })
+    };
+    let post = async |message: Value| publish(&world.bus, "agent", message.to_string()).await;
+    let cancel = |args: Value, kws: Value| gofer("asks", "Admin", "cancel", args, kws, Value::Null);
+    let mut asked = 0;
+    let mut answer = async |mut message: Value, replies: &mut rmi_tests::raw::Mailbox| {
+        asked += 1;
+        message["sn"] = format!("asks-{asked}").into();
+        post(message).await;
+        let mut said = replies.conversation().await;
+        assert_eq!(said.iter().map(rmi_tests::raw::kind).take(2).collect::<Vec<_>>(), ["accepted", "started"]);
+        said.pop().unwrap()["result"].clone()
+    };
+    post(gofer("runs", "probe", "listen", json!(["runs"]), json!({}), json!({"job": 1}))).await;
+    assert_eq!(agent.watch.began().await, "runs");
+    for _ in ["accepted", "started"] {
+        assert_eq!(replies.next().await["sn"], "runs");
+    }
+    for (sn, job) in [("waits", 2), ("by criteria", 3), ("by name", 4), ("by kwargs", 5)] {
+        post(gofer(sn, "probe", "echo", json!(["x"]), json!({}), json!({"job": job}))).await;
+        assert_eq!(replies.next().await["status"], "accepted");
+    }
+    // Before the start: the outcome comes beside the answer, as an exception that gofer can read.
+    let cases = [
+        ("waits", cancel(json!(["waits"]), json!({}))),
+        ("by criteria", cancel(json!([null, {"match": {"job": 3}}]), json!({}))),
+        ("by name", cancel(json!([]), json!({"sn": "by name"}))),
+        ("by kwargs", {
+            let mut asks = cancel(json!([]), json!({}));
+            asks["request"]["kwargs"] = json!({"criteria": {"match": {"job": 5}}});
+            asks
+        }),
+    ];
+    for (number, (sn, mut asks)) in cases.into_iter().enumerate() {
+        asks["sn"] = format!("before-{number}").into();
+        post(asks).await;
+        let mut results = Vec::new();
+        while results.len() < 2 {
+            let said = replies.next().await;
+            if rmi_tests::raw::is_outcome(&said) {
+                results.push(said);
+            }
+        }
+        results.sort_by_key(|said| said["sn"] != sn);
+        let exception = &results[0]["result"];
+        assert_eq!((&exception["xclass"], &exception["xmodule"]), (&json!("Cancelled"), &json!("rmi")), "{sn}");
+        assert_eq!(exception["xargs"].as_array().unwrap().len(), 1);
+        assert_eq!(results[1]["result"], json!({"retval": [sn]}));
+    }
+    // While it runs.
+    let cancelled = answer(cancel(json!(["runs"]), json!({})), &mut replies).await;
+    assert_eq!(cancelled["retval"], json!(["runs"]));
+    let done = replies.next().await;
+    assert_eq!((&done["sn"], &done["result"]["retval"]), (&json!("runs"), &json!("runs was cancelled")));
+    // After its end, and what never was: gofer's own words.
+    for sn in ["runs", "waits", "../../etc/passwd"] {
+        let unknown = answer(cancel(json!([sn]), json!({})), &mut replies).await;
+        assert_eq!((&unknown["xclass"], &unknown["xmodule"]), (&json!("Exception"), &json!("builtins")));
+        assert_eq!(unknown["xargs"], json!([format!("serial number ({sn}), not-found")]));
+    }
+    assert_eq!(agent.watch.ran(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_an_agent_takes_no_longer_than_it_may() {
+    let world = World::unsealed();
+    let second = Duration::from_secs(1);
+    // It says in its lane, late, that it knows nothing; behind what waits on the bus it never says anything.
+    let (mut lane, _own) = (world.mailbox("agent.admin").await, world.mailbox("agent").await);
+    let caller = world.caller("caller").await;
+    let admin = caller.endpoint.peer("agent").admin().timeout(second * 3);
+    let began = tokio::time::Instant::now();
+    let sn = rmi_core::message::Sn::new("x").unwrap();
+    let (answer, ()) = tokio::join!(admin.cancel(&sn), async {
+        let request = lane.next().await;
+        tokio::time::sleep(second * 2).await;
+        let unknown =
+            json!({"result": {"exval": "x", "xmodule": "builtins", "xclass": "Exception", "xargs": ["x"], "xstate": {}}});
+        world.post(&Raw::reply(&request, "agent", unknown)).await;
+    });
+    assert!(matches!(answer, Err(CallError::Timeout { after, .. }) if after == second * 3), "{answer:?}");
+    assert!(began.elapsed() < second * 4, "{:?}", began.elapsed());
 }

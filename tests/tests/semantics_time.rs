@@ -196,3 +196,48 @@ async fn an_expired_request_never_runs() {
         assert_eq!((agent.watch.ran(), world.bus.counters().expired), (1, 1));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_shortest_and_the_longest_times_are_held() {
+    let world = World::unsealed();
+    let (_mailbox, caller) = (world.mailbox("agent").await, world.caller("caller").await);
+    let (zero, call) = (Duration::ZERO, || caller.probe().echo("x").timeout(SECOND));
+    for (phase, call) in [
+        (Phase::Total, call().timeout(zero)),
+        (Phase::Accept, call().accept_within(zero)),
+        (Phase::Start, call().start_within(zero)),
+        (Phase::Idle, call().idle(zero)),
+        // The shortest one is told.
+        (Phase::Accept, call().start_within(millis(2)).accept_within(zero).idle(millis(1))),
+    ] {
+        let (ended, after, took) = timeout(call).await;
+        assert_eq!((ended, after), (phase, zero));
+        assert!(took <= millis(2), "{took:?}");
+    }
+    let longest = call().accept_within(Duration::MAX).start_within(Duration::MAX).idle(Duration::MAX).ttl(Duration::MAX);
+    assert_eq!(timeout(longest).await, (Phase::Total, SECOND, SECOND));
+    assert_eq!(caller.endpoint.figures()[0].calls_waiting, 0);
+
+    // On the wire a ttl may be any number, or none: what is none is ignored, what is less than one millisecond is over.
+    for world in World::both() {
+        let (agent, mut replies) = (world.agent("agent").await, world.mailbox("box").await);
+        let big = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let over = [json!(0), json!(-1), json!(0.9), big("-9223372036854775808")];
+        let far = [json!(u64::MAX), json!(1e300), big("18446744073709551616"), json!(u64::MAX - 1)];
+        let none = [json!(null), json!("0"), json!([0]), json!({}), json!(true)];
+        let cases = over.iter().map(|ttl| (ttl, false)).chain(far.iter().chain(&none).map(|ttl| (ttl, true)));
+        let mut ran = 0;
+        for (number, (ttl, runs)) in cases.enumerate() {
+            for method in ["echo", "task_inline"] {
+                let args = if method == "echo" { json!(["x"]) } else { json!([]) };
+                let mut request = world.request(method, args).sn(&format!("{number}-{method}")).reply_to("box").wants(&[]);
+                request.0["rmi"]["ttl"] = ttl.clone();
+                world.post(&request).await;
+                let said = replies.next().await;
+                assert_eq!(said["code"].as_str(), (!runs).then_some("request.expired"), "{ttl}: {said}");
+            }
+            ran += usize::from(runs);
+        }
+        assert_eq!(agent.watch.ran(), ran);
+    }
+}

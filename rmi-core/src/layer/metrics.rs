@@ -8,11 +8,14 @@ use metrics::{
 };
 use tokio::time::Instant;
 
+#[cfg(feature = "policy")]
+use crate::layer::Authorize;
 use crate::{
     contract::{Contract, Method},
-    endpoint::{Endpoint, Figures},
-    layer::{Concluded, Layer, Next, async_trait},
+    endpoint::{Endpoint, EventFigures, Events, Figures},
+    layer::{Concluded, Layer, Next, RateFigures, RateLimit, async_trait},
     message::{AbortReason, Outcome, RejectionCode},
+    seal::Keyring,
     service::Invocation,
 };
 
@@ -28,7 +31,13 @@ use crate::{
 /// | `rmi_binding_calls_waiting`, `rmi_binding_remembered` | gauge | `endpoint`, `binding` | what a binding holds now ([`Figures`]) |
 /// | `rmi_binding_*_total` | counter | `endpoint`, `binding` | each of the other [`Figures`], as `rmi_binding_malformed_total` |
 ///
-/// The last four rows are told by [`Metrics::export`], the others as they happen. `outcome` is one of `result`, `exception`,
+/// | `rmi_rate_principals`, `rmi_rate_*_total` | gauge, counters | `rate` | [`RateFigures`](crate::layer::RateFigures), by [`Metrics::export_rate`] |
+/// | `rmi_events_waiting`, `rmi_events_*_total` | gauge, counters | `subscription` | [`EventFigures`](crate::endpoint::EventFigures), by [`Metrics::export_events`] |
+/// | `rmi_keyring_failed_reloads_total` | counter | `keyring` | by [`Metrics::export_keyring`] |
+/// | `rmi_policy_failed_reloads_total`, `rmi_policy_denied_total` | counter | `policy` | by `Metrics::export_policy` |
+///
+/// The first three rows are told as they happen, the next four by [`Metrics::export`]. What follows is told under a name that the
+/// program gives it. `outcome` is one of `result`, `exception`,
 /// `rejected`, `cancelled`, `interrupted`, `poisoned` and `panicked`; `code` is the code of a rejection, `other` for one that is not
 /// the framework's own, and empty otherwise. Labels are names of contracts and words of this table: nothing that came by the
 /// wire becomes one, so the methods of the contracts bound how many series there are. What is rejected before its method is
@@ -99,6 +108,57 @@ impl Metrics {
         }
     }
 
+    /// Tells the recorder what a rate has counted, under a name for the label `rate`.
+    pub fn export_rate(name: &'static str, rate: &RateLimit) {
+        let RateFigures { principals, limited, limited_overall, evicted } = rate.figures();
+        let labels = vec![Label::from_static_parts("rate", name)];
+        describe_gauge!("rmi_rate_principals", Unit::Count, "Principals that are remembered now.");
+        gauge!("rmi_rate_principals", labels.clone()).set(to_f64(principals));
+        for (metric, about, value) in [
+            ("rmi_rate_limited_total", "Requests whose principal was over its rate.", limited),
+            ("rmi_rate_limited_overall_total", "Requests when all callers were over theirs.", limited_overall),
+            ("rmi_rate_evicted_total", "Principals that were forgotten too early.", evicted),
+        ] {
+            count(metric, about, &labels, value);
+        }
+    }
+
+    /// Tells the recorder what a subscription to events has counted, under a name for the label `subscription`.
+    pub fn export_events<E>(name: &'static str, events: &Events<E>) {
+        let figures = events.figures();
+        let EventFigures { received, dropped, links_lost, unknown, unreadable, unwanted, refused, replayed, waiting } = figures;
+        let labels = vec![Label::from_static_parts("subscription", name)];
+        describe_gauge!("rmi_events_waiting", Unit::Count, "Events that wait for the subscriber now.");
+        gauge!("rmi_events_waiting", labels.clone()).set(to_f64(waiting));
+        for (metric, about, value) in [
+            ("rmi_events_received_total", "Events that were taken in.", received),
+            ("rmi_events_dropped_total", "Events that were dropped because the subscriber is too slow.", dropped),
+            ("rmi_events_links_lost_total", "Losses of the link, which may have lost events.", links_lost),
+            ("rmi_events_unknown_total", "Events whose keys are none of the type's.", unknown),
+            ("rmi_events_unreadable_total", "Events without the form that their keys promise.", unreadable),
+            ("rmi_events_unwanted_total", "Events of publishers that are not wanted.", unwanted),
+            ("rmi_events_refused_total", "What was no event, not signed by whom it says, or made for another key.", refused),
+            ("rmi_events_replayed_total", "Signed events that came again.", replayed),
+        ] {
+            count(metric, about, &labels, value);
+        }
+    }
+
+    /// Tells the recorder how often a keyring could not be read again, under a name for the label `keyring`.
+    pub fn export_keyring(name: &'static str, keyring: &Keyring) {
+        let labels = [Label::from_static_parts("keyring", name)];
+        count("rmi_keyring_failed_reloads_total", "Reloads that failed.", &labels, keyring.failed_reloads());
+    }
+
+    /// Tells the recorder what a policy has counted, under a name for the label `policy`.
+    #[cfg(feature = "policy")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "policy")))]
+    pub fn export_policy(name: &'static str, policy: &Authorize) {
+        let labels = [Label::from_static_parts("policy", name)];
+        count("rmi_policy_failed_reloads_total", "Reloads that failed.", &labels, policy.failed_reloads());
+        count("rmi_policy_denied_total", "Requests that were denied.", &labels, policy.denied());
+    }
+
     /// The metrics of a contract's methods. There are as many contracts as the program has.
     fn of(&self, contract: &'static Contract) -> Arc<[MethodMetrics]> {
         let known =
@@ -113,6 +173,12 @@ impl Metrics {
             methods
         })
     }
+}
+
+/// A counter of somebody else's, as it is now.
+fn count(metric: &'static str, about: &'static str, labels: &[Label], value: u64) {
+    describe_counter!(metric, Unit::Count, about);
+    counter!(metric, labels.to_vec()).absolute(value);
 }
 
 impl MethodMetrics {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use crate::{
     address::Address,
@@ -39,7 +40,8 @@ impl AdminClient {
         AdminClient { core, binding, address, timeout: None }
     }
 
-    /// How long an answer may take. The endpoint's own time unless it is set.
+    /// How long each request may take from here to its answer, at whichever addresses the agent is asked. The endpoint's own time
+    /// unless it is set.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -92,9 +94,10 @@ impl AdminClient {
     ///
     /// No such request waits or runs there, or the agent could not be asked.
     pub async fn cancel(&self, sn: &Sn) -> Result<Vec<Sn>, CallError<Exception>> {
-        let known = match self.in_lane("cancel", &[sn.as_str()]).await {
+        let began = Instant::now();
+        let known = match self.in_lane("cancel", &[sn.as_str()], began).await {
             Some(Ok(known)) => known,
-            Some(Err(CallError::Remote(_))) | None => self.ask_at(None, "cancel", &[sn.as_str()]).await?,
+            Some(Err(CallError::Remote(_))) | None => self.ask_within(None, "cancel", &[sn.as_str()], began).await?,
             Some(Err(error)) => return Err(error),
         };
         Ok(serials(known))
@@ -131,9 +134,10 @@ impl AdminClient {
         method: &'static str,
         arguments: &A,
     ) -> Result<T, CallError<Exception>> {
-        match self.in_lane(method, arguments).await {
+        let began = Instant::now();
+        match self.in_lane(method, arguments, began).await {
             Some(answer) => answer,
-            None => self.ask_at(None, method, arguments).await,
+            None => self.ask_within(None, method, arguments, began).await,
         }
     }
 
@@ -142,11 +146,12 @@ impl AdminClient {
         &self,
         method: &'static str,
         arguments: &A,
+        began: Instant,
     ) -> Option<Result<T, CallError<Exception>>> {
         if !self.core.bindings[self.binding].admin_lane {
             return None;
         }
-        match self.ask_at(Some(self.address.admin()), method, arguments).await {
+        match self.ask_within(Some(self.address.admin()), method, arguments, began).await {
             Err(CallError::NoAgent(_)) => None,
             answer => Some(answer),
         }
@@ -159,16 +164,28 @@ impl AdminClient {
         method: &'static str,
         arguments: &A,
     ) -> Result<T, CallError<Exception>> {
+        self.ask_within(lane, method, arguments, Instant::now()).await
+    }
+
+    /// The same, of a request whose time has begun already.
+    async fn ask_within<T: DeserializeOwned, A: Serialize + Sync>(
+        &self,
+        lane: Option<Address>,
+        method: &'static str,
+        arguments: &A,
+        began: Instant,
+    ) -> Result<T, CallError<Exception>> {
         let arguments = Json::encode(arguments).map(|positional| Arguments { positional, ..Arguments::NONE });
         let mut stub = Stub::of_class(&self.core, self.binding, self.address.clone(), Text::from_static(CLASS));
         if let Some(lane) = lane {
             stub = stub.by_lane(lane);
         }
-        let mut call = stub.dynamic::<Json>(Text::from_static(method), arguments);
-        if let Some(timeout) = self.timeout {
-            call = call.timeout(timeout);
-        }
-        let answer = call.await?;
+        let total = self.timeout.unwrap_or(self.core.default_timeout);
+        let call = stub.dynamic::<Json>(Text::from_static(method), arguments).timeout(total.saturating_sub(began.elapsed()));
+        let answer = call.await.map_err(|error| match error {
+            CallError::Timeout { phase, .. } => CallError::Timeout { phase, after: total },
+            error => error,
+        })?;
         answer.decode().map_err(CallError::Decode)
     }
 }
