@@ -200,6 +200,7 @@ fn departed(binding: &Binding, link: LinkId, why: &str) {
     if binding.has_links {
         lock(&binding.peers).down(link);
         binding.pending.lose_link(link);
+        binding.way_made.notify_waiters();
     } else {
         lose_replies(binding);
     }

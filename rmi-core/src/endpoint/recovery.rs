@@ -27,7 +27,7 @@ use crate::{
     protocol::{Replies, Serials},
     service::Invocation,
     text::Text,
-    time::{Clock, Timestamp},
+    time::Timestamp,
     transport::{Acker, Delivery, Disposition, LinkId},
 };
 
@@ -39,13 +39,12 @@ const AT_A_TIME: usize = 64;
 /// A journal that has been read, and what was in it.
 pub(crate) struct Found {
     pub(crate) records: Arc<Records>,
-    /// Since when everything is in it.
-    pub(crate) since: Timestamp,
     recovered: Recovered,
+    steps: Vec<Step>,
 }
 
 /// Reads a journal.
-pub(crate) async fn read(journal: Arc<dyn Journal>, clock: &dyn Clock) -> Result<Found, JournalError> {
+pub(crate) async fn read(journal: Arc<dyn Journal>, now: Timestamp) -> Result<Found, JournalError> {
     let mut recovered = journal.recover().await?;
     let last = recovered.requests.iter().map(|r| r.id).chain(recovered.stray.iter().copied()).max();
     let records = Records::new(journal, last.unwrap_or(RequestId(0)));
@@ -53,19 +52,45 @@ pub(crate) async fn read(journal: Arc<dyn Journal>, clock: &dyn Clock) -> Result
     if !lost.is_empty() {
         tracing::error!(records = lost.records, named = ?lost.named, "a part of the journal could not be read, and is set aside");
     }
-    let now = clock.now();
-    // What is missing may have been anything: only from now on is everything here.
-    let since = recovered.since.filter(|_| lost.is_empty()).unwrap_or(now);
     let mut steps: Vec<Step> = recovered.stray.drain(..).map(|id| Step::Forgotten { id }).collect();
-    if recovered.since != Some(since) {
-        steps.push(Step::Since(since));
+    if !lost.is_empty() {
+        // What is missing may have been anything, of any binding that was ever here.
+        for binding in recovered.since.keys() {
+            steps.push(Step::Since { binding: binding.clone(), at: Timestamp::MIN });
+            steps.push(Step::Floor { binding: binding.clone(), principal: None, at: now });
+        }
     }
-    if !steps.is_empty()
-        && let Err(error) = records.record(steps).await
-    {
-        tracing::error!(%error, "the journal can be read, and not written: requests are rejected until it can");
+    Ok(Found { records, recovered, steps })
+}
+
+impl Found {
+    /// Since when everything that came by a binding is here, as is said from now on.
+    pub(crate) fn since(&mut self, binding: &Text, now: Timestamp) -> Timestamp {
+        let written = self.recovered.since.get(binding).copied();
+        let whole = self.recovered.lost.is_empty();
+        let since = written.filter(|_| whole).unwrap_or(now);
+        if written != Some(since) || !whole {
+            self.steps.push(Step::Since { binding: binding.clone(), at: since });
+        }
+        since
     }
-    Ok(Found { records, since, recovered })
+
+    /// What comes by a binding is not written down this time.
+    pub(crate) fn not_used(&mut self, binding: &Text) {
+        if self.recovered.since.contains_key(binding) {
+            self.steps.push(Step::Since { binding: binding.clone(), at: Timestamp::MIN });
+        }
+    }
+
+    /// Writes down what has been found out.
+    pub(crate) async fn write(&mut self) {
+        let steps = std::mem::take(&mut self.steps);
+        if !steps.is_empty()
+            && let Err(error) = self.records.record(steps).await
+        {
+            tracing::error!(%error, "the journal can be read, and not written: requests are rejected until it can");
+        }
+    }
 }
 
 /// What became of what was found, for the log.
@@ -401,6 +426,8 @@ impl Ending {
         };
         if told {
             acker.settle(Disposition::Ack);
+        } else if let Some(to) = &answered {
+            records.tell_later(binding, to.clone(), outcome.clone(), acker);
         }
         if let Some(to) = &answered {
             crate::endpoint::work::tell(binding, to, told, attached, outcome).await;
