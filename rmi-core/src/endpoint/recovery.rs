@@ -113,7 +113,7 @@ struct Ending {
     key: Option<Key>,
     answered: Option<Answered>,
     outcome: Outcome,
-    /// As what it is remembered until its outcome is written down; none where the journal has that already.
+    /// What the window knows it by until its outcome is written down; none when the journal has that already.
     job: Option<Arc<Job>>,
 }
 
@@ -414,10 +414,10 @@ impl Ending {
             if let Some(key) = &key {
                 attached = lock(&binding.window).finish(&entry.principal, key, &outcome);
             }
-            // Looked up after that, as where a method has ended.
+            // Whoever asked for it until now was told that it is still to end.
             if let (Some((to, link)), Some(answered)) = (job.moved.get(), &mut answered) {
                 answered.reply.to = to;
-                answered.link = binding.by_links.then_some(link);
+                answered.link = answered.link.map(|_| link);
             }
         }
         let told = match &answered {
