@@ -8,6 +8,7 @@
 //! | [`calls`] | calls: every verb, every time, every way in which it can go wrong |
 //! | [`serving`] | serves: instances, concurrency, progress, cancelling, limits, the end |
 //! | [`events`] | tells everybody that something happened |
+//! | [`transports`] | chooses how messages travel: in memory, over TCP, with TLS |
 //! | [`security`] | decides who may call what, and looks after keys |
 //! | [`testing`] | tests a service or its callers without a broker, or a transport against its promises |
 //! | [`operations`] | runs it: a policy, rates, metrics, what each figure means, spans, the end |
@@ -32,6 +33,9 @@ pub mod serving {}
 
 #[doc = include_str!("../guide/events.md")]
 pub mod events {}
+
+#[doc = include_str!("../guide/transports.md")]
+pub mod transports {}
 
 #[doc = include_str!("../guide/security.md")]
 pub mod security {}

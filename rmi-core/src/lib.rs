@@ -17,7 +17,8 @@ pub mod event;
     feature = "testing",
     feature = "policy",
     feature = "metrics",
-    feature = "journal"
+    feature = "journal",
+    feature = "tls"
 ))]
 pub mod guide;
 pub mod journal;

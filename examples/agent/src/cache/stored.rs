@@ -46,8 +46,8 @@ pub(super) fn load(directory: &Path) -> io::Result<Vec<(Uuid, Stored)>> {
                 }
             },
             "img" if label(directory, id).exists() => {}
-            // A crash came between the two names, or in the middle of a download.
-            _ => fs::remove_file(&path)?,
+            // A crash came between the two names, or in the middle of a download; or it has just been dropped with its label.
+            _ => discard(&path),
         }
     }
     found.sort_unstable_by_key(|(used, id, _)| (*used, *id));
@@ -100,12 +100,15 @@ pub(super) fn touch(directory: &Path, id: Uuid) {
 
 /// Removes an image, its label last: without its image that is dropped by the next start.
 pub(super) fn remove(directory: &Path, id: Uuid) {
-    for path in [image(directory, id), label(directory, id)] {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %path.display(), %error, "a file of the cache cannot be removed");
-            }
-            _ => {}
+    discard(&image(directory, id));
+    discard(&label(directory, id));
+}
+
+fn discard(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "a file of the cache cannot be removed");
         }
+        _ => {}
     }
 }

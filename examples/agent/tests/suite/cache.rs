@@ -154,6 +154,21 @@ fn what_is_damaged_in_the_cache_is_found_and_dropped() {
     assert_eq!(machine.cache().images(), [id]);
 }
 
+/// In whichever order the directory names the two files of each.
+#[test]
+fn images_that_are_not_whole_are_dropped_however_they_are_found() {
+    let machine = Machine::new();
+    let cache = machine.cache();
+    for _ in 0..32 {
+        let (id, _) = machine.image(100);
+        ensure(&cache, id).unwrap();
+        fs::write(machine.path("cache").join(format!("{id}.img")), "short").unwrap();
+    }
+    drop(cache);
+    assert!(machine.cache().images().is_empty());
+    assert!(files(&machine).is_empty());
+}
+
 #[test]
 fn what_a_crash_left_is_cleared_away_and_what_is_not_ours_is_not() {
     let machine = Machine::new();
