@@ -259,16 +259,23 @@ async fn what_peers_send_is_not_taken_for_a_journal() {
     journal.close().await.unwrap();
     // A file that a peer has made, with its requests and their outcomes: all of it, page by page, is in a payload of ours.
     let forged = fs::read(directory.path().join(STORE)).unwrap();
-    let victim = tempdir().unwrap();
-    let journal = Durable::open(victim.path()).unwrap();
-    let Step::Accepted { id, mut request } = accepted(2) else { unreachable!() };
-    request.received.payload = forged.into();
-    journal.record(vec![Step::Accepted { id, request }]).await.unwrap();
-    journal.close().await.unwrap();
-    let store = victim.path().join(STORE);
-    let mut bytes = fs::read(&store).unwrap();
+    let victim = async |padding: usize| {
+        let directory = tempdir().unwrap();
+        let journal = Durable::open(directory.path()).unwrap();
+        let Step::Accepted { id, mut request } = accepted(2) else { unreachable!() };
+        request.received.payload = [vec![b' '; padding], forged.clone()].concat().into();
+        journal.record(vec![Step::Accepted { id, request }]).await.unwrap();
+        journal.close().await.unwrap();
+        let bytes = fs::read(directory.path().join(STORE)).unwrap();
+        let at = (1..bytes.len()).find(|at| bytes[*at..].starts_with(&forged[..9])).expect("the payload is in the file");
+        (directory, bytes, at)
+    };
+    // Its pages lie where pages of ours begin.
+    let (_, _, at) = victim(0).await;
+    let (victim, mut bytes, at) = victim(4096 - at % 4096).await;
+    assert_eq!(at % 4096, 0);
     bytes[..512].fill(0xA5);
-    fs::write(&store, bytes).unwrap();
+    fs::write(victim.path().join(STORE), bytes).unwrap();
     let after = Durable::open(victim.path()).unwrap().recover().await.unwrap();
     assert!(!after.lost.is_empty());
     assert!(after.requests.iter().all(|request| request.id == RequestId(2)), "{:?}", after.requests);
