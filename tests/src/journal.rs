@@ -6,10 +6,16 @@ use std::{
 };
 
 use async_trait::async_trait;
+use rmi_core::endpoint::Builder;
 use rmi_core::journal::{Assembler, Change, Commit, Committing, Journal, JournalError, JournalErrorKind, Recovered, Step};
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::soon::soon;
+use crate::{
+    raw::{Mailbox, Raw, kind},
+    soon::soon,
+    world::{Agent, World},
+};
 
 /// A journal in memory. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +33,8 @@ struct Page {
     log: Vec<Step>,
     /// What is not there yet, and who waits for it.
     waiting: Vec<(Vec<Step>, Option<Committing>)>,
+    /// How many records cannot be read.
+    lost: u64,
     held: bool,
     failing: Option<JournalErrorKind>,
     dead: bool,
@@ -72,7 +80,16 @@ impl Paper {
         for (key, value) in rows {
             assembler.row(key.as_ref(), &value);
         }
-        assembler.finish()
+        let mut recovered = assembler.finish();
+        (0..self.page().lost).for_each(|_| recovered.lost.add("lost by the test"));
+        recovered
+    }
+
+    /// Forgets every request and floor, and says that so many records cannot be read.
+    pub fn lose(&self, records: u64) {
+        let mut page = self.page();
+        page.log.retain(|step| matches!(step, Step::Since { .. }));
+        page.lost = records;
     }
 
     /// Waits until so many steps on disk are like this.
@@ -145,7 +162,10 @@ impl Journal for Paper {
     }
 
     async fn recover(&self) -> Result<Recovered, JournalError> {
-        Ok(self.read())
+        let recovered = self.read();
+        // What is lost is set aside, and not found again.
+        self.page().lost = 0;
+        Ok(recovered)
     }
 
     fn record(&self, steps: Vec<Step>) -> Commit {
@@ -184,4 +204,74 @@ impl Journal for Paper {
         page.closed = true;
         Ok(())
     }
+}
+
+/// An agent that writes down what it does, at a queue of its own.
+pub async fn durable(world: &World, paper: &Paper) -> Agent {
+    durable_with(world, paper, |builder| builder).await
+}
+
+/// One that is built with something special.
+pub async fn durable_with(world: &World, paper: &Paper, special: impl FnOnce(Builder) -> Builder) -> Agent {
+    let durable = |builder: Builder| special(builder.journal(paper.clone()).queue_of_its_own());
+    world.agent_with("agent", durable).await
+}
+
+/// The process is killed: nothing that it does after this is seen by anybody.
+#[must_use]
+pub fn crash(agent: Agent, paper: &Paper) -> Paper {
+    let left = paper.crash();
+    agent.tap.hold(|_| true);
+    drop(agent);
+    left
+}
+
+/// The next outcome; statuses are passed over.
+pub async fn outcome(replies: &mut Mailbox) -> Value {
+    replies.conversation().await.pop().expect("its end")
+}
+
+/// What kind of an outcome it is, with the class of an exception or the code of a rejection.
+#[must_use]
+pub fn how(outcome: &Value) -> String {
+    let said = match kind(outcome) {
+        "exception" => &outcome["result"]["xclass"],
+        "rejected" => &outcome["code"],
+        kind => return kind.to_owned(),
+    };
+    format!("{} {}", kind(outcome), said.as_str().unwrap_or_default())
+}
+
+/// The next so many outcomes, by the serial numbers of their requests and in their order.
+pub async fn outcomes(replies: &mut Mailbox, many: usize) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    for _ in 0..many {
+        let outcome = outcome(replies).await;
+        told.push((outcome["sn"].as_str().unwrap_or_default().to_owned(), how(&outcome)));
+    }
+    told.sort();
+    told
+}
+
+/// A request with one argument, which is its serial number as well.
+pub fn request(world: &World, method: &str, name: &str) -> Raw {
+    world.request(method, json!([name])).sn(name).reply_to("box").wants(&[])
+}
+
+/// A request was taken.
+#[must_use]
+pub fn accepted(step: &Step) -> bool {
+    matches!(step, Step::Accepted { .. })
+}
+
+/// A method is to run.
+#[must_use]
+pub fn started(step: &Step) -> bool {
+    matches!(step, Step::Started { .. })
+}
+
+/// A request has ended.
+#[must_use]
+pub fn concluded(step: &Step) -> bool {
+    matches!(step, Step::Concluded { .. })
 }

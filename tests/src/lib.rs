@@ -4,6 +4,7 @@
 
 pub mod certificates;
 pub mod clock;
+pub mod crash;
 pub mod eager;
 pub mod journal;
 pub mod lines;

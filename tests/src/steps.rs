@@ -99,7 +99,7 @@ impl Model {
 
 /// What a busy agent records, call by call: requests that are accepted and start, end, are confirmed and forgotten.
 pub fn script(requests: u64) -> Vec<Vec<Step>> {
-    let mut calls = vec![vec![Step::Since(Timestamp::from_millis(1))]];
+    let mut calls = vec![vec![Step::Since { binding: "native".into(), at: Timestamp::from_millis(1) }]];
     for id in 1..=requests {
         calls.push(vec![accepted_of(id, usize::try_from(id * 577 % 9_000).unwrap()), started(id)]);
         if id > 2 {

@@ -84,7 +84,7 @@ async fn after_each_failure_the_committed_steps_are_there() {
                                         | Step::Confirmed { .. }
                                         | Step::Forgotten { .. }
                                         | Step::Floor { .. }
-                                        | Step::Since(_)
+                                        | Step::Since { .. }
                                 )
                             })
                             .cloned()

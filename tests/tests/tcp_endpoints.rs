@@ -94,3 +94,23 @@ async fn a_call_survives_the_loss_of_its_link_by_tcp() {
     agent.watch.open(1);
     assert_eq!(waiting.await.unwrap().unwrap(), "it");
 }
+
+#[tokio::test]
+async fn who_is_dialled_and_away_is_waited_for() {
+    let at = {
+        let gone = Tcp::listen("127.0.0.1:0").await.unwrap();
+        gone.local_addr().unwrap()
+    };
+    let error = Tcp::connect(at.to_string()).await.unwrap_err();
+    assert!(error.to_string().contains(&at.to_string()), "{error}");
+    let tcp = Tcp::connect(at.to_string()).options(options()).patiently().await.unwrap();
+    let caller = Endpoint::builder("caller").bind(Native::new(), tcp.clone(), Trust::insecure()).start().await.unwrap();
+    let probe: ProbeClient = caller.client("agent");
+    let waiting = tokio::spawn(async move { probe.echo("when you come").await });
+    rmi_tests::tcp::until(&tcp, "it is dialled in vain", |counters| counters.not_reached > 2).await;
+    let (probing, _watch) = Watch::new();
+    let back = Tcp::listen(at.to_string()).await.unwrap();
+    let builder = Endpoint::builder("agent").bind(Native::new(), back, Trust::insecure());
+    let _agent = builder.serve(ProbeServer::new(probing)).start().await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), "when you come");
+}

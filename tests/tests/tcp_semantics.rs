@@ -27,9 +27,11 @@ impl Pair {
     async fn endpoint(&self, name: &'static str) -> Builder {
         let options = Options::default().pauses(Duration::from_millis(5), Duration::from_millis(20));
         let tcp = if name == "agent" {
+            let mut tries = 0..40;
             loop {
-                // The one before may still be on its way out.
-                match Tcp::listen(self.at.to_string()).options(options.clone()).await {
+                // The one before may still be on its way out. Where it stays, this one is only looked at.
+                let at = if tries.next().is_some() { self.at.to_string() } else { "127.0.0.1:0".to_owned() };
+                match Tcp::listen(at).options(options.clone()).await {
                     Ok(tcp) => break tcp,
                     Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                 }

@@ -177,7 +177,7 @@ impl Cache {
         };
         let Offered { size, sha256, mut content } = source.open(id)?;
         let reserved = self.reserve(id, size, keep)?;
-        meter.expect(size);
+        meter.fetching(size);
         let part = Part(stored::part(&self.0.directory, id));
         let mut file = part.create().map_err(|error| failed(id, "writing to the cache", &error))?;
         let mut digest = Sha256::new();

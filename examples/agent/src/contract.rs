@@ -31,15 +31,16 @@ pub use self::{
 };
 
 /// One step of a long method: what is being done to what. How much of it is done is in the progress that carries it, in bytes
-/// unless the method says otherwise.
+/// unless the method says otherwise. What an agent of another make leaves out is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Step {
     /// What is being done.
     pub phase: Phase,
     /// What it is done to: the name of a disk, the UUID of an image, a component.
     pub subject: String,
     /// How fast, in bytes per second since the method began; `None` where bytes are not what counts, or it is too early to say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u64>,
 }
 

@@ -4,28 +4,32 @@ use std::{
     error::Error,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rmi_core::{Endpoint, Memory, Native, Pending, RemoteError, Trust, Update};
+use clap::Parser;
+use rmi_core::{Endpoint, Native, Pending, RemoteError, Trust, Update, transport::tcp::Tcp};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+    sync::Notify,
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 use crate::{
-    Parts, Provisioner,
-    cache::{Cache, Source},
     config_drive::LABEL,
     contract::{
-        AgentClient, AgentServer, ConfigDrive, CpuSpecification, DecommissionClient, DecommissionServer, Launch, Pattern,
-        Specification, StandbyClient, StandbyServer, Step,
+        AgentClient, ConfigDrive, CpuSpecification, DecommissionClient, Launch, LogEntry, Pattern, Server, ServerServer,
+        Specification, StandbyClient, Step, TaskState, TaskStatus,
     },
-    device::{Disks, Named, Role},
-    firmware::Firmware,
-    launch::Launcher,
-    system::System,
-    task::Tasks,
+    operator::connected,
+    options::Dialect,
+    run::Run,
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -43,19 +47,53 @@ pub async fn run() -> Outcome {
     let image = scratch.fill()?;
     say("a machine", &format!("two files of 8 and 2 MiB are its disks: {}", scratch.0.display()));
 
-    let bus = Memory::new();
-    let agent = scratch.agent(&bus).await?;
-    let server = Endpoint::builder("server").bind(Native::default(), bus, Trust::insecure()).start().await?;
-    say("an agent", &format!("{AGENT} serves `agent`, `decom` and `standby`"));
+    let listener = Tcp::listen("127.0.0.1:0").await?;
+    let at = listener.local_addr().ok_or("a listener has an address")?.to_string();
+    let server = Endpoint::builder("server")
+        .bind(Native::default(), listener, Trust::insecure())
+        .serve(ServerServer::new(Ear))
+        .start()
+        .await?;
+    say("a server", &format!("listens at tcp://{at}; agents dial it"));
+    let agent = scratch.agent(&at, Dialect::Native)?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !connected(&server).iter().any(|name| name == AGENT) {
+        expect(Instant::now() < deadline, "the agent does not come")?;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 
     look(&server).await?;
     deploy(&server, &scratch, image).await?;
     decommission(&server, &scratch).await?;
-
+    agent.stop().await?;
     let _ = server.shutdown(Duration::from_secs(5)).await?;
-    let drained = agent.shutdown(Duration::from_secs(5)).await?;
-    say("shut down", &format!("drained, {} tasks left behind", drained.left_behind));
+
+    lines(&scratch).await?;
+    say("shut down", "both agents have drained");
     Ok(())
+}
+
+/// The same agent, as a server of the line protocol hears it.
+async fn lines(scratch: &Scratch) -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let at = listener.local_addr()?.to_string();
+    let agent = scratch.agent(&at, Dialect::Source)?;
+    let (stream, _) = listener.accept().await?;
+    say("line protocol", "the same agent says its lines to a server of another make:");
+    let mut stream = BufReader::new(stream);
+    let command = json!({"id": "1", "version": "v1", "method": "decom.qc", "params": {"task_id": "t1", "specification": {"disks_at_least": [1]}}});
+    say("", &format!("-> {command}"));
+    stream.write_all(format!("{command}\n").as_bytes()).await?;
+    let mut line = String::new();
+    while !line.contains("\"complete\"") {
+        line.clear();
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read_line(&mut line)).await??;
+        expect(read > 0, "the agent has hung up")?;
+        let shown: String = line.trim_end().chars().take(150).collect();
+        say("", &format!("<- {shown}{}", if shown.len() < line.trim_end().len() { ".." } else { "" }));
+    }
+    drop(stream);
+    agent.stop().await
 }
 
 async fn look(server: &Endpoint) -> Outcome {
@@ -180,27 +218,74 @@ impl Scratch {
         Ok(image)
     }
 
-    async fn agent(&self, bus: &Memory) -> Outcome<Endpoint> {
-        let named = [("sda", Role::System), ("config-drive", Role::ConfigDrive)];
-        let named = named.map(|(name, role)| Named { name: name.to_owned(), path: self.path(name), role });
-        let system = System::default();
-        let provisioner = Provisioner::new(Parts {
-            disks: Disks::open(system.clone(), named)?,
-            system,
-            cache: Some(Cache::open(self.path("cache"), 64 * MIB as u64, Some(Source::Directory(self.path("images"))))?),
-            firmware: Firmware::default(),
-            launcher: Launcher::default(),
-            tasks: Tasks::default(),
-            started: Instant::now(),
-        });
-        let agent = Endpoint::builder(AGENT)
-            .bind(Native::default(), bus.clone(), Trust::insecure())
-            .serve(AgentServer::new(provisioner.clone()))
-            .serve(DecommissionServer::new(provisioner.clone()))
-            .serve(StandbyServer::new(provisioner))
-            .start()
-            .await?;
-        Ok(agent)
+    /// `agent run`, in this process.
+    fn agent(&self, server: &str, dialect: Dialect) -> Outcome<Working> {
+        let path = |name| self.path(name).display().to_string();
+        let disk = format!("sda={}", path("sda"));
+        let (config_drive, cache, images) = (path("config-drive"), path("cache"), path("images"));
+        let dialect = dialect.to_string();
+        let arguments = [
+            "agent",
+            "--server",
+            server,
+            "--id",
+            AGENT,
+            "--disk",
+            &disk,
+            "--config-drive",
+            &config_drive,
+            "--cache",
+            &cache,
+            "--images",
+            &images,
+            "--dialect",
+            &dialect,
+            "--insecure",
+        ];
+        say("an agent", &format!("agent run --server tcp://{server} --id {AGENT} --disk sda=.. --dialect {dialect} --insecure"));
+        let stop = Arc::new(Notify::new());
+        let told = Arc::clone(&stop);
+        let run = Alone::try_parse_from(arguments)?.run;
+        let stops = move || {
+            let told = Arc::clone(&told);
+            async move { told.notified().await }
+        };
+        Ok(Working { stop, ended: tokio::spawn(run.run(stops)) })
+    }
+}
+
+/// `agent run` alone.
+#[derive(Parser)]
+struct Alone {
+    #[command(flatten)]
+    run: Run,
+}
+
+/// An agent at work.
+struct Working {
+    stop: Arc<Notify>,
+    ended: JoinHandle<Outcome>,
+}
+
+impl Working {
+    async fn stop(self) -> Outcome {
+        self.stop.notify_one();
+        self.ended.await?
+    }
+}
+
+/// Hears what agents say by themselves.
+struct Ear;
+
+impl Server for Ear {
+    async fn log(&self, entry: LogEntry) {
+        say("log", &entry.message);
+    }
+
+    async fn task_status(&self, status: TaskStatus) {
+        if status.state != TaskState::Running {
+            say("task_status", &format!("{} {}", status.method, status.state));
+        }
     }
 }
 

@@ -6,16 +6,23 @@
 //! from the asynchronous threads, reports how far they are, and tells them to stop.
 
 pub mod cache;
+pub mod command;
 pub mod config_drive;
 pub mod contract;
+pub mod ctl;
 pub mod demo;
 pub mod device;
 pub mod erase;
 pub mod firmware;
 pub mod launch;
+pub mod operator;
+pub mod options;
+pub mod order;
 pub mod prepare;
 mod provisioner;
 pub mod qc;
+pub mod run;
+pub mod serve;
 pub mod system;
 pub mod task;
 pub mod work;

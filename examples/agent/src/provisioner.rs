@@ -194,9 +194,9 @@ impl Standby for Provisioner {
         let me = self.clone();
         let work = move |job: &Job| {
             let claim = me.0.disks.claim(&disk, &job.name())?;
-            let mut meter = Meter::new(job, 0);
+            // It is compared, written, and read back.
+            let mut meter = Meter::before(job, 3);
             let held = had(&cache, image_id, &mut meter)?;
-            meter.expect(2 * held.size());
             prepare::prepare(&claim, &held, &mut meter)
         };
         self.0.tasks.begin("standby.prepare_image", cx).run(work, task_failed(image_id)).await
@@ -236,12 +236,12 @@ impl Standby for Provisioner {
     }
 }
 
-/// An image that agrees with its checksum: from the cache, or fetched. One that is damaged in the cache is fetched again, once.
+/// An image that agrees with its checksum, to be written and read back: from the cache, or fetched. One that is damaged in the cache is fetched again, once.
 fn had(cache: &Cache, id: Uuid, meter: &mut Meter<'_>) -> Result<Held, ImageError> {
     let mut again = true;
     loop {
         let (Kept::Present(size) | Kept::Fetched(size)) = cache.ensure(id, &HashSet::new(), meter)?;
-        meter.expect(size);
+        meter.to_do(3 * size);
         match cache.hold(id, meter) {
             // It was damaged, or somebody else's image took its place just now.
             Err(ImageError::Damaged { .. } | ImageError::NotFound { .. } | ImageError::Io { .. }) if again => again = false,

@@ -56,6 +56,8 @@ pub struct Meter<'a> {
     work: &'a dyn Work,
     total: u64,
     completed: u64,
+    /// What comes after what is fetched.
+    passes: u64,
     began: Instant,
     reported: Option<(Instant, Phase)>,
 }
@@ -72,12 +74,23 @@ impl<'a> Meter<'a> {
 
     /// A meter for so many bytes.
     pub fn new(work: &'a dyn Work, total: u64) -> Self {
-        Meter { work, total, completed: 0, began: Instant::now(), reported: None }
+        Meter { work, total, completed: 0, passes: 0, began: Instant::now(), reported: None }
     }
 
-    /// More is to be done than was known.
-    pub fn expect(&mut self, more: u64) {
-        self.total = self.total.saturating_add(more);
+    /// As [`new`](Self::new), for a piece of work that begins with what is [fetched](Self::fetching), and does so much with each
+    /// byte of it afterwards.
+    pub fn before(work: &'a dyn Work, passes: u64) -> Self {
+        Meter { passes, ..Meter::new(work, 0) }
+    }
+
+    /// At least so much is still to be done.
+    pub fn to_do(&mut self, bytes: u64) {
+        self.total = self.total.max(self.completed.saturating_add(bytes));
+    }
+
+    /// So much is going to be fetched, and then gone through.
+    pub fn fetching(&mut self, bytes: u64) {
+        self.to_do(bytes.saturating_mul(1 + self.passes));
     }
 
     /// So much more has been done; 0 asks only whether to stop.

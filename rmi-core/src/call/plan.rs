@@ -24,7 +24,7 @@ use crate::{
     protocol::{Replies, Role, Serials},
     text::Text,
     trace,
-    transport::{Answering, Attempt, Frame, Receipt, TransportError, TransportErrorKind},
+    transport::{Answering, Attempt, Frame, LinkId, Receipt, TransportError, TransportErrorKind},
 };
 
 /// A call without the types of its answer.
@@ -149,9 +149,14 @@ impl Plan {
             return Ok((sent, Some(Box::new(Unsent::new(message)))));
         }
         let Some(frame) = sent.write(&message)? else { return Ok((sent, Some(Box::new(Unsent::new(message))))) };
+        let link = frame.link;
         match sent.binding().try_publish(frame) {
+            // Whether there is a next link to wait for is asked where waiting can be done.
+            Attempt::Done(Err(error)) if link.is_some() && error.kind == TransportErrorKind::Disconnected => {
+                Ok((sent, Some(Box::new(Unsent { message, frame: None, failed: link }))))
+            }
             Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
-            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame) })))),
+            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame), failed: None })))),
         }
     }
 
@@ -225,11 +230,13 @@ pub(crate) struct Unsent {
     message: Message,
     /// Not written yet where it has to wait for its reply address.
     frame: Option<Frame>,
+    /// The link that did not take it.
+    failed: Option<LinkId>,
 }
 
 impl Unsent {
     pub(crate) fn new(message: Message) -> Self {
-        Unsent { message, frame: None }
+        Unsent { message, frame: None, failed: None }
     }
 }
 
@@ -244,24 +251,45 @@ impl Sent {
 
     /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
     pub(crate) async fn publish<E>(&mut self, unsent: Box<Unsent>) -> Result<(), CallError<E>> {
-        let Unsent { mut message, frame } = *unsent;
-        let frame = match frame {
-            Some(frame) => frame,
-            None if !self.await_address(&mut message).await? => return Ok(()),
-            None => loop {
-                // While the dialler is away.
-                if or_ended(&self.waiting, pin!(self.binding().way_to(&message.head.to))).await.is_none() {
-                    return Ok(());
+        let Unsent { mut message, mut frame, mut failed } = *unsent;
+        if frame.is_none() && !self.await_address(&mut message).await? {
+            return Ok(());
+        }
+        loop {
+            if failed.is_some() {
+                let next = or_ended(&self.waiting, pin!(self.binding().has_next(failed))).await;
+                match next {
+                    Some(true) => {}
+                    Some(false) => {
+                        let error = TransportError::new(TransportErrorKind::Disconnected, "the link is down");
+                        return Err(CallError::Transport(error));
+                    }
+                    None => return Ok(()),
                 }
-                if let Some(frame) = self.write(&message)? {
-                    break frame;
+            }
+            let frame = match frame.take() {
+                Some(frame) => frame,
+                None => {
+                    // While the dialler is away.
+                    if or_ended(&self.waiting, pin!(self.binding().way_to(&message.head.to))).await.is_none() {
+                        return Ok(());
+                    }
+                    let Some(frame) = self.write(&message)? else { continue };
+                    frame
                 }
-            },
-        };
-        let mut publishing = self.binding().publish(frame);
-        match or_ended(&self.waiting, publishing.as_mut()).await {
-            Some(receipt) => self.published(&message, receipt),
-            None => Ok(()),
+            };
+            let link = frame.link;
+            let mut publishing = self.binding().publish(frame);
+            match or_ended(&self.waiting, publishing.as_mut()).await {
+                Some(Err(error)) if link.is_some() && error.kind == TransportErrorKind::Disconnected => {
+                    if !self.binding().one_peer {
+                        return Err(CallError::Transport(error));
+                    }
+                    failed = link;
+                }
+                Some(receipt) => return self.published(&message, receipt),
+                None => return Ok(()),
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! A protocol, a transport and a trust, opened for one endpoint.
 
+mod inflow;
 mod peers;
 mod sending;
 
@@ -12,13 +13,14 @@ use std::{
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
+use self::{
+    inflow::Inflow,
+    peers::{LastCalled, Peers},
+    sending::in_place_of,
+};
 pub(crate) use self::{
     peers::{Known, Route},
     sending::{SendError, Sending, Unsent},
-};
-use self::{
-    peers::{LastCalled, Peers},
-    sending::in_place_of,
 };
 use crate::{
     address::Address,
@@ -83,6 +85,8 @@ pub(crate) struct Binding {
     pub(crate) by_links: bool,
     pub(crate) peers: Mutex<Peers>,
     last_called: LastCalled,
+    /// Whether what has arrived has been handled.
+    pub(crate) inflow: Inflow,
     /// There may be a way now to an address that there was none to.
     pub(crate) way_made: Notify,
     /// The sessions of a protocol that talks about its links.
@@ -157,6 +161,7 @@ impl Binding {
             by_links,
             peers: Mutex::default(),
             last_called: LastCalled::default(),
+            inflow: Inflow::default(),
             way_made: Notify::new(),
             sessions,
             hasher: Seeded::default(),

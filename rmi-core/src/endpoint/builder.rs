@@ -305,11 +305,11 @@ impl Builder {
         }
         let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
         let journal = self.journal.is_durable().then_some(self.journal);
-        let found = match &journal {
-            Some(journal) => Some(recovery::read(Arc::clone(journal), &*self.clock).await?),
+        let started = self.clock.now();
+        let mut found = match &journal {
+            Some(journal) => Some(recovery::read(Arc::clone(journal), started).await?),
             None => None,
         };
-        let started = self.clock.now();
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
             opening.limits = self.limits;
@@ -317,9 +317,17 @@ impl Builder {
             opening.window = self.window.unwrap_or(usual);
             opening.reply_exchanges.clone_from(&self.reply_exchanges);
             let comes_here_alone = self.own_queue || opening.transport.capabilities().links;
-            let found = found.as_ref().filter(|_| comes_here_alone);
-            opening.records = found.map(|found| Arc::clone(&found.records));
-            opening.knows_since = self.own_queue.then(|| found.map_or(started, |found| found.since));
+            opening.knows_since = self.own_queue.then_some(started);
+            if let Some(found) = &mut found {
+                let name = opening.recorded_as(&self.name);
+                if comes_here_alone {
+                    let since = found.since(&name, started);
+                    opening.knows_since = self.own_queue.then_some(since);
+                    opening.records = Some(Arc::clone(&found.records));
+                } else {
+                    found.not_used(&name);
+                }
+            }
             if journal.is_some() && !comes_here_alone {
                 tracing::warn!(
                     endpoint = %self.name, binding = opening.index,
@@ -335,6 +343,9 @@ impl Builder {
             let talks = opening.protocol.session(&role).is_some();
             let sessions = talks.then(Sessions::default);
             bindings.push(Arc::new(Binding::open(opening, self.name.clone(), Arc::clone(&self.clock), sessions)));
+        }
+        if let Some(found) = &mut found {
+            found.write().await;
         }
         let handle = Arc::new_cyclic(|weak: &Weak<Handle>| {
             let core = Arc::new(Core {

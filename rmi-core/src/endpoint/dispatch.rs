@@ -277,6 +277,7 @@ impl Inbox {
             return Err(Rejection::new(RejectionCode::Closing, ""));
         }
         if self.binding.by_links && !self.is_ours(head) {
+            self.binding.counters.misdirected.add();
             let details = format!("this is `{}`", core.name);
             return Err(Rejection::new(RejectionCode::Nobody, details));
         }

@@ -75,6 +75,8 @@ pub(crate) trait Receiver: Send + Sync + 'static {
 
 enum Next {
     Batch,
+    /// Whether what had arrived has been handled.
+    Asked,
     Verified(Vec<Opened>),
     End,
     Lost,
@@ -93,8 +95,17 @@ pub(crate) async fn receive(
     let mut batch = Vec::with_capacity(BATCH);
     let mut verifying: VecDeque<JoinHandle<Vec<Opened>>> = VecDeque::new();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut asked = binding.has_links.then(|| binding.inflow.asked());
     let lost = loop {
         let next = {
+            // Before it is looked for more: what had arrived when it was asked is then found.
+            let ask = asked.as_mut().map(|asked| *asked.borrow_and_update());
+            let mut asking = pin!(async {
+                match &mut asked {
+                    Some(asked) => asked.changed().await,
+                    None => std::future::pending().await,
+                }
+            });
             let room = verifying.len() < 2 * cores;
             let mut recv = room.then(|| deliveries.recv(&mut batch, BATCH));
             poll_fn(|cx| {
@@ -113,6 +124,12 @@ pub(crate) async fn receive(
                     Some(Poll::Ready(Err(error))) => {
                         tracing::error!(%error, address = ?at, "a subscription has ended");
                         Poll::Ready(Next::Lost)
+                    }
+                    Some(Poll::Pending) if verifying.is_empty() => {
+                        if let Some(ask) = ask {
+                            binding.inflow.handled(ask);
+                        }
+                        asking.as_mut().poll(cx).map(|_| Next::Asked)
                     }
                     Some(Poll::Pending) | None => Poll::Pending,
                 }
@@ -167,6 +184,7 @@ pub(crate) async fn receive(
                     }
                 }
             }
+            Next::Asked => {}
             Next::End => break false,
             Next::Lost => break true,
         }

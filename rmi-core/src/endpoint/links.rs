@@ -149,6 +149,15 @@ pub(crate) async fn connect(
                         replies = await_replies_again(&core, &binding, Duration::ZERO).await;
                     }
                 }
+                Event::Link(LinkChange::Down(link, why)) if binding.has_links => {
+                    lock(&binding.peers).down(link);
+                    let binding = Arc::clone(&binding);
+                    // What the link brought before it went down counts: an answer, and then the end.
+                    tokio::spawn(async move {
+                        binding.inflow.settled().await;
+                        departed(&binding, link, &why);
+                    });
+                }
                 Event::Link(LinkChange::Down(link, why)) => departed(&binding, link, &why),
                 Event::Deaf => {
                     binding.counters.subscriptions_lost.add();
@@ -200,6 +209,7 @@ fn departed(binding: &Binding, link: LinkId, why: &str) {
     if binding.has_links {
         lock(&binding.peers).down(link);
         binding.pending.lose_link(link);
+        binding.way_made.notify_waiters();
     } else {
         lose_replies(binding);
     }

@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use crate::{
+    endpoint::binding::{Answered, Binding},
     journal::{Commit, Journal, JournalError, JournalErrorKind, RequestId, Step},
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode},
     transport::{Acker, Disposition, Settle},
@@ -21,11 +22,11 @@ use crate::{
 pub(crate) struct Records {
     journal: Arc<dyn Journal>,
     next: AtomicU64,
-    /// How many outcomes that could not be written down are tried again at a time.
+    /// How many outcomes that could not be written down, or sent, are tried again at a time.
     late: Arc<Semaphore>,
 }
 
-/// How many outcomes that could not be written down are kept for that at a time.
+/// How many outcomes that could not be written down, or sent, are kept for that at a time.
 const LATE: usize = 1024;
 /// The pause before one is tried again, which doubles up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -57,6 +58,26 @@ impl Records {
     pub(crate) fn acker(self: &Arc<Self>, id: RequestId, remembered: bool) -> Acker {
         let tag = id.0 << 1 | u64::from(remembered);
         Acker::new(Arc::clone(self) as Arc<dyn Settle>, tag)
+    }
+
+    /// Goes on trying to send an outcome that the bus would not take, in a task of its own: as long as the endpoint lasts. What
+    /// there are too many of is sent after a restart, or when its caller asks for it.
+    pub(crate) fn tell_later(self: &Arc<Self>, binding: &Arc<Binding>, to: Answered, outcome: Outcome, acker: Acker) {
+        let Ok(place) = Arc::clone(&self.late).try_acquire_owned() else { return };
+        let binding = Arc::downgrade(binding);
+        tokio::spawn(async move {
+            let mut pause = PAUSE;
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(binding) = binding.upgrade() else { break };
+                if binding.outcome(&to, outcome.clone()).await {
+                    acker.settle(Disposition::Ack);
+                    break;
+                }
+                pause = (2 * pause).min(LONGEST);
+            }
+            drop(place);
+        });
     }
 
     /// Goes on trying to write down how a request ended, in a task of its own. False when too many are tried already.

@@ -27,7 +27,7 @@ use crate::{
     protocol::{Replies, Serials},
     service::Invocation,
     text::Text,
-    time::{Clock, Timestamp},
+    time::Timestamp,
     transport::{Acker, Delivery, Disposition, LinkId},
 };
 
@@ -39,13 +39,12 @@ const AT_A_TIME: usize = 64;
 /// A journal that has been read, and what was in it.
 pub(crate) struct Found {
     pub(crate) records: Arc<Records>,
-    /// Since when everything is in it.
-    pub(crate) since: Timestamp,
     recovered: Recovered,
+    steps: Vec<Step>,
 }
 
 /// Reads a journal.
-pub(crate) async fn read(journal: Arc<dyn Journal>, clock: &dyn Clock) -> Result<Found, JournalError> {
+pub(crate) async fn read(journal: Arc<dyn Journal>, now: Timestamp) -> Result<Found, JournalError> {
     let mut recovered = journal.recover().await?;
     let last = recovered.requests.iter().map(|r| r.id).chain(recovered.stray.iter().copied()).max();
     let records = Records::new(journal, last.unwrap_or(RequestId(0)));
@@ -53,19 +52,45 @@ pub(crate) async fn read(journal: Arc<dyn Journal>, clock: &dyn Clock) -> Result
     if !lost.is_empty() {
         tracing::error!(records = lost.records, named = ?lost.named, "a part of the journal could not be read, and is set aside");
     }
-    let now = clock.now();
-    // What is missing may have been anything: only from now on is everything here.
-    let since = recovered.since.filter(|_| lost.is_empty()).unwrap_or(now);
     let mut steps: Vec<Step> = recovered.stray.drain(..).map(|id| Step::Forgotten { id }).collect();
-    if recovered.since != Some(since) {
-        steps.push(Step::Since(since));
+    if !lost.is_empty() {
+        // What is missing may have been anything, of any binding that was ever here.
+        for binding in recovered.since.keys() {
+            steps.push(Step::Since { binding: binding.clone(), at: Timestamp::MIN });
+            steps.push(Step::Floor { binding: binding.clone(), principal: None, at: now });
+        }
     }
-    if !steps.is_empty()
-        && let Err(error) = records.record(steps).await
-    {
-        tracing::error!(%error, "the journal can be read, and not written: requests are rejected until it can");
+    Ok(Found { records, recovered, steps })
+}
+
+impl Found {
+    /// Since when everything that came by a binding is here, as is said from now on.
+    pub(crate) fn since(&mut self, binding: &Text, now: Timestamp) -> Timestamp {
+        let written = self.recovered.since.get(binding).copied();
+        let whole = self.recovered.lost.is_empty();
+        let since = written.filter(|_| whole).unwrap_or(now);
+        if written != Some(since) || !whole {
+            self.steps.push(Step::Since { binding: binding.clone(), at: since });
+        }
+        since
     }
-    Ok(Found { records, since, recovered })
+
+    /// What comes by a binding is not written down this time.
+    pub(crate) fn not_used(&mut self, binding: &Text) {
+        if self.recovered.since.contains_key(binding) {
+            self.steps.push(Step::Since { binding: binding.clone(), at: Timestamp::MIN });
+        }
+    }
+
+    /// Writes down what has been found out.
+    pub(crate) async fn write(&mut self) {
+        let steps = std::mem::take(&mut self.steps);
+        if !steps.is_empty()
+            && let Err(error) = self.records.record(steps).await
+        {
+            tracing::error!(%error, "the journal can be read, and not written: requests are rejected until it can");
+        }
+    }
 }
 
 /// What became of what was found, for the log.
@@ -88,8 +113,8 @@ struct Ending {
     key: Option<Key>,
     answered: Option<Answered>,
     outcome: Outcome,
-    /// The journal has its outcome already.
-    written: bool,
+    /// What the window knows it by until its outcome is written down; none when the journal has that already.
+    job: Option<Arc<Job>>,
 }
 
 /// A request that is to run.
@@ -203,7 +228,7 @@ fn judge(core: &Arc<Core>, binding: &Arc<Binding>, request: RecoveredRequest, mo
             return Judged::Known((!kept).then_some(id));
         }
         tally.unconfirmed += 1;
-        return Judged::Ends(Box::new(Ending { binding: index, id, entry, key, answered, outcome, written: true }));
+        return Judged::Ends(Box::new(Ending { binding: index, id, entry, key, answered, outcome, job: None }));
     }
     let job = |head: Option<&Head>, group: Option<Text>, wants: Statuses, lends: bool| {
         let cancel = Cancellation::default();
@@ -259,8 +284,9 @@ fn judge(core: &Arc<Core>, binding: &Arc<Binding>, request: RecoveredRequest, mo
     };
     match verdict {
         Err(outcome) => {
-            remember(Restored::Running(job(None, None, Statuses::NONE, false)));
-            Judged::Ends(Box::new(Ending { binding: index, id, entry, key, answered, outcome, written: false }))
+            let job = job(None, None, Statuses::NONE, false);
+            remember(Restored::Running(Arc::clone(&job)));
+            Judged::Ends(Box::new(Ending { binding: index, id, entry, key, answered, outcome, job: Some(job) }))
         }
         Ok((head, request, served, method)) => {
             if attempts == 0 {
@@ -379,14 +405,19 @@ async fn end(core: Arc<Core>, records: Arc<Records>, endings: Vec<Ending>) {
 
 impl Ending {
     async fn send(self, core: &Core, records: &Arc<Records>) {
-        let Ending { binding, id, entry, key, answered, mut outcome, written } = self;
+        let Ending { binding, id, entry, key, mut answered, mut outcome, job } = self;
         let binding = &core.bindings[binding];
         let acker = records.acker(id, key.is_some());
         let mut attached = Vec::new();
-        if !written {
+        if let Some(job) = job {
             outcome = record::conclude(records, id, outcome).await.0;
             if let Some(key) = &key {
                 attached = lock(&binding.window).finish(&entry.principal, key, &outcome);
+            }
+            // Whoever asked for it until now was told that it is still to end.
+            if let (Some((to, link)), Some(answered)) = (job.moved.get(), &mut answered) {
+                answered.reply.to = to;
+                answered.link = answered.link.map(|_| link);
             }
         }
         let told = match &answered {
@@ -395,6 +426,8 @@ impl Ending {
         };
         if told {
             acker.settle(Disposition::Ack);
+        } else if let Some(to) = &answered {
+            records.tell_later(binding, to.clone(), outcome.clone(), acker);
         }
         if let Some(to) = &answered {
             crate::endpoint::work::tell(binding, to, told, attached, outcome).await;

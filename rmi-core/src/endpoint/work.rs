@@ -388,6 +388,8 @@ impl Work {
             return None;
         };
         let again = (!attached.is_empty()).then(|| (attached, outcome.clone()));
+        // Of what is written down the journal keeps the outcome, and the bus nothing.
+        let kept = self.job.record.and(binding.records.as_ref()).map(|records| (records, outcome.clone()));
         let told = binding.try_outcome(to, outcome);
         if let (Ok(told), None) = (&told, &again) {
             if *told {
@@ -402,6 +404,8 @@ impl Work {
             };
             if told {
                 acker.settle(Disposition::Ack);
+            } else if let Some((records, outcome)) = kept {
+                records.tell_later(binding, to.clone(), outcome, acker);
             }
             if let Some((attached, outcome)) = again {
                 tell(binding, to, told, attached, outcome).await;

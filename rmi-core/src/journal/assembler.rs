@@ -9,6 +9,7 @@ use crate::{
         codec::{self, Reader},
         rows::{Named, Part},
     },
+    text::Text,
     time::Timestamp,
 };
 
@@ -18,7 +19,7 @@ use crate::{
 /// request may have been started, may have been cancelled, may have run.
 #[derive(Debug, Default)]
 pub struct Assembler {
-    since: Option<Timestamp>,
+    since: BTreeMap<Text, Timestamp>,
     floors: Vec<Floor>,
     requests: BTreeMap<RequestId, Parts>,
     lost: Lost,
@@ -48,7 +49,7 @@ impl Assembler {
         self.lost.add(match named {
             Some(Named::Request(id, part)) => format!("{part:?} of request {id}: {why}"),
             Some(Named::Floor) => format!("a floor: {why}"),
-            Some(Named::Since) => format!("the journal's beginning: {why}"),
+            Some(Named::Since) => format!("since when everything is there: {why}"),
             None => format!("a row of {} bytes: {why}", value.len()),
         });
         if let Some(Named::Request(id, part)) = named {
@@ -66,9 +67,9 @@ impl Assembler {
     fn take(&mut self, named: Named, mut content: Reader<'_>) -> Option<()> {
         match named {
             Named::Since => {
-                let at = content.timestamp()?;
+                let (binding, at) = (content.text()?, content.timestamp()?);
                 content.end()?;
-                self.since = Some(at);
+                self.since.insert(binding, at);
             }
             Named::Floor => {
                 let (binding, principal) = (content.text()?, content.option(Reader::principal)?);

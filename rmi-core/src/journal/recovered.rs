@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::{
     address::Address,
     journal::{Accepted, Entry, RequestId},
@@ -10,8 +12,8 @@ use crate::{
 /// What was read from a journal.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recovered {
-    /// Since when everything is in the journal; `None` when that was not written down.
-    pub since: Option<Timestamp>,
+    /// Since when everything that came by a binding is in the journal: the bindings of which that was written down.
+    pub since: BTreeMap<Text, Timestamp>,
     /// The requests, in the order in which they were accepted.
     pub requests: Vec<RecoveredRequest>,
     /// Up to which dates requests may have come and been forgotten.

@@ -63,6 +63,8 @@ pub(super) enum Named {
 const SINCE: u8 = b's';
 const FLOOR: u8 = b'f';
 const REQUEST: u8 = b'r';
+/// How much of the digest of a name is in a key.
+const NAME: usize = 16;
 
 impl Key {
     fn request(id: RequestId, part: u8) -> Self {
@@ -78,19 +80,29 @@ impl Key {
         Key::request(id, part as u8)
     }
 
+    fn since(binding: &Text) -> Self {
+        let mut name = Writer::default();
+        name.text(binding);
+        Key::digested(SINCE, &name)
+    }
+
     fn floor(binding: &Text, principal: Option<&Principal>) -> Self {
         let mut name = Writer::default();
         name.text(binding);
         name.option(principal, Writer::principal);
-        let mut key = vec![FLOOR];
-        key.extend_from_slice(&Sha256::digest(name.as_slice())[..16]);
+        Key::digested(FLOOR, &name)
+    }
+
+    fn digested(kind: u8, name: &Writer) -> Self {
+        let mut key = vec![kind];
+        key.extend_from_slice(&Sha256::digest(name.as_slice())[..NAME]);
         Key(key.into_boxed_slice())
     }
 
     pub(super) fn named(key: &[u8]) -> Option<Named> {
         match key {
-            [SINCE] => Some(Named::Since),
-            [FLOOR, rest @ ..] if rest.len() == 16 => Some(Named::Floor),
+            [SINCE, rest @ ..] if rest.len() == NAME => Some(Named::Since),
+            [FLOOR, rest @ ..] if rest.len() == NAME => Some(Named::Floor),
             [REQUEST, id @ .., part] => {
                 Some(Named::Request(RequestId(u64::from_be_bytes(id.try_into().ok()?)), Part::of(*part)?))
             }
@@ -140,7 +152,11 @@ impl Step {
         };
         let state = |id, write: &dyn Fn(&mut Writer)| put(Key::part(id, Part::Concluded), write);
         match self {
-            Step::Since(at) => vec![put(Key(Box::new([SINCE])), &|w| w.timestamp(*at))],
+            Step::Since { binding, at: Timestamp::MIN } => vec![Change::DeleteRange(Key::since(binding), Key::since(binding))],
+            Step::Since { binding, at } => vec![put(Key::since(binding), &|w| {
+                w.text(binding);
+                w.timestamp(*at);
+            })],
             Step::Accepted { id, request } => vec![
                 put(Key::part(*id, Part::Entry), &|w| w.entry(&request.entry)),
                 put(Key::part(*id, Part::Accepted), &|w| w.accepted(request)),

@@ -25,8 +25,14 @@ impl fmt::Display for RequestId {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
-    /// From this date on everything is in the journal. What is dated before may have come without being written down.
-    Since(Timestamp),
+    /// From this date on everything that came by a binding is in the journal. What is dated before may have come without being
+    /// written down.
+    Since {
+        /// The binding.
+        binding: Text,
+        /// The date; [`Timestamp::MIN`] when that is not so any more.
+        at: Timestamp,
+    },
     /// The endpoint is responsible for it.
     Accepted {
         /// The request.

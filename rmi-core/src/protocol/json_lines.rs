@@ -192,7 +192,7 @@ impl JsonLines {
     /// Speaks these methods as these commands: for a table in a constant.
     #[must_use]
     pub fn commands(self, commands: &[Command]) -> Self {
-        self.with(|settings| commands.iter().for_each(|command| settings.commands.add(command.clone())))
+        self.with(|settings| commands.iter().for_each(|command| settings.commands.add(*command)))
     }
 
     /// Forgets the commands that are known from the start (`status`, `log`, `standby.*` and `decom.*`): for a protocol that has

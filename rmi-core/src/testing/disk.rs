@@ -21,7 +21,7 @@ const SECTOR: usize = 512;
 /// let disk = Disk::new();
 /// let journal = Durable::open_on(directory.path(), &disk).unwrap();
 /// disk.fill();
-/// let since = Step::Since(Timestamp::from_millis(0));
+/// let since = Step::Since { binding: "dog".into(), at: Timestamp::from_millis(0) };
 /// assert!(journal.record(vec![since.clone()]).await.is_err(), "nothing pretends");
 /// disk.heal();
 /// assert!(journal.record(vec![since]).await.is_ok(), "and nothing has to be done");

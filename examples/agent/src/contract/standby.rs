@@ -9,7 +9,8 @@ use super::{DiskError, ImageError, Step};
 #[remote(name = "standby", params = named)]
 pub trait Standby {
     /// Has images in the cache, the first being the most important. Where there is not room for all of them, those that come first
-    /// are kept, and the report says which are not. Steps count bytes.
+    /// are kept, and the report says which are not. Steps count bytes, of the images that it has come to: how large the others are is
+    /// not known yet.
     #[remote(idempotent, timeout = "1d")]
     async fn cache_images(&self, #[remote(context)] cx: &Context<Step>, image_ids: Vec<Uuid>) -> Result<CacheReport, ImageError>;
 

@@ -3,7 +3,10 @@
 use std::{
     pin::pin,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
+
+use tokio::time::timeout;
 
 use crate::{
     address::Address, endpoint::binding::Binding, lock::lock, seal::Principal, table::Table, text::Text, transport::LinkId,
@@ -148,6 +151,25 @@ impl Binding {
                 made.await;
             }
         }
+    }
+
+    /// Whether a frame that a link did not take can take the next one: the link is down, and whoever dials brings another. What is
+    /// known to the transport is reported a moment later.
+    pub(crate) async fn has_next(&self, link: Option<LinkId>) -> bool {
+        /// How long a link may take to be reported that is down.
+        const REPORTED: Duration = Duration::from_secs(1);
+        let Some(link) = link.filter(|_| self.by_links && self.one_peer) else { return false };
+        let gone = async {
+            loop {
+                let mut made = pin!(self.way_made.notified());
+                made.as_mut().enable();
+                if self.is_gone(link) {
+                    return;
+                }
+                made.await;
+            }
+        };
+        timeout(REPORTED, gone).await.is_ok()
     }
 
     /// Whether a link of a transport that has links is down: what was to take it has nowhere else to go.

@@ -19,26 +19,20 @@ const STANDBY: [&str; 2] = ["standby", "standbye"];
 /// ];
 /// let server = JsonLines::server().commands(COMMANDS);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command {
-    pub(super) class: Text,
-    pub(super) method: Text,
-    wire: Text,
-    pub(super) task: bool,
-    pub(super) whole: bool,
+    class: &'static str,
+    method: &'static str,
+    wire: &'static str,
+    task: bool,
+    whole: bool,
 }
 
 impl Command {
     /// A method (class and name as on other wires), and what its command is called.
     #[must_use]
     pub const fn new(class: &'static str, method: &'static str, command: &'static str) -> Self {
-        Command {
-            class: Text::from_static(class),
-            method: Text::from_static(method),
-            wire: Text::from_static(command),
-            task: false,
-            whole: false,
-        }
+        Command { class, method, wire: command, task: false, whole: false }
     }
 
     /// The command has a `task_id`.
@@ -103,9 +97,9 @@ impl Commands {
     /// The method that a command is for, in either spelling.
     pub(super) fn method(&self, command: &str) -> Option<Found> {
         let command = usual(command);
-        if let Some(single) = self.single.iter().rev().find(|single| usual(&single.wire) == command) {
-            let Command { class, method, task, whole, .. } = single.clone();
-            return Some(Found { class, method, task, whole });
+        if let Some(single) = self.single.iter().rev().find(|single| usual(single.wire) == command) {
+            let Command { class, method, task, whole, .. } = *single;
+            return Some(Found { class: Text::from_static(class), method: Text::from_static(method), task, whole });
         }
         self.classes.iter().rev().find_map(|entry| {
             let prefix = usual_prefix(&entry.prefix);
@@ -120,7 +114,7 @@ impl Commands {
     /// What a method's command is called, and how its arguments are written.
     pub(super) fn command(&self, class: &str, method: &str, profile: Profile) -> Option<(String, bool, bool)> {
         if let Some(single) = self.single.iter().rev().find(|single| single.class == class && single.method == method) {
-            return Some((spelled(&single.wire, profile), single.task, single.whole));
+            return Some((spelled(single.wire, profile), single.task, single.whole));
         }
         let entry = self.classes.iter().rev().find(|entry| entry.class == class)?;
         let command = if entry.prefix.is_empty() { method.to_owned() } else { format!("{}.{method}", entry.prefix) };

@@ -105,7 +105,8 @@ impl Powers {
             Need::ReplyAddresses => features.replies == Replies::Shared && !capabilities.links,
             Need::Durable => capabilities.durable,
             Need::Redelivery => capabilities.redelivery,
-            Need::Unroutable => capabilities.unroutable || capabilities.links,
+            // Whoever dials asks its one peer, which says that it is somebody else: only the outcome tells.
+            Need::Unroutable => capabilities.unroutable || (capabilities.links && features.replies == Replies::SameLink),
             Need::Bus => !capabilities.links,
             Need::Links => capabilities.links,
         }

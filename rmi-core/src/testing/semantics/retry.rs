@@ -70,7 +70,7 @@ pub(super) async fn pauses_grow_and_differ_and_honour_a_hint<S: Setting>(setting
     let (endpoint, probe) = caller(setting, "caller").await;
     probe.echo("x").retry(Retry::default().pause(least, most)).await.unwrap();
     assert!(layer.pauses().iter().all(|pause| *pause >= hint), "{:?}", layer.pauses());
-    drop((agent.endpoint, agent.watch, endpoint));
+    drop((agent, endpoint));
 
     let layer = Rejects::new(busy(), 6);
     let _agent = agent_with(setting, |builder| builder.layer(Arc::clone(&layer))).await;

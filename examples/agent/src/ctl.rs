@@ -1,0 +1,97 @@
+//! `agent ctl`: commands for the agents of a server that runs.
+
+use std::{future::Future, pin::pin};
+
+use clap::Args;
+use rmi_core::{CallError, Endpoint, Native, Update, transport::tcp::Tcp};
+use uuid::Uuid;
+
+use crate::{
+    command::{Command, Form, note, show, show_agents},
+    operator::OperatorClient,
+    options::{Dialect, Error, Security, address},
+    order::Failure,
+};
+
+/// Command the agents of a server that runs (`agent server --control`)
+#[derive(Clone, Debug, Args)]
+pub struct Ctl {
+    /// Where the server takes commands
+    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = address, default_value = "127.0.0.1:8082")]
+    pub server: String,
+    /// What the server is called
+    #[arg(long, value_name = "NAME", default_value = "server")]
+    pub server_name: String,
+    /// Who asks: the name that the server's keys know; needed with --key
+    #[arg(long, value_name = "NAME", required_unless_present = "insecure")]
+    pub name: Option<String>,
+    /// Who is trusted
+    #[command(flatten)]
+    pub security: Security,
+    /// For whom to write
+    #[arg(long, value_enum, default_value_t)]
+    pub form: Form,
+    /// What to have done
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Ctl {
+    /// Does the command. `stop` gives a future for each time that it is told to stop: the first asks the agent to stop, the second
+    /// leaves. The exit status says how it went.
+    ///
+    /// # Errors
+    ///
+    /// A key or a file cannot be read, or the server is not there.
+    pub async fn run<F: Future<Output = ()> + Send>(self, stop: impl Fn() -> F) -> Result<u8, Error> {
+        let order = self.command.clone().order()?;
+        let trust = self.security.open(Dialect::Native)?;
+        let name = self.name.clone().unwrap_or_else(|| format!("operator-{}", Uuid::new_v4()));
+        let endpoint =
+            Endpoint::builder(name).bind(Native::default(), Tcp::connect(self.server.clone()).await?, trust).start().await?;
+        let operator: OperatorClient = endpoint.client(self.server_name.as_str());
+        let Some((agent, order)) = order else {
+            show_agents(self.form, &operator.agents().await?);
+            return Ok(0);
+        };
+        let give = async |mut on: Box<dyn FnMut(_) + Send>| {
+            let mut pending = operator.give(agent.clone(), order).send().await.map_err(failure)?;
+            let mut cancelled = false;
+            // One for all steps: what comes between two of them is heard, too.
+            let mut told = pin!(stop());
+            loop {
+                let update = tokio::select! {
+                    update = pending.next() => update,
+                    () = told.as_mut(), if !cancelled => {
+                        cancelled = true;
+                        note("told to stop: the agent is asked to; once more leaves it alone");
+                        if let Err(error) = pending.cancel().await {
+                            note(&format!("the server cannot be told: {error}"));
+                        }
+                        continue;
+                    }
+                };
+                match update {
+                    Some(Ok(Update::Progress(step))) => on(step),
+                    Some(Ok(Update::Accepted | Update::Started)) => {}
+                    Some(Ok(Update::Done(answer))) => return Ok(answer),
+                    Some(Err(error)) => return Err(failure(error)),
+                    None => return Err(Failure::Lost("the call has no end".to_owned())),
+                }
+            }
+        };
+        tokio::select! {
+            status = show(self.form, &agent, give) => Ok(status),
+            () = async { stop().await; stop().await } => Ok(130),
+        }
+    }
+}
+
+fn failure(error: CallError<Failure>) -> Failure {
+    match error {
+        CallError::Remote(failure) => failure,
+        CallError::Rejected(rejection) => Failure::Rejected(rejection.to_string()),
+        CallError::Timeout { .. } => Failure::Timeout(error.to_string()),
+        error => Failure::Lost(error.to_string()),
+    }
+}

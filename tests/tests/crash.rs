@@ -1,0 +1,107 @@
+//! An agent that is killed, again and again, while others call it: every call that it accepted has one outcome, nothing runs twice
+//! that may not, and what is said about an outcome is true.
+//!
+//! `RMI_TEST_LONG=1` kills it more often; `RMI_TEST_SEED` repeats the times of the kills.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use rmi_tests::crash::{Audit, keys};
+
+fn kills() -> u32 {
+    if std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1") { 200 } else { 20 }
+}
+
+fn seed() -> u64 {
+    match std::env::var("RMI_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("`RMI_TEST_SEED` is a number"),
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into(),
+    }
+}
+
+/// A process that is killed with this.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(program: &str, home: &Path, arguments: &[String]) -> Killed {
+    let child = Command::new(program)
+        .arg(home)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    Killed(child)
+}
+
+/// Waits until a process says a word, and fails when it ends before.
+fn says(process: &mut Killed, word: &str) {
+    let mut said = String::new();
+    BufReader::new(process.0.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said.trim_end(), word, "a process ended before its time");
+}
+
+/// A port that was free a moment ago.
+fn port() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
+}
+
+fn run(sealed: bool) {
+    let (kills, seed, began) = (kills(), seed(), Instant::now());
+    println!("RMI_TEST_SEED={seed}");
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    if sealed {
+        keys(home);
+    }
+    let port = port();
+    let agent = || {
+        let mut agent = start(env!("CARGO_BIN_EXE_crash_agent"), home, std::slice::from_ref(&port));
+        says(&mut agent, "ready");
+        agent
+    };
+    let mut serving = agent();
+    let mut callers = start(env!("CARGO_BIN_EXE_crash_callers"), home, &[port.clone(), "1".to_owned()]);
+    let mut random = seed | 1;
+    for _ in 0..kills {
+        // Xorshift: the time of the kill is what is drawn, not something that is waited for.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        sleep(Duration::from_millis(20 + random % 400));
+        drop(serving);
+        serving = agent();
+    }
+    drop(callers.0.stdin.take());
+    says(&mut callers, "done");
+    drop(serving);
+
+    let totals = Audit::read(&home.join("callers.log"), &home.join("agent.log")).totals();
+    println!("{kills} kills, {} s, sealed {sealed}: {totals}", began.elapsed().as_secs());
+    assert!(totals.wrong.is_empty(), "{:#?}", &totals.wrong[..totals.wrong.len().min(10)]);
+    assert!(totals.cut_off > 0, "no kill hit a method that ran: {totals}");
+    assert!(totals.ends.get("result").is_some_and(|results| *results > u64::from(kills)), "hardly anything was called: {totals}");
+}
+
+#[test]
+fn every_accepted_call_has_one_outcome_whatever_is_killed() {
+    run(true);
+}
+
+#[test]
+fn so_it_is_where_nobody_signs() {
+    run(false);
+}
