@@ -33,7 +33,7 @@ enum Case {
     Tonic,
     Inline,
     Spawned,
-    SignedInline,
+    InlineSigned,
     Signed,
 }
 
@@ -46,7 +46,7 @@ impl Case {
         Case::Tonic,
         Case::Inline,
         Case::Spawned,
-        Case::SignedInline,
+        Case::InlineSigned,
         Case::Signed,
     ];
 
@@ -59,13 +59,13 @@ impl Case {
             Case::Tonic => "tonic",
             Case::Inline => "inline",
             Case::Spawned => "spawned",
-            Case::SignedInline => "signed-inline",
+            Case::InlineSigned => "inline-signed",
             Case::Signed => "signed",
         }
     }
 
     fn is_signed(self) -> bool {
-        matches!(self, Case::SignedInline | Case::Signed)
+        matches!(self, Case::InlineSigned | Case::Signed)
     }
 }
 
@@ -152,7 +152,7 @@ impl Callees {
             Case::Tonic => load::put(runtime, &self.tonic, load),
             Case::Inline => load::put(runtime, &Inline(self.unsigned.client.clone()), load),
             Case::Spawned => load::put(runtime, &Spawned(self.unsigned.client.clone()), load),
-            Case::SignedInline => load::put(runtime, &Inline(self.signed.client.clone()), load),
+            Case::InlineSigned => load::put(runtime, &Inline(self.signed.client.clone()), load),
             Case::Signed => load::put(runtime, &Spawned(self.signed.client.clone()), load),
         }
     }
