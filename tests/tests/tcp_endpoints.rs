@@ -114,3 +114,27 @@ async fn who_is_dialled_and_away_is_waited_for() {
     let _agent = builder.serve(ProbeServer::new(probing)).start().await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap(), "when you come");
 }
+
+// With a worker alone, whoever is woken runs next: every request would be a write of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn calls_that_are_made_together_share_writes() {
+    let agent = Listening::start("agent").await;
+    let dialler = agent.dial().await;
+    let caller = Endpoint::builder("caller").bind(Native::new(), dialler.clone(), Trust::insecure()).start().await.unwrap();
+    let calls: Vec<_> = (0..64)
+        .map(|_| {
+            let probe: ProbeClient = caller.client("agent");
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    probe.echo("x").await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    for counters in [dialler.counters(), agent.tcp.counters()] {
+        assert!(counters.sent >= 3200 && counters.writes * 8 < counters.sent, "{counters:?}");
+    }
+}

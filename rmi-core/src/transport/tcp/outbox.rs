@@ -135,6 +135,11 @@ impl Outbox {
         Taken::Some
     }
 
+    /// Whether anything waits.
+    pub(super) fn has_some(&self) -> bool {
+        lock(&self.waiting).frames > 0
+    }
+
     /// A batch has been written: there is room again. Returns how many frames it was.
     pub(super) fn written(&self, batch: &mut Batch) -> usize {
         self.room.add_permits(std::mem::take(&mut batch.weight));

@@ -26,6 +26,8 @@ use super::{
 
 /// How long a link is not read that would hold more than its share while there is no more room. Nobody wakes it: it looks again.
 const CROWDED: Duration = Duration::from_millis(50);
+/// For how many reads and writes of one line each a link is still taken for one by which several are under way at a time.
+const BUSY: u8 = 16;
 /// How many parts one write has at most.
 const PARTS: usize = 16;
 
@@ -63,6 +65,10 @@ pub(super) struct Pump {
     lines: Lines,
     taken: Vec<Bytes>,
     batch: Batch,
+    /// Several lines came or went at once, so many reads and writes ago that it counts down to none.
+    busy: u8,
+    /// Whoever was ready has had its chance to have more written.
+    gathered: bool,
     /// Written, and perhaps not flushed.
     unflushed: bool,
     /// How much of the budget the line takes that is not finished.
@@ -87,6 +93,8 @@ impl Pump {
             lines,
             taken: Vec::new(),
             batch: Batch::default(),
+            busy: 0,
+            gathered: false,
             unflushed: false,
             counted: 0,
             crowded: false,
@@ -135,6 +143,9 @@ impl Pump {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.batch.chunks.is_empty() {
+                if self.gathers(cx) {
+                    return Poll::Pending;
+                }
                 match self.joint.outbox.take(&mut self.batch, cx) {
                     Taken::Some => {}
                     done => {
@@ -169,9 +180,27 @@ impl Pump {
             counting.bytes_sent.many(written);
             advance(&mut self.batch.chunks, written);
             if self.batch.chunks.is_empty() {
-                counting.sent.many(self.joint.outbox.written(&mut self.batch));
+                let frames = self.joint.outbox.written(&mut self.batch);
+                self.end.counting.sent.many(frames);
+                self.moved(frames);
             }
         }
+    }
+
+    /// So many lines have come or gone at once.
+    fn moved(&mut self, lines: usize) {
+        self.busy = if lines > 1 { BUSY } else { self.busy.saturating_sub(1) };
+    }
+
+    /// Whether to write a little later: once, when everybody else who is ready has run, and perhaps has more to send. Whoever wakes
+    /// this task is followed by it at once, so that every frame would be a write of its own.
+    fn gathers(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.busy == 0 || std::mem::take(&mut self.gathered) || !self.joint.outbox.has_some() {
+            return false;
+        }
+        self.gathered = true;
+        // Its first poll has the runtime wake this task when nobody else is ready.
+        pin!(tokio::task::yield_now()).poll(cx).is_pending()
     }
 
     /// Reads what is there, as long as the link may bring more.
@@ -229,6 +258,7 @@ impl Pump {
     /// Hands on what was read, in one go.
     fn bring(&mut self) {
         let lines = std::mem::take(&mut self.taken);
+        self.moved(lines.len());
         self.end.counting.received.many(lines.len());
         if !self.joint.spoken.load(Ordering::Relaxed) {
             self.joint.spoken.store(true, Ordering::Relaxed);
