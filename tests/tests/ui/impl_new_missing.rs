@@ -9,7 +9,7 @@ pub trait Dog {
 
 struct Kennel;
 
-#[remote(new = Kennel::open)]
+#[remote(new = Kennel::pups)]
 impl Dog for Kennel {
     async fn bark(&self) -> Result<(), Failure> {
         Ok(())
