@@ -219,6 +219,10 @@ impl JsonLines {
 }
 
 impl Protocol for JsonLines {
+    fn name(&self) -> &'static str {
+        "provisioning-agent"
+    }
+
     fn features(&self) -> Features {
         Features {
             serials: Serials::PerLink,
