@@ -60,7 +60,7 @@ pub enum Command {
     Qc {
         /// The agent
         agent: String,
-        /// The specification, in JSON, as in {"cpu": {"threads": 64}, "memory_at_least": 64000000000, "disks_at_least": [960000000000]}
+        /// The specification, in JSON, as in `{"cpu": {"threads": 64}, "disks_at_least": [960000000000]}`
         #[arg(long, value_name = "FILE")]
         spec: PathBuf,
     },

@@ -55,10 +55,10 @@ pub struct Run {
     /// How many bytes of images to keep at most, as in 512M or 10G
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "10G")]
     pub cache_size: u64,
-    /// Where images come from: <uuid>.img, with <uuid>.sha256 beside it, in a directory or below an http:// URL
+    /// Where images come from: UUID.img, with UUID.sha256 beside it, in a directory or below an http:// URL
     #[arg(long, value_name = "DIR|URL")]
     pub images: Option<Source>,
-    /// What firmware should be, and how it is updated: <component>/version and <component>/update in this directory
+    /// What firmware should be, and how it is updated: COMPONENT/version and COMPONENT/update in this directory
     #[arg(long, value_name = "DIR")]
     pub firmware: Option<PathBuf>,
     /// What takes the agent's place when an image is to run: it gets the image's UUID, the path of its disk, and that of its config drive.
