@@ -37,6 +37,7 @@ use std::{
 };
 
 pub(crate) use self::admin::is_admin;
+pub(crate) use self::admission::uuid_of;
 pub use self::{
     admin::{AdminAction, AdminClient, AdminPolicy, Criteria, Known, Operators},
     admission::WindowSize,

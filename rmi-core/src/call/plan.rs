@@ -224,9 +224,9 @@ async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) 
 /// A call that waits. Made before the request is sent, so that no reply comes too early.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    waiting: Waiting,
+    pub(super) waiting: Waiting,
     /// Receives the replies to this call alone, where the protocol has an address for each call.
-    replies: Option<Stop>,
+    pub(super) replies: Option<Stop>,
 }
 
 /// A request that the bus has not taken yet.
