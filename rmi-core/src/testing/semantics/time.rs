@@ -153,7 +153,9 @@ pub(super) async fn the_shortest_and_the_longest_times_are_held<S: Setting>(sett
         (Phase::Accept, call().start_within(time / 2).accept_within(zero).idle(time / 3)),
     ] {
         let error = soon("its time ends it", call).await.unwrap_err();
-        assert!(matches!(error, CallError::Timeout { phase: ended, after } if (ended, after) == (phase, zero)), "{error:?}");
+        let CallError::Timeout { phase: ended, after } = error else { panic!("{error:?}") };
+        // The whole time may be over before the request has left.
+        assert!(after == zero && (ended == phase || (ended, phase) == (Phase::Send, Phase::Total)), "{ended:?}, {phase:?}");
     }
     let longest = call().accept_within(Duration::MAX).start_within(Duration::MAX).idle(Duration::MAX).ttl(Duration::MAX);
     let error = soon("its time ends it", longest).await.unwrap_err();
