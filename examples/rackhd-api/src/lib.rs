@@ -42,7 +42,7 @@ pub use self::{
     external::{ExternalEvent, Severity},
     ids::{GraphId, NodeId, TaskId, WorkItemId},
     mac::{MacAddress, NotAMacAddress},
-    routes::{EVENTS, EXCHANGES, HEARTBEATS, LEGACY, METHODS_OF_TASKS, ROUTES, dialect, legacy, on},
+    routes::{EVENTS, EXCHANGES, HEARTBEATS, LEGACY, LEGACY_EVENTS, METHODS_OF_TASKS, ROUTES, dialect, legacy, on},
     scheduler::{Overrides, Scheduler, SchedulerClient, SchedulerServer},
     task::{Command, Commands, Executed, ExecutedCommand, Machine, PollerCacheOptions, Task, TaskClient, TaskServer},
     task_graph_runner::{

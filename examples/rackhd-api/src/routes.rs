@@ -57,6 +57,13 @@ pub const LEGACY: &[Route] = &[
     Route::new("configuration", "get").request(Form::Members("Object")),
 ];
 
+/// Where records were that had changed, until April 2015: on the exchange `task`, by mistake.
+pub const LEGACY_EVENTS: &[EventRoute] = &[
+    EventRoute::new("*.created.*").exchange(TASK),
+    EventRoute::new("*.updated.*").exchange(TASK),
+    EventRoute::new("*.destroyed.*").exchange(TASK),
+];
+
 /// What is different between February and November 2015: `methods.` before the keys of tasks.
 pub const METHODS_OF_TASKS: &[Route] = &[
     Route::new("task", "run").key("methods.run.{taskId}").request(Form::Nested("Result")),
@@ -135,5 +142,5 @@ pub fn on() -> RackHd {
 /// As the conventions were first written down.
 #[must_use]
 pub fn legacy() -> RackHd {
-    dialect(Profile::legacy()).routes(LEGACY)
+    dialect(Profile::legacy()).routes(LEGACY).events(LEGACY_EVENTS)
 }

@@ -17,7 +17,7 @@ use super::{
     body::{self, Members, Wrapped},
     error_event::{ERROR_EVENT, ErrorEvent},
     key, kind,
-    route::{Form, RESULT},
+    route::{Form, OBJECT, RESULT},
     table::Found,
     token::Token,
 };
@@ -101,8 +101,10 @@ impl RackHd {
             return Err(cannot(format!("the body of the event `{}` is not an object", event.key)));
         }
         let (exchange, kind) = self.table.event(&event.key);
-        let content = Content::new(kind, &event.body)?;
-        kind::check(kind, &content.body).map_err(|why| cannot(format!("the event `{}`: {why}", event.key)))?;
+        let mut content = Content::new(kind, &event.body)?;
+        if !kind::is_of(kind, &content.body) {
+            content.kind = Text::from_static(OBJECT);
+        }
         let to = Destination::Topic { exchange: self.profile.exchange(exchange), key: event.key.clone() };
         let frame = self.frame(to, content, head.sn.as_ref().map(|sn| Text::from(sn.as_str())));
         Ok(Frame { ttl: head.ttl, ..frame })

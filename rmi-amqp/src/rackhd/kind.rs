@@ -17,7 +17,7 @@ pub(super) fn check(kind: &str, body: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a value is one of this type, for results that are of it or of none.
+/// Whether a body is one of this type.
 pub(super) fn is_of(kind: &str, body: &str) -> bool {
     check(kind, body).is_ok()
 }
