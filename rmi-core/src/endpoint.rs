@@ -10,6 +10,7 @@ mod counters;
 mod describe;
 pub(crate) mod dispatch;
 mod events;
+pub(crate) mod hello;
 mod inbound;
 mod layers;
 pub(crate) mod links;

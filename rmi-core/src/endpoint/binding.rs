@@ -186,6 +186,10 @@ impl Binding {
 
     /// Whether a sender may answer for an agent.
     pub(crate) fn may_answer(&self, sender: &Principal, agent: &Address) -> bool {
+        // Who was asked by no name is whoever is at the other end of the link.
+        if self.by_links && agent.as_str().is_empty() {
+            return true;
+        }
         match (self.authenticator(), sender.name()) {
             (None, _) => true,
             (Some(authenticator), Some(sender)) => authenticator.answers(sender, agent.key()),
