@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod lines;
 pub mod probe;
+pub mod rabbit;
 pub mod raw;
 pub mod routes;
 pub mod soon;
