@@ -10,6 +10,7 @@ pub mod journal;
 pub mod lines;
 pub mod probe;
 pub mod proxy;
+pub mod rabbit;
 pub mod raw;
 pub mod routes;
 pub mod soon;
