@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod connect;
 mod consume;
@@ -11,6 +12,7 @@ mod handle;
 mod link;
 mod options;
 mod publish;
+pub mod rackhd;
 mod settle;
 mod socket;
 mod tls;
