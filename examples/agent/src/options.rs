@@ -10,6 +10,9 @@ use rmi_core::{
     transport::tcp::Options,
 };
 
+/// The most seconds that an option takes: a year.
+pub(crate) const SECONDS: u64 = 365 * 24 * 60 * 60;
+
 /// An error of the program, with its cause.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -127,7 +130,11 @@ pub fn address(text: &str) -> Result<String, String> {
 /// Text of others, for a terminal: on one line, and without what would control it.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    let orders = |c: char| {
+        // Those that turn the text around are no control characters, and show something else than was said.
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if orders(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]
@@ -158,5 +165,6 @@ mod tests {
     #[test]
     fn what_others_say_does_not_control_a_terminal() {
         assert_eq!(printable("fine\x1b[2J\nno"), "fine\\u{1b}[2J\\u{a}no");
+        assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     device::{Disks, Named, Role},
     firmware::Firmware,
     launch::Launcher,
-    options::{Dialect, Error, Security, address, size},
+    options::{Dialect, Error, SECONDS, Security, address, size},
     system::System,
     task::Tasks,
 };
@@ -70,7 +70,7 @@ pub struct Run {
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
     /// How long running commands have to end by themselves when the agent is told to stop, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=SECONDS))]
     pub grace: u64,
     /// How to talk with the server
     #[arg(long, value_enum, default_value_t)]
@@ -85,7 +85,9 @@ pub struct Run {
 
 /// `NAME=PATH`, or `PATH`.
 fn disk(text: &str) -> Result<Named, String> {
-    let (name, path) = text.split_once('=').unwrap_or((text, text));
+    // The names of `/dev/disk/by-id` may have a `=` of their own: what has a `/` before it is no name.
+    let named = text.split_once('=').filter(|(name, _)| !name.contains('/'));
+    let (name, path) = named.unwrap_or((text, text));
     if name.is_empty() || path.is_empty() {
         return Err("write --disk PATH, or --disk NAME=PATH".to_owned());
     }
@@ -167,6 +169,14 @@ impl Run {
         reporting.abort();
         drained?;
         say("drained");
+        // Whatever takes this process's place may restart the machine: not while something is being written.
+        let tasks = &me.parts().tasks;
+        if !tasks.is_idle() {
+            say("waiting for work that cannot be interrupted");
+            if tokio::time::timeout(Firmware::LONGEST_UPDATE + LAST_WORDS, tasks.idle()).await.is_err() {
+                return Err("work that was told to stop does not end: nothing takes the agent's place".into());
+            }
+        }
         Ok(launcher.exec()?)
     }
 
@@ -184,7 +194,7 @@ impl Run {
             disks,
             cache,
             firmware: Firmware::new(self.firmware.clone()),
-            launcher: Launcher::new(self.run_command.clone()),
+            launcher: Launcher::new(self.run_command.clone()).map_err(|error| format!("--run-command: {error}"))?,
             tasks: Tasks::default(),
             started: Instant::now(),
         })
@@ -201,4 +211,21 @@ fn first_interface(system: &System) -> Option<String> {
 fn say(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_may_have_a_name() {
+        let read = |text: &str| disk(text).map(|named| (named.name, named.path.display().to_string()));
+        let pair = |name: &str, path: &str| Ok((name.to_owned(), path.to_owned()));
+        assert_eq!(read("sda=/dev/sda"), pair("sda", "/dev/sda"));
+        assert_eq!(read("/dev/sda"), pair("/dev/sda", "/dev/sda"));
+        // Never the file `0` of wherever the agent was started.
+        assert_eq!(read("/dev/disk/by-id/wwn=0"), pair("/dev/disk/by-id/wwn=0", "/dev/disk/by-id/wwn=0"));
+        assert_eq!(read("a=/dev/disk/by-id/wwn=0"), pair("a", "/dev/disk/by-id/wwn=0"));
+        assert!(read("=/dev/sda").is_err() && read("sda=").is_err() && read("").is_err());
+    }
 }

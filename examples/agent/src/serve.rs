@@ -1,11 +1,6 @@
 //! `agent server`: the other end, which agents dial and operators command.
 
-use std::{
-    collections::BTreeSet,
-    future::Future,
-    net::{SocketAddr, ToSocketAddrs},
-    time::Duration,
-};
+use std::{collections::BTreeSet, future::Future, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use rmi_core::{Endpoint, Native, Trust, protocol::JsonLines, transport::tcp::Tcp};
@@ -16,7 +11,7 @@ use crate::{
     command::{Command, Form, line, note, show, show_agents},
     contract::{LogEntry, Server, ServerServer, TaskState, TaskStatus},
     operator::{Desk, OperatorServer, connected},
-    options::{Dialect, Error, Security, address, printable},
+    options::{Dialect, Error, SECONDS, Security, address, printable},
 };
 
 /// Be the server that agents dial, and command them
@@ -41,7 +36,7 @@ pub struct Serve {
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     pub control: Option<String>,
     /// How long to wait for the agent of a command, and for agents to list, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(..=SECONDS))]
     pub wait: u64,
     /// For whom to write
     #[arg(long, value_enum, default_value_t)]
@@ -124,15 +119,16 @@ impl Serve {
     }
 
     async fn operators(&self, control: &str, server: &Endpoint) -> Result<(Endpoint, SocketAddr), Error> {
-        if self.security.insecure && !control.to_socket_addrs()?.all(|at| at.ip().is_loopback()) {
+        let listener = Tcp::listen(control).await?;
+        let at = listener.local_addr().ok_or("a listener has an address")?;
+        // What was got is looked at, and not what a name may stand for. Nobody is served yet.
+        if self.security.insecure && !at.ip().is_loopback() {
             return Err(format!(
                 "--control {control} is not of this machine only, and with --insecure whoever reaches it commands every agent: \
                  name 127.0.0.1, or use --key and --trust"
             )
             .into());
         }
-        let listener = Tcp::listen(control).await?;
-        let at = listener.local_addr().ok_or("a listener has an address")?;
         let trust = self.security.open(Dialect::Native)?;
         let desk = OperatorServer::new(Desk(server.clone()));
         Ok((Endpoint::builder(self.name.as_str()).bind(Native::default(), listener, trust).serve(desk).start().await?, at))

@@ -1,4 +1,4 @@
-//! The agent's work, on real files and, where the machine has them, loop devices.
+//! The agent's work, on real files and loop devices.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
