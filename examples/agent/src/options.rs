@@ -1,6 +1,6 @@
 //! What several commands of the program are told in the same words.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use rmi_core::{
@@ -110,20 +110,46 @@ pub fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
-/// `tcp://host:port`, or `host:port`.
-///
-/// # Errors
-///
-/// It has another scheme, or no port.
-pub fn address(text: &str) -> Result<String, String> {
-    let rest = match text.split_once("://") {
-        None => text,
-        Some(("tcp", rest)) => rest.trim_end_matches('/'),
-        Some((scheme, _)) => return Err(format!("agents and servers meet over tcp://host:port, and not over {scheme}://")),
-    };
-    match rest.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(rest.to_owned()),
-        _ => Err(format!("`{text}` names no port: write tcp://host:port")),
+/// Where an end of links is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Whether TLS is spoken there.
+    pub tls: bool,
+    /// `host:port`
+    pub at: String,
+}
+
+impl Address {
+    /// The same with the address that was got.
+    #[must_use]
+    pub fn got(&self, at: SocketAddr) -> Self {
+        Address { tls: self.tls, at: at.to_string() }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.tls { "tls" } else { "tcp" }, self.at)
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    /// `tcp://host:port`, `tls://host:port`, or `host:port`, which is the first.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (tls, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some(("tcp", rest)) => (false, rest.trim_end_matches('/')),
+            Some(("tls", rest)) => (true, rest.trim_end_matches('/')),
+            Some((scheme, _)) => {
+                return Err(format!("agents and servers meet over tcp://host:port or tls://host:port, and not over {scheme}://"));
+            }
+        };
+        match rest.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Address { tls, at: rest.to_owned() }),
+            _ => Err(format!("`{text}` names no port: write tcp://host:port")),
+        }
     }
 }
 
@@ -155,10 +181,15 @@ mod tests {
 
     #[test]
     fn an_address_has_a_host_and_a_port() {
-        assert_eq!(address("tcp://[::1]:8081"), Ok("[::1]:8081".to_owned()));
-        assert_eq!(address("server:8081"), Ok("server:8081".to_owned()));
+        for (text, tls, at) in [
+            ("tcp://[::1]:8081", false, "[::1]:8081"),
+            ("server:8081", false, "server:8081"),
+            ("tls://server:1/", true, "server:1"),
+        ] {
+            assert_eq!(text.parse(), Ok(Address { tls, at: at.to_owned() }));
+        }
         for text in ["server", "tcp://server", ":8081", "amqp://server:5672", "server:port"] {
-            assert!(address(text).is_err(), "{text}");
+            assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }
 

@@ -20,9 +20,10 @@ use crate::{
     device::{Disks, Named, Role},
     firmware::Firmware,
     launch::Launcher,
-    options::{Dialect, Error, SECONDS, Security, address, size},
+    options::{Address, Dialect, Error, SECONDS, Security, size},
     system::System,
     task::Tasks,
+    tls::{self, Tls},
 };
 
 /// Be the agent of this machine: dial the server, and do what it says
@@ -34,8 +35,8 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub struct Run {
     /// Where the server is
-    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = address)]
-    pub server: String,
+    #[arg(long, value_name = "tcp://HOST:PORT")]
+    pub server: Address,
     /// Who this agent is; the MAC address of the first network interface of hardware unless it is said
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
@@ -55,9 +56,12 @@ pub struct Run {
     /// How many bytes of images to keep at most, as in 512M or 10G
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "10G")]
     pub cache_size: u64,
-    /// Where images come from: UUID.img, with UUID.sha256 beside it, in a directory or below an http:// URL
+    /// Where images come from: UUID.img, with UUID.sha256 beside it, in a directory or below an https:// or http:// URL
     #[arg(long, value_name = "DIR|URL")]
     pub images: Option<Source>,
+    /// Believe certificates of https:// that these authorities have signed (PEM)
+    #[arg(long, value_name = "FILE", requires = "images")]
+    pub images_ca: Option<PathBuf>,
     /// What firmware should be, and how it is updated: COMPONENT/version and COMPONENT/update in this directory
     #[arg(long, value_name = "DIR")]
     pub firmware: Option<PathBuf>,
@@ -81,6 +85,12 @@ pub struct Run {
     /// Who is trusted
     #[command(flatten)]
     pub security: Security,
+    /// TLS to the server
+    #[command(flatten)]
+    pub tls: Tls,
+    /// The name that the server's certificate has to have, in place of the host of --server
+    #[arg(help_heading = "TLS", long, value_name = "NAME")]
+    pub tls_name: Option<String>,
 }
 
 /// `NAME=PATH`, or `PATH`.
@@ -119,7 +129,11 @@ impl Run {
         let tasks = parts.tasks.clone();
         let me = Provisioner::new(parts);
 
-        let tcp = Tcp::connect(self.server.clone()).options(self.dialect.tcp()).patiently().await?;
+        let tcp = Tcp::connect(self.server.at.clone()).options(self.dialect.tcp());
+        let tcp = match self.tls.dials(&self.server, self.tls_name.as_deref())? {
+            Some(tls) => tcp.tls(tls).patiently().await?,
+            None => tcp.patiently().await?,
+        };
         let builder = Endpoint::builder(id.as_str());
         let builder = match self.dialect.profile() {
             None => builder.bind(Native::default(), tcp.clone(), trust),
@@ -143,7 +157,7 @@ impl Run {
             .await?;
         let disks: Vec<String> = me.parts().disks.iter().map(|d| format!("{} ({} bytes)", d.name(), d.size())).collect();
         say(&format!(
-            "{id} works for tcp://{} with {}",
+            "{id} works for {} with {}",
             self.server,
             if disks.is_empty() { "no disks".to_owned() } else { disks.join(", ") }
         ));
@@ -180,12 +194,20 @@ impl Run {
         Ok(launcher.exec()?)
     }
 
+    fn source(&self) -> Result<Option<Source>, Error> {
+        let Some(source) = self.images.clone() else { return Ok(None) };
+        Ok(Some(match &self.images_ca {
+            Some(authorities) => source.believes(&tls::read(authorities)?)?,
+            None => source,
+        }))
+    }
+
     fn parts(&self, system: System) -> Result<Parts, Error> {
         let config_drive = self.config_drive.clone();
         let config_drive = config_drive.map(|path| Named { name: "config-drive".to_owned(), path, role: Role::ConfigDrive });
         let disks = Disks::open(system.clone(), self.disks.iter().cloned().chain(config_drive))?;
         let cache = match &self.cache {
-            Some(directory) => Some(Cache::open(directory, self.cache_size, self.images.clone())?),
+            Some(directory) => Some(Cache::open(directory, self.cache_size, self.source()?)?),
             None if self.images.is_some() => return Err("--images needs --cache: what is fetched is kept there".into()),
             None => None,
         };
