@@ -4,6 +4,7 @@
 //! in the same order, and a ratio is formed between two cases of one round.
 
 pub mod curve;
+pub mod grid;
 pub mod load;
 pub mod options;
 pub mod peers;

@@ -6,6 +6,7 @@
 //! | [`.send()`](Call::send) | asynchronous invocation | a [`Pending`] to watch, to await or to [`attach`](Pending::attach) a callback to |
 //! | [`.reply_to(..)`](Call::reply_to) | the reply goes to somebody else | the serial number |
 //! | [`.prepare()`](Call::prepare) | manual trigger | the serial number first, the call later |
+//! | [`.resume(..)`](Call::resume) | an earlier call is taken up again, in place of making one | a [`Pending`] |
 //! | [`.retry(..)`](Call::retry) | tried again, as far as that is safe | the result |
 //! | [`.group(..)`](Call::group) | the same call to many agents | outcomes as they come, or all, or the first |
 //! | [`.notify()`](Call::notify) | fire and forget | the serial number |
@@ -16,6 +17,7 @@ mod group;
 mod one_way;
 mod pending;
 mod plan;
+mod resumed;
 mod retry;
 mod stub;
 
@@ -31,6 +33,7 @@ pub use self::{
     group::{Group, Outcomes},
     one_way::OneWay,
     pending::{Pending, Update},
+    resumed::ResumeError,
     retry::{Retry, Retrying},
     stub::Stub,
 };

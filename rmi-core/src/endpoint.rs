@@ -10,6 +10,7 @@ mod counters;
 mod describe;
 pub(crate) mod dispatch;
 mod events;
+pub(crate) mod hello;
 mod inbound;
 mod layers;
 pub(crate) mod links;
@@ -36,6 +37,7 @@ use std::{
 };
 
 pub(crate) use self::admin::is_admin;
+pub(crate) use self::admission::uuid_of;
 pub use self::{
     admin::{AdminAction, AdminClient, AdminPolicy, Criteria, Known, Operators},
     admission::WindowSize,

@@ -201,6 +201,17 @@ impl Raw {
         let _ = soon("the peer closes the link", self.stream.read_to_end(&mut rest)).await;
     }
 
+    /// Everything that still comes, until the peer closes the link in an orderly way.
+    ///
+    /// # Errors
+    ///
+    /// It was ended otherwise.
+    pub async fn rest(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).await?;
+        Ok(rest)
+    }
+
     /// Ends the connection with a reset.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
-//! An agent that is killed, again and again, while others call it: every call that it accepted has one outcome, nothing runs twice
-//! that may not, and what is said about an outcome is true.
+//! An agent and its callers that are killed, again and again, while they call it: every call that it accepted has one outcome, nothing
+//! runs twice that may not, and what is said about an outcome is true. Callers that are started again know their calls from what they
+//! wrote down.
 //!
 //! `RMI_TEST_LONG=1` kills it more often; `RMI_TEST_SEED` repeats the times of the kills.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -28,6 +29,14 @@ fn seed() -> u64 {
 
 /// A process that is killed with this.
 struct Killed(Child);
+
+impl Killed {
+    fn kill(&mut self) {
+        assert!(self.0.try_wait().unwrap().is_none(), "a process ended before its time");
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -68,31 +77,43 @@ fn run(sealed: bool) {
         keys(home);
     }
     let port = port();
-    let agent = || {
-        let mut agent = start(env!("CARGO_BIN_EXE_crash_agent"), home, std::slice::from_ref(&port));
+    let agent = |behind: u32| {
+        let mut agent = start(env!("CARGO_BIN_EXE_crash_agent"), home, &[port.clone(), behind.to_string()]);
         says(&mut agent, "ready");
         agent
     };
-    let mut serving = agent();
-    let mut callers = start(env!("CARGO_BIN_EXE_crash_callers"), home, &[port.clone(), "1".to_owned()]);
+    let callers = || start(env!("CARGO_BIN_EXE_crash_callers"), home, std::slice::from_ref(&port));
+    // Of what was sent within a minute of a journal's beginning nobody can say that it never came: clocks may be as far apart.
+    drop(agent(120));
+    let (mut serving, mut calling) = (agent(0), callers());
     let mut random = seed | 1;
     for _ in 0..kills {
-        // Xorshift: the time of the kill is what is drawn, not something that is waited for.
+        // Xorshift: the time of the kill is what is drawn, not something that is waited for; and whom it hits.
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
         sleep(Duration::from_millis(20 + random % 400));
-        drop(serving);
-        serving = agent();
+        let (agents, theirs) = [(true, false), (false, true), (true, true)][(random >> 32) as usize % 3];
+        if theirs {
+            calling.kill();
+        }
+        if agents {
+            serving.kill();
+            serving = agent(0);
+        }
+        if theirs {
+            calling = callers();
+        }
     }
-    drop(callers.0.stdin.take());
-    says(&mut callers, "done");
+    drop(calling.0.stdin.take());
+    says(&mut calling, "done");
     drop(serving);
 
     let totals = Audit::read(&home.join("callers.log"), &home.join("agent.log")).totals();
     println!("{kills} kills, {} s, sealed {sealed}: {totals}", began.elapsed().as_secs());
     assert!(totals.wrong.is_empty(), "{:#?}", &totals.wrong[..totals.wrong.len().min(10)]);
     assert!(totals.cut_off > 0, "no kill hit a method that ran: {totals}");
+    assert!(totals.found > 0, "no caller that was started again found a result: {totals}");
     assert!(totals.ends.get("result").is_some_and(|results| *results > u64::from(kills)), "hardly anything was called: {totals}");
 }
 

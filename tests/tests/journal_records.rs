@@ -120,6 +120,7 @@ proptest! {
     #[test]
     fn each_step_is_read_as_it_was_written(
         requests in collection::vec((accepted(), option::of(1..9u32), any::<bool>(), option::of(text()), option::of(outcome())), 1..6),
+        refused in option::of((entry(), outcome())),
         since in timestamp(),
         floors in collection::vec((text(), option::of(principal()), timestamp()), 0..4),
     ) {
@@ -151,6 +152,12 @@ proptest! {
                 moved: moved.map(Address::from),
                 state: outcome.map_or(State::Open, State::Concluded),
             });
+        }
+        if let Some((entry, outcome)) = refused {
+            let id = RequestId(99);
+            apply(&mut rows, &Step::Refused { id, entry: entry.clone(), outcome: outcome.clone() });
+            let (attempts, cancelled, moved, state) = (0, false, None, State::Concluded(outcome));
+            expected.push(RecoveredRequest { id, entry, accepted: None, attempts, cancelled, moved, state });
         }
         let mut distinct = BTreeMap::new();
         for (binding, principal, at) in floors {

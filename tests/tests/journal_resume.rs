@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use rmi_core::{
-    CallError, Endpoint, Native, Trust,
+    CallError, Endpoint, Native, Trust, Update,
+    call::ResumeError,
     endpoint::{Known, WindowSize},
+    error::Fate,
     journal::{JournalErrorKind, Step},
     message::Sn,
-    time::Clock,
+    time::{Clock, SystemClock, Timestamp},
     transport::{
         Transport,
         tcp::{Options, Tcp},
@@ -134,6 +136,80 @@ async fn a_caller_that_was_started_again_finds_its_outcomes() {
     }
 }
 
+/// The program that called is started again, with nothing but what it wrote down: serial numbers and dates.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_taken_up_by_a_caller_that_was_started_again() {
+    for world in World::both() {
+        let paper = Paper::default();
+        let (mut agent, caller) = (durable(&world, &paper).await, world.caller("caller").await);
+        world.clock.advance(Duration::from_secs(120));
+        let sent = world.clock.now();
+        let (done, once, again) = (
+            caller.probe().hold("done").send().await.unwrap(),
+            caller.probe().hold("once").send().await.unwrap(),
+            caller.probe().hold_again("again").send().await.unwrap(),
+        );
+        let sns = [&done, &once, &again].map(|call| call.sn().clone());
+        agent.watch.began().await;
+        agent.watch.open(1);
+        assert_eq!(soon("one is done", done.into_future()).await.unwrap(), "done");
+        world.settle().await;
+        // It knows that it waits here.
+        assert_eq!(caller.probe().hold("").resume(&sns[1], sent).unwrap_err(), ResumeError::Waits);
+        assert_eq!(caller.probe().hold("").resume(&Sn::new("7").unwrap(), sent).unwrap_err(), ResumeError::NotACall);
+        drop((once, again, caller));
+        let mut agent = durable(&world, &crash(agent, &paper)).await;
+        assert_eq!(agent.watch.began().await, "again");
+        let caller = world.caller("caller").await;
+        let up = |sn: &Sn| caller.probe().hold("").resume(sn, sent).unwrap();
+        let [done, once, mut again] = [0, 1, 2].map(|n| up(&sns[n]));
+        assert_eq!(soon("what had ended", done.into_future()).await.unwrap(), "done");
+        assert!(matches!(soon("what ran", once.into_future()).await, Err(CallError::Interrupted(_))));
+        // What runs goes on, over a loss of the link and another crash.
+        caller.tap.lose(A_WHILE).await;
+        agent.watch.open(1);
+        while let Some(update) = again.next().await {
+            if let Update::Done(ended) = update.unwrap() {
+                assert_eq!(ended, "again");
+            }
+        }
+        // What never came is safe to make again: it does not run if it comes after all.
+        let (sn, sent) = (Sn::from(world.clock.id()), world.clock.now());
+        let error = soon("what never came", up(&sn).into_future()).await.unwrap_err();
+        assert_eq!(error.fate(), Fate::NeverRan, "{error:?}");
+        let ran = agent.watch.ran();
+        let mut replies = world.mailbox("box").await;
+        world.post(&request(&world, "hold", "late").sn(sn.as_str()).sent(sent)).await;
+        assert_eq!(how(&outcome(&mut replies).await), "rejected request.stale");
+        assert_eq!(agent.watch.ran(), ran);
+    }
+}
+
+/// By links there is nobody but the caller itself to whom an outcome could be sent.
+#[tokio::test]
+async fn a_call_by_a_link_is_taken_up_by_a_caller_that_was_started_again() {
+    let paper = Paper::default();
+    let (tcp, _agent, mut watch) = listening("127.0.0.1:0", &paper).await;
+    let at = tcp.local_addr().unwrap().to_string();
+    let dial = || async {
+        let dialled = Tcp::connect(at.clone()).await.unwrap();
+        let caller = Endpoint::builder("caller").bind(Native::new(), dialled.clone(), Trust::insecure()).start().await.unwrap();
+        (dialled, caller)
+    };
+    let (dialled, caller) = dial().await;
+    let sent = SystemClock.now();
+    let call = caller.client::<ProbeClient>("agent").hold("it").send().await.unwrap();
+    let sn = call.sn().clone();
+    assert_eq!(watch.began().await, "it");
+    dialled.close().await.unwrap();
+    drop((call, caller));
+    let (_dialled, caller) = dial().await;
+    let call = caller.client::<ProbeClient>("agent").hold("").resume(&sn, sent).unwrap();
+    watch.open(1);
+    assert_eq!(soon("its outcome", call.into_future()).await.unwrap(), "it");
+    assert_eq!(watch.ran(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_never_came_is_known_over_a_restart() {
     for world in World::both() {
@@ -171,6 +247,28 @@ async fn what_never_came_is_known_over_a_restart() {
         ask.0["request"]["classname"] = "Admin".into();
         world.post(&ask.sn("ask").reply_to("box").wants(&[])).await;
         assert_eq!(replies.next().await["result"]["retval"], json!(["unsure"]));
+    }
+}
+
+/// Whatever has come and is forgotten is dated at its principal's floor or before, by the same clock as what is asked for.
+#[tokio::test(start_paused = true)]
+async fn what_never_came_is_known_at_a_busy_agent() {
+    for world in World::both() {
+        let (paper, caller) = (Paper::default(), world.caller("caller").await);
+        let agent = durable_with(&world, &paper, |b| b.window(WindowSize::default().requests(3))).await;
+        world.clock.advance(Duration::from_secs(120));
+        agent.watch.open(9);
+        for name in ["a", "b", "c", "d", "e"] {
+            caller.probe().hold(name).await.unwrap();
+            world.clock.advance(Duration::from_millis(10));
+        }
+        let lost = |sent| caller.probe().hold("").resume(&Sn::from(world.clock.id()), sent).unwrap();
+        let error = soon("what never came", lost(world.clock.now()).into_future()).await.unwrap_err();
+        assert_eq!(error.fate(), Fate::NeverRan, "{error:?}");
+        // Of what is older than what is remembered nobody knows.
+        let long_ago = Timestamp::from_millis(world.clock.now().as_millis() - 45);
+        let error = soon("what is too old", lost(long_ago).into_future()).await.unwrap_err();
+        assert!(matches!(error, CallError::ReplyLost), "{error:?}");
     }
 }
 

@@ -170,8 +170,8 @@ async fn a_file_that_is_no_journal_is_set_aside() {
     let [aside] = &corrupt(directory.path())[..] else { panic!("nothing was set aside") };
     assert!(recovered.lost.named[0].contains(aside.to_str().unwrap()), "it is named: {:?}", recovered.lost.named);
     assert_eq!(fs::read(aside).unwrap(), b"this is no journal at all", "and kept as it was");
-    assert!(journal.recover().await.unwrap().lost.is_empty(), "once");
     journal.record(vec![accepted(1)]).await.unwrap();
+    assert!(journal.recover().await.unwrap().lost.is_empty(), "until somebody has written down what follows");
 }
 
 #[tokio::test]
@@ -244,8 +244,9 @@ async fn rows_that_cannot_be_read_are_set_aside() {
     let [aside] = &corrupt(directory.path())[..] else { panic!("nothing was set aside") };
     let lines = fs::read_to_string(aside).unwrap();
     assert_eq!(lines.lines().filter(|line| line.starts_with("72")).count(), 3, "{lines}");
+    // It stays so, and is said until something is written down.
+    journal.record(vec![Step::Forgotten { id: RequestId(9) }]).await.unwrap();
     journal.close().await.unwrap();
-    // It stays so, also when nobody has done anything about it, and it is said once.
     let again = Durable::open(directory.path()).unwrap().recover().await.unwrap();
     assert_eq!((so(&again), again.lost.records), (expected, 0));
     assert_eq!(corrupt(directory.path()).len(), 1);
@@ -290,4 +291,47 @@ async fn what_is_set_aside_is_bounded() {
     }
     let kept = corrupt(directory.path()).len();
     assert!((8..=16).contains(&kept), "{kept} are kept");
+}
+
+#[tokio::test]
+async fn a_journal_whose_file_is_gone_says_so() {
+    let directory = tempdir().unwrap();
+    let journal = Durable::open(directory.path()).unwrap();
+    journal.record(vec![accepted(1)]).await.unwrap();
+    journal.close().await.unwrap();
+    fs::remove_file(directory.path().join(STORE)).unwrap();
+    let journal = Durable::open(directory.path()).unwrap();
+    let recovered = journal.recover().await.unwrap();
+    assert_eq!((recovered.requests.len(), recovered.lost.records), (0, 1));
+    assert!(recovered.lost.named[0].contains("gone"), "{:?}", recovered.lost);
+}
+
+/// A program that ends after it has opened its journal, and before it has written down what follows from what is lost.
+#[tokio::test]
+async fn what_is_lost_is_said_until_somebody_has_acted_on_it() {
+    for (gone, recovers) in [(true, false), (true, true), (false, false), (false, true)] {
+        let directory = tempdir().unwrap();
+        let journal = Durable::open(directory.path()).unwrap();
+        journal.record(vec![accepted(1)]).await.unwrap();
+        journal.close().await.unwrap();
+        let store = directory.path().join(STORE);
+        if gone {
+            fs::remove_file(&store).unwrap()
+        } else {
+            fs::write(&store, "nothing of the kind").unwrap()
+        }
+        for _ in 0..2 {
+            let journal = Durable::open(directory.path()).unwrap();
+            if recovers {
+                assert_eq!(journal.recover().await.unwrap().lost.records, 1);
+            }
+            journal.close().await.unwrap();
+        }
+        let journal = Durable::open(directory.path()).unwrap();
+        assert_eq!(journal.recover().await.unwrap().lost.records, 1);
+        journal.record(vec![accepted(2)]).await.unwrap();
+        journal.close().await.unwrap();
+        let recovered = Durable::open(directory.path()).unwrap().recover().await.unwrap();
+        assert_eq!((recovered.requests.len(), recovered.lost.records), (1, 0), "gone: {gone}");
+    }
 }

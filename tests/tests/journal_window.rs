@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rmi_core::{
     endpoint::{Builder, WindowSize},
-    journal::{State, Step},
+    journal::{JournalErrorKind, State, Step},
+    time::Clock,
 };
 use rmi_tests::{
     journal::{Paper, concluded, crash, durable_with, how, outcome, request},
@@ -155,4 +156,30 @@ async fn where_records_are_lost_nothing_that_came_before_is_taken_for_new() {
     world.post(&old).await;
     assert_eq!(how(&outcome(&mut replies).await), "rejected request.stale");
     assert_eq!(agent.watch.ran(), 0);
+}
+
+/// The disk can be read when the endpoint starts, and written later only.
+#[tokio::test(start_paused = true)]
+async fn what_follows_from_a_loss_is_written_when_it_can_be() {
+    for world in World::both() {
+        let (paper, mut replies) = (Paper::default(), world.mailbox("box").await);
+        let agent = durable_with(&world, &paper, |b| b).await;
+        world.clock.advance(Duration::from_secs(120));
+        let paper = crash(agent, &paper);
+        paper.lose(1);
+        paper.fail(Some(JournalErrorKind::Disk));
+        let restarted = world.clock.now();
+        let agent = durable_with(&world, &paper, |b| b).await;
+        paper.fail(None);
+        agent.watch.open(1);
+        world.clock.advance(Duration::from_secs(1));
+        world.post(&request(&world, "hold", "new")).await;
+        assert_eq!(how(&outcome(&mut replies).await), "result");
+        let known = paper.read();
+        assert_eq!(known.since.values().copied().collect::<Vec<_>>(), [restarted], "what came before may have been lost");
+        if world.is_sealed() {
+            assert!(known.floors.iter().any(|floor| floor.principal.is_none() && floor.at == restarted));
+        }
+        drop(crash(agent, &paper));
+    }
 }

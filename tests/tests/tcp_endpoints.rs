@@ -1,13 +1,17 @@
 //! The native envelope over TCP: who is reached by which link, and what becomes of calls when it is lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use rmi_core::{
     CallError, Endpoint, Native, Trust,
     testing::semantics::probe::{ProbeClient, ProbeServer, Watch},
-    transport::tcp::{Options, Tcp},
+    transport::{
+        Transport,
+        tcp::{Options, Tcp},
+    },
 };
+use rmi_tests::{proxy::Proxy, world::World};
 
 const QUICK: Duration = Duration::from_millis(10);
 
@@ -67,6 +71,53 @@ async fn an_agent_that_dials_is_called_back_by_its_name() {
     assert_eq!(at_server.echo("here I am").await.unwrap(), "here I am");
     let at_agent: ProbeClient = server.endpoint.client("agent");
     assert_eq!(at_agent.echo("and I").await.unwrap(), "and I");
+}
+
+/// Waits until a name leads somewhere.
+async fn linked(server: &Endpoint, name: &str) {
+    rmi_tests::soon::soon("it has a name", async {
+        while !server.linked().iter().any(|linked| linked.as_str() == name) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+/// An agent that dials a server and never calls it, both of a world.
+async fn agent_that_dials(world: &World) -> (Endpoint, Endpoint, Tcp) {
+    let listener = Tcp::listen("127.0.0.1:0").options(options()).await.unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let server = Endpoint::builder("caller").bind(Native::new(), listener, world.trust("caller")).clock(world.clock.clone());
+    let server = server.start().await.unwrap();
+    let (probing, _watch) = Watch::new();
+    let dialler = Tcp::connect(at).options(options()).await.unwrap();
+    let agent = Endpoint::builder("agent").bind(Native::new(), dialler.clone(), world.trust("agent"));
+    let agent = agent.clock(world.clock.clone()).serve(ProbeServer::new(probing)).start().await.unwrap();
+    (server, agent, dialler)
+}
+
+#[tokio::test]
+async fn an_agent_that_dials_is_called_before_it_has_called() {
+    for world in [World::sealed(), World::unsealed()] {
+        let (server, agent, dialler) = agent_that_dials(&world).await;
+        linked(&server, "agent").await;
+        let at_agent: ProbeClient = server.client("agent");
+        assert_eq!(at_agent.echo("are you there?").await.unwrap(), "are you there?");
+        // And again by the next link.
+        let link = rmi_tests::tcp::link(&dialler).await;
+        dialler.disconnect(link).await.unwrap();
+        rmi_tests::tcp::another_link(&dialler, link).await;
+        rmi_tests::soon::soon("it is called by the next link", async {
+            while !at_agent.echo("and now?").await.is_ok_and(|said| said == "and now?") {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        for endpoint in [&server, &agent] {
+            let figures = &endpoint.figures()[0];
+            assert_eq!((figures.misdirected, figures.impostors, figures.unverified), (0, 0, 0));
+        }
+    }
 }
 
 #[tokio::test]
@@ -137,4 +188,81 @@ async fn calls_that_are_made_together_share_writes() {
     for counters in [dialler.counters(), agent.tcp.counters()] {
         assert!(counters.sent >= 3200 && counters.writes * 8 < counters.sent, "{counters:?}");
     }
+}
+
+#[tokio::test]
+async fn a_notification_that_its_link_did_not_take_goes_by_the_next() {
+    let mut agent = Listening::start("agent").await;
+    let proxy = Proxy::to(agent.tcp.local_addr().unwrap()).await;
+    let dialler = Tcp::connect(proxy.at().to_string()).options(options().queue(64 << 10)).await.unwrap();
+    let caller = Endpoint::builder("caller").bind(Native::new(), dialler.clone(), Trust::insecure()).start().await.unwrap();
+    proxy.stall();
+    // More than the systems' sockets and the queue hold.
+    let notes: Vec<_> = (0..32)
+        .map(|number| {
+            let probe: ProbeClient = caller.client("agent");
+            let note = probe.note(&format!("{number}{}", "x".repeat(1 << 20)));
+            tokio::spawn(async move { note.notify().await })
+        })
+        .collect();
+    rmi_tests::soon::soon("some are sent, and others wait", async {
+        let mut sent = 0;
+        while dialler.counters().sent == 0 || std::mem::replace(&mut sent, dialler.counters().sent) != dialler.counters().sent {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let before = dialler.counters().sent;
+    assert!(before < 32, "all of them have been sent");
+    proxy.cut();
+    proxy.flow();
+    for note in notes {
+        note.await.unwrap().unwrap();
+    }
+    // What had not left goes by the next link.
+    let left = 32 - usize::try_from(before + dialler.counters().lost).unwrap();
+    rmi_tests::soon::soon("they are noted", async {
+        while agent.watch.ran() < left {
+            agent.watch.next().await;
+        }
+    })
+    .await;
+}
+
+/// Run in a network of its own, with one port that a connection can have.
+#[tokio::test]
+async fn in_a_network_of_one_port() {
+    if std::env::var_os("RMI_TESTS_ONE_PORT").is_none() {
+        return;
+    }
+    let error = Tcp::connect("127.0.0.1:40000").options(options()).await.unwrap_err();
+    assert!(error.to_string().contains("nobody listens"), "{error}");
+    let tcp = Tcp::connect("127.0.0.1:40000").options(options()).patiently().await.unwrap();
+    rmi_tests::tcp::until(&tcp, "it is dialled in vain", |counters| counters.not_reached > 2).await;
+    assert_eq!(tcp.counters().opened, 0);
+    let listener = rmi_tests::soon::soon("its port is free for the listener", async {
+        loop {
+            match Tcp::listen("127.0.0.1:40000").await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(QUICK).await,
+            }
+        }
+    })
+    .await;
+    drop(listener);
+}
+
+#[test]
+fn nobody_reaches_themselves() {
+    let test = std::env::current_exe().unwrap();
+    let script = "ip link set lo up && echo '40000 40000' > /proc/sys/net/ipv4/ip_local_port_range \
+                  && exec \"$0\" --exact in_a_network_of_one_port --nocapture";
+    let namespace = ["-rn", "sh", "-c"];
+    if !Command::new("unshare").args(namespace).arg("ip link set lo up").output().is_ok_and(|run| run.status.success()) {
+        eprintln!("there are no network namespaces here");
+        return;
+    }
+    let run = Command::new("unshare").args(namespace).arg(script).arg(test).env("RMI_TESTS_ONE_PORT", "1").output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
 }

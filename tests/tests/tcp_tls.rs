@@ -99,6 +99,26 @@ async fn who_does_not_talk_tls_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn connections_that_do_not_shake_hands_make_room() {
+    let authority = Authority::new();
+    let options = quick().connect_timeout(Duration::from_secs(3600)).max_links(4);
+    let tcp = Tcp::listen("127.0.0.1:0").options(options).tls(authority.mutual("kennel.example.org")).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(TcpStream::connect(tcp.local_addr().unwrap()).await.unwrap());
+    }
+    until(&tcp, "they are waited for", |counters| counters.greeting == 4).await;
+    let ann = dialling(&tcp, authority.dialling("ann", "kennel.example.org")).await.unwrap();
+    until(&tcp, "whoever shakes hands is let in", |counters| counters.links == 1).await;
+    assert_eq!((tcp.counters().silent, tcp.counters().refused), (1, 0));
+    // Who has shaken hands and said nothing is as old as the others, and younger than they.
+    silent.push(TcpStream::connect(tcp.local_addr().unwrap()).await.unwrap());
+    until(&tcp, "another one makes room", |counters| counters.silent == 2 && counters.greeting == 3).await;
+    assert_eq!(tcp.counters().links, 1);
+    drop((ann, silent));
+}
+
+#[tokio::test]
 async fn a_certificate_is_renewed_under_links_that_are_up() {
     let (before, after) = (Authority::new(), Authority::new());
     let first = before.vouch(&["kennel.example.org"]);

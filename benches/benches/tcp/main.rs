@@ -3,25 +3,20 @@
 //! A case is named `case/in flight/payload`: `inline/64/32`.
 
 mod goals;
-mod report;
 
 use std::process::ExitCode;
 
 use rmi_benches::{
-    Error, PAYLOADS,
-    curve::{Curve, Price},
+    Error,
+    grid::{self, Column},
     load::{self, Load, Sample},
     options::{self, Options},
     peers::{Codec, JsonRpsee, Lines, Tarpc, Tonic},
     process,
     rmi::{Inline, Pair, Sealing, Spawned},
-    tap,
 };
 use tokio::runtime::Runtime;
 use tracing::subscriber::NoSubscriber;
-
-/// How many calls are under way at a time.
-const IN_FLIGHT: [usize; 4] = [1, 16, 64, 256];
 
 /// What is measured, in the order in which it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +32,8 @@ enum Case {
     Signed,
 }
 
-impl Case {
-    const ALL: [Case; 9] = [
+impl grid::Case for Case {
+    const ALL: &[Case] = &[
         Case::Lines,
         Case::TarpcJson,
         Case::TarpcBincode,
@@ -49,6 +44,7 @@ impl Case {
         Case::InlineSigned,
         Case::Signed,
     ];
+    const FLOOR: Case = Case::Lines;
 
     fn name(self) -> &'static str {
         match self {
@@ -69,55 +65,11 @@ impl Case {
     }
 }
 
-/// What was measured at one number of calls in flight with one payload.
-#[derive(Debug)]
-struct Group {
-    in_flight: usize,
-    payload: usize,
-    curve: Curve,
-    rounds: Vec<Round>,
-}
-
-/// One round of a group.
-#[derive(Debug, Default)]
-struct Round {
-    samples: [Option<Sample>; Case::ALL.len()],
-    /// What the curve costs, measured beside the signed calls.
-    price: Option<Price>,
-}
-
-impl Round {
-    fn sample(&self, case: Case) -> Option<Sample> {
-        self.samples[case as usize]
-    }
-
-    /// A figure of one case in proportion to that of another.
-    fn ratio(&self, case: Case, to: Case, figure: fn(&Sample) -> f64) -> Option<f64> {
-        Some(figure(&self.sample(case)?) / figure(&self.sample(to)?))
-    }
-
-    /// The throughput of signed calls in proportion to what the curve leaves possible, if nothing but a bare line echo were needed
-    /// besides.
-    fn of_ceiling(&self, case: Case) -> Option<f64> {
-        Some(self.sample(case)?.throughput / self.price?.ceiling(self.sample(Case::Lines)?.cpu))
-    }
-
-    /// The same in CPU time, whatever else the machine did.
-    fn of_ceiling_in_cpu(&self, case: Case) -> Option<f64> {
-        Some(self.price?.cpu(self.sample(Case::Lines)?.cpu) / self.sample(case)?.cpu)
-    }
-}
-
-impl Group {
-    fn label(&self, case: Case) -> String {
-        format!("{}/{}/{}", case.name(), self.in_flight, self.payload)
-    }
-
-    /// A figure of every round that has it.
-    fn over_rounds(&self, figure: impl Fn(&Round) -> Option<f64>) -> Vec<f64> {
-        self.rounds.iter().filter_map(figure).collect()
-    }
-}
+const COLUMNS: [Column<Case>; 3] = [
+    Column { head: "calls/s to tarpc-json", to: Case::TarpcJson, figure: |s| s.throughput },
+    Column { head: "CPU to tarpc-json", to: Case::TarpcJson, figure: |s| s.cpu },
+    Column { head: "calls/s to lines", to: Case::Lines, figure: |s| s.throughput },
+];
 
 /// All that can be called.
 struct Callees {
@@ -143,6 +95,15 @@ impl Callees {
         })
     }
 
+    async fn stop(self) -> Result<(), Error> {
+        self.unsigned.stop().await?;
+        self.signed.stop().await
+    }
+}
+
+impl grid::Callees for Callees {
+    type Case = Case;
+
     fn put(&self, runtime: &Runtime, case: Case, load: Load) -> Result<Sample, Error> {
         match case {
             Case::Lines => load::put(runtime, &self.lines, load),
@@ -155,11 +116,6 @@ impl Callees {
             Case::InlineSigned => load::put(runtime, &Inline(self.signed.client.clone()), load),
             Case::Signed => load::put(runtime, &Spawned(self.signed.client.clone()), load),
         }
-    }
-
-    async fn stop(self) -> Result<(), Error> {
-        self.unsigned.stop().await?;
-        self.signed.stop().await
     }
 }
 
@@ -174,52 +130,7 @@ fn bench(options: &Options) -> Result<(), Error> {
     let Options { rounds, window, .. } = options;
     println!("tcp: {rounds} rounds of {} ms; {}", window.as_millis(), process::machine());
     let runtime = Runtime::new()?;
-    let mut groups = groups(&runtime, options)?;
     let callees = runtime.block_on(Callees::start())?;
-    for _ in 0..options.rounds {
-        for group in &mut groups {
-            let round = round(&runtime, &callees, group, options)?;
-            group.rounds.push(round);
-        }
-    }
-    groups.iter().for_each(report::print);
-    goals::print(&groups);
+    grid::run(&runtime, &callees, options, &COLUMNS, &goals::GOALS)?;
     runtime.block_on(callees.stop())
-}
-
-fn groups(runtime: &Runtime, options: &Options) -> Result<Vec<Group>, Error> {
-    let mut groups = Vec::new();
-    for payload in PAYLOADS {
-        // On every transport a call has the same texts.
-        let call = runtime.block_on(tap::call(payload))?;
-        let curve = Curve::new(call.iter().map(|message| message.text.as_bytes()))?;
-        for in_flight in IN_FLIGHT {
-            let group = Group { in_flight, payload, curve: curve.clone(), rounds: Vec::new() };
-            if Case::ALL.iter().any(|case| options.wants(&group.label(*case))) {
-                groups.push(group);
-            }
-        }
-    }
-    Ok(groups)
-}
-
-/// Every case once.
-fn round(runtime: &Runtime, callees: &Callees, group: &Group, options: &Options) -> Result<Round, Error> {
-    let mut round = Round::default();
-    let load = Load { in_flight: group.in_flight, payload: group.payload, window: options.window };
-    let mut before = None;
-    for case in Case::ALL {
-        if !options.wants(&group.label(case)) {
-            continue;
-        }
-        // The curve is measured on both sides of the signed calls: what others do with the machine changes from moment to moment.
-        if case.is_signed() && before.is_none() {
-            before = Some(group.curve.measure(options.window / 4)?);
-        }
-        round.samples[case as usize] = Some(callees.put(runtime, case, load)?);
-    }
-    if let Some(before) = before {
-        round.price = Some(before.mean(group.curve.measure(options.window / 4)?));
-    }
-    Ok(round)
 }

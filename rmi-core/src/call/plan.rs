@@ -125,13 +125,18 @@ impl Plan {
         let (stub, message) = self.message(reply.map(ReplyPath::to), Statuses::NONE).map_err(CallError::Encode)?;
         let (binding, address) = (stub.binding(), stub.address().clone());
         let delivering = async {
-            let link = match binding.way_to(&address).await {
-                Route::Any | Route::Later => None,
-                Route::By(link) => Some(link),
-                Route::Nowhere => return Err(CallError::NoAgent(address.clone())),
-            };
-            let sending = binding.send(&message, link)?;
-            sending.ok_or_else(unsayable)?.await.map_err(CallError::Transport)
+            loop {
+                let link = match binding.way_to(&address).await {
+                    Route::Any | Route::Later => None,
+                    Route::By(link) => Some(link),
+                    Route::Nowhere => return Err(CallError::NoAgent(address.clone())),
+                };
+                match binding.send(&message, link)?.ok_or_else(unsayable)?.await {
+                    // It never left: the next link takes it, where there will be one.
+                    Err(error) if error.kind == TransportErrorKind::Disconnected && binding.has_next(link).await => {}
+                    sent => return sent.map_err(CallError::Transport),
+                }
+            }
         };
         match tokio::time::timeout(limit, delivering).await {
             Err(_) => Err(CallError::Timeout { phase: Phase::Send, after: limit }),
@@ -219,9 +224,9 @@ async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) 
 /// A call that waits. Made before the request is sent, so that no reply comes too early.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    waiting: Waiting,
+    pub(super) waiting: Waiting,
     /// Receives the replies to this call alone, where the protocol has an address for each call.
-    replies: Option<Stop>,
+    pub(super) replies: Option<Stop>,
 }
 
 /// A request that the bus has not taken yet.

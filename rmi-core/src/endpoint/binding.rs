@@ -186,6 +186,10 @@ impl Binding {
 
     /// Whether a sender may answer for an agent.
     pub(crate) fn may_answer(&self, sender: &Principal, agent: &Address) -> bool {
+        // Who was asked by no name is whoever is at the other end of the link.
+        if self.by_links && agent.as_str().is_empty() {
+            return true;
+        }
         match (self.authenticator(), sender.name()) {
             (None, _) => true,
             (Some(authenticator), Some(sender)) => authenticator.answers(sender, agent.key()),
@@ -212,13 +216,16 @@ impl Binding {
         }
     }
 
-    /// Whether a request of this date would be known here if it had come. The clocks of two peers may be apart.
+    /// Whether a request of this date would be known here if it had come.
     pub(crate) fn would_know(&self, sent: Timestamp, floor: Timestamp) -> bool {
         let skew = self.limits.skew;
-        // Nothing is promised of what is still to be sent: the floor of those who are remembered would rise to its date.
+        // Since when everything is here is a date by our clock, and the request's is by its sender's: nothing that a request says
+        // tells how far they are apart, so it counts as far as they may be. A floor is a date by the clock of who sent what had to
+        // make room, so that what came and was forgotten is dated at it or before, whatever the clocks say.
         self.knows_since.is_some_and(|since| sent > since.plus(skew))
+            // Nothing is promised of what is still to be sent: the floor of those who are remembered would rise to its date.
             && sent <= self.clock.now().plus(skew)
-            && (floor == Timestamp::MIN || sent > floor.plus(skew))
+            && sent > floor
     }
 
     /// Writes and signs a message. `None` when the dialect has no such message.

@@ -16,6 +16,7 @@ use crate::{
         admission::{Attached, Candidate, Key, Verdict, uuid_of},
         binding::{Answered, Binding},
         classes::{Classes, Served},
+        hello,
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
         pending,
@@ -228,7 +229,10 @@ impl Inbox {
         }
         let record =
             origin.received.and_then(|it| self.to_be_recorded(*it, &head, &job, key.as_ref(), digest, answered.as_ref()));
-        binding.hears(origin.link, head.from.as_ref(), &job.principal);
+        // What was signed for nobody could have been signed for a link to somebody else.
+        if binding.authenticator().is_none() || !head.to.as_str().is_empty() {
+            binding.hears(origin.link, head.from.as_ref(), &job.principal);
+        }
         let work = Box::new(Work {
             core: running,
             binding: binding.index,
@@ -276,7 +280,7 @@ impl Inbox {
         if core.stage.is_stopping() {
             return Err(Rejection::new(RejectionCode::Closing, ""));
         }
-        if self.binding.by_links && !self.is_ours(head) {
+        if self.binding.by_links && !self.is_ours(head, request) {
             self.binding.counters.misdirected.add();
             let details = format!("this is `{}`", core.name);
             return Err(Rejection::new(RejectionCode::Nobody, details));
@@ -288,10 +292,11 @@ impl Inbox {
         core.find(&self.binding, request)
     }
 
-    /// Whether a request that came by a link was made for us. Where nobody signs, one that names nobody is for whoever gets it.
-    fn is_ours(&self, head: &Head) -> bool {
+    /// Whether a request that came by a link was made for us. Where nobody signs, one that names nobody is for whoever gets it;
+    /// elsewhere hello alone is.
+    fn is_ours(&self, head: &Head, request: &Request) -> bool {
         let nobody = head.to.as_str().is_empty() && self.binding.authenticator().is_none();
-        nobody || head.to.key() == self.binding.own.key()
+        nobody || head.to.key() == self.binding.own.key() || hello::is_to_anybody(head, request)
     }
 
     /// What a request is remembered under, if it can be told from others.

@@ -9,7 +9,7 @@ use std::{
     task::Poll,
 };
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 
 use crate::{
     address::Address,
@@ -27,6 +27,8 @@ use crate::{
 const BATCH: usize = 64;
 /// How many of them are verified in one go.
 const CHUNK: usize = 16;
+/// After how many that are handled here others have their turn.
+const TURN: usize = 16;
 
 /// A delivery that has been read.
 #[derive(Debug)]
@@ -178,7 +180,11 @@ pub(crate) async fn receive(
                 }
             }
             Next::Batch => {
-                for delivery in batch.drain(..) {
+                for (done, delivery) in batch.drain(..).enumerate() {
+                    // What has been answered is on its way while the rest is read: the peer works at the same time as we do.
+                    if done > 0 && done % TURN == 0 {
+                        yield_now().await;
+                    }
                     if let Some(waiting) = receiver.take(open_plain(&binding, at.as_ref(), delivery)) {
                         waiting.await;
                     }

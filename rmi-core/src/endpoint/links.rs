@@ -15,13 +15,15 @@ use crate::{
     endpoint::{
         binding::Binding,
         dispatch::{Core, Inbox},
+        hello,
         inbound::receive,
         resubscribe, resume,
         shutdown::Guard,
     },
     lock::lock,
     protocol::{Replies, Role},
-    transport::{Link, LinkChange, LinkId, Purpose, Source, Subscription, TransportError},
+    text::Text,
+    transport::{Link, LinkChange, LinkId, Links, Purpose, Source, Subscription, TransportError},
 };
 
 /// Subscribes to what an agent needs, and receives it until the endpoint stops taking requests.
@@ -137,10 +139,9 @@ pub(crate) async fn connect(
                     }
                     // Too much has happened to hear of all of it.
                     generation = 0;
-                    lock(&binding.peers)
-                        .all()
-                        .into_iter()
-                        .for_each(|link| departed(&binding, link, "it is not known what became of it"));
+                    if binding.has_links {
+                        catch_up(&core, &binding, &mut links, &contracts);
+                    }
                 }
                 Event::Link(LinkChange::Up(link)) => {
                     drop(arrived(&core, &binding, &link, &contracts));
@@ -149,15 +150,7 @@ pub(crate) async fn connect(
                         replies = await_replies_again(&core, &binding, Duration::ZERO).await;
                     }
                 }
-                Event::Link(LinkChange::Down(link, why)) if binding.has_links => {
-                    lock(&binding.peers).down(link);
-                    let binding = Arc::clone(&binding);
-                    // What the link brought before it went down counts: an answer, and then the end.
-                    tokio::spawn(async move {
-                        binding.inflow.settled().await;
-                        departed(&binding, link, &why);
-                    });
-                }
+                Event::Link(LinkChange::Down(link, why)) if binding.has_links => leaves(&binding, link, why),
                 Event::Link(LinkChange::Down(link, why)) => departed(&binding, link, &why),
                 Event::Deaf => {
                     binding.counters.subscriptions_lost.add();
@@ -186,19 +179,55 @@ enum Event {
 
 /// A link is up. What is returned, if anything, is ready when its session has said what it has to say about that.
 fn arrived(
-    core: &Core,
+    core: &Arc<Core>,
     binding: &Arc<Binding>,
     link: &Link,
     contracts: &[&'static Contract],
 ) -> Option<impl Future<Output = ()> + use<>> {
     if binding.has_links {
-        lock(&binding.peers).up(link.id, link.peer.as_ref());
-        binding.found();
+        binding.link_up(link);
+        // Who serves nothing is called by nobody.
+        if binding.by_links && binding.one_peer && !contracts.is_empty() {
+            hello::say(core, binding, link.id);
+        }
     }
     let role = Role::Agent { address: &core.name, contracts, prefetch: 0 };
     let sessions = binding.sessions.as_ref()?;
     let session = binding.protocol.session(&role)?;
     Some(sessions.up(binding, link, session))
+}
+
+/// Finds out what has become of the links while nobody told. Those that are still up go on as they were.
+fn catch_up(core: &Arc<Core>, binding: &Arc<Binding>, links: &mut Links, contracts: &[&'static Contract]) {
+    let before = lock(&binding.peers).all();
+    // A new watcher is told at once what is up.
+    let mut up: Vec<Link> = Vec::new();
+    while let Some(change) = links.ready() {
+        match change {
+            LinkChange::Up(link) => up.push(link),
+            LinkChange::Down(down, _) => up.retain(|link| link.id != down),
+        }
+    }
+    for link in before.iter().filter(|link| up.iter().all(|up| up.id != **link)) {
+        leaves(binding, *link, Text::from_static("it is not known what became of it"));
+    }
+    for link in &up {
+        if before.contains(&link.id) {
+            binding.link_up(link);
+        } else {
+            drop(arrived(core, binding, link, contracts));
+        }
+    }
+}
+
+/// A link to a peer is down. What it brought before counts: an answer, and then the end.
+fn leaves(binding: &Arc<Binding>, link: LinkId, why: Text) {
+    lock(&binding.peers).down(link);
+    let binding = Arc::clone(binding);
+    tokio::spawn(async move {
+        binding.inflow.settled().await;
+        departed(&binding, link, &why);
+    });
 }
 
 fn departed(binding: &Binding, link: LinkId, why: &str) {

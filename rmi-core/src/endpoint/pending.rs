@@ -4,7 +4,7 @@ mod waiter;
 mod waiting;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     task::Poll,
     time::Duration,
 };
@@ -104,6 +104,11 @@ struct Slot {
 }
 
 impl Slot {
+    fn new(waiter: &Arc<Waiter>, agent: Address, times: Times, resumes: Option<Timestamp>) -> Self {
+        let (waiter, now) = (Arc::clone(waiter), Instant::now());
+        Slot { waiter, agent, answering: None, began: now, times, heard: now, link: None, resumes, knows: None }
+    }
+
     /// Whether a reply by this link can be the call's: it comes by the link that the request took, where that is known.
     fn took(&self, by: LinkId) -> bool {
         self.link.is_none_or(|link| link == by)
@@ -138,6 +143,24 @@ fn after(from: Instant, time: Duration) -> Instant {
 }
 
 impl PendingTable {
+    /// Enters a call, unless the table is closed: then it ends at once.
+    fn enter(&self, mut state: MutexGuard<'_, State>, key: Key, slot: Slot, deadline: Instant) {
+        if state.closed {
+            drop(state);
+            slot.waiter.end(Err(Lost::Closed));
+            return;
+        }
+        state.slots.insert(key, slot);
+        let earlier = state.wake.is_none_or(|wake| deadline < wake);
+        if earlier {
+            state.wake = Some(deadline);
+        }
+        drop(state);
+        if earlier {
+            self.earlier.notify_one();
+        }
+    }
+
     /// The call that an address was made for.
     pub(crate) fn answering(&self, address: &Address) -> Option<Answering> {
         lock(&self.state).slots.get(&Key::Address(address.clone())).and_then(|slot| slot.answering.as_deref().cloned())

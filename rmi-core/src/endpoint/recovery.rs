@@ -86,8 +86,10 @@ impl Found {
     pub(crate) async fn write(&mut self) {
         let steps = std::mem::take(&mut self.steps);
         if !steps.is_empty()
-            && let Err(error) = self.records.record(steps).await
+            && let Err(error) = self.records.record(steps.clone()).await
         {
+            // Before anything else is written, when that can be done.
+            self.records.note(steps);
             tracing::error!(%error, "the journal can be read, and not written: requests are rejected until it can");
         }
     }

@@ -1,7 +1,7 @@
 //! Drives the sessions of a protocol that talks about its links: one for each link that is up.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     future::{Future, poll_fn},
     pin::pin,
@@ -28,8 +28,6 @@ use crate::{
 
 /// How many actions of one link wait to be done. A link that asks for more is closed.
 const ACTIONS: usize = 64;
-/// How many links are remembered after they went down, to tell what still comes by them.
-const ENDED: usize = 1024;
 /// How long what the sessions say when a link comes up, or when the endpoint leaves, may take.
 const CEREMONY: Duration = Duration::from_secs(5);
 
@@ -44,7 +42,8 @@ pub(crate) struct Sessions {
 #[derive(Default)]
 struct Links {
     open: HashMap<LinkId, Open>,
-    ended: VecDeque<LinkId>,
+    /// The newest that was reported. They are numbered in their order: an older one that is not open has ended.
+    newest: LinkId,
 }
 
 /// A link that is up. Its actions are done in their order by a task of its own, so that a slow link holds up no other.
@@ -106,7 +105,7 @@ impl Sessions {
         let heard = open.on(LinkEvent::Up(link), binding, link.id);
         let said = open.done();
         let mut links = lock(&self.links);
-        links.ended.retain(|ended| *ended != link.id);
+        links.newest = links.newest.max(link.id);
         links.open.insert(link.id, open);
         drop(links);
         self.settle(binding, link.id, &heard);
@@ -118,13 +117,7 @@ impl Sessions {
     }
 
     pub(crate) fn down(&self, link: LinkId) {
-        let mut links = lock(&self.links);
-        links.open.remove(&link);
-        if links.ended.len() == ENDED {
-            links.ended.pop_front();
-        }
-        links.ended.push_back(link);
-        drop(links);
+        lock(&self.links).open.remove(&link);
         self.changed.notify_waiters();
     }
 
@@ -182,8 +175,7 @@ impl Sessions {
     }
 
     fn is_reported(&self, link: LinkId) -> bool {
-        let links = lock(&self.links);
-        links.open.contains_key(&link) || links.ended.contains(&link)
+        link <= lock(&self.links).newest
     }
 
     /// Shows a frame to its link's session before it is sent. False when it is not to be.

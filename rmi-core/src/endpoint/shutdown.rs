@@ -16,6 +16,9 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::{context::Cancellation, endpoint::dispatch::Core, transport::TransportError};
 
+/// How long a drain waits for a journal to write what it still has.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// How far an endpoint is on its way to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Stage {
@@ -177,10 +180,17 @@ impl Core {
             binding.pending.close();
             closed = closed.and(binding.transport.close().await);
         }
-        if let Some(journal) = &self.journal
-            && let Err(error) = journal.close().await
-        {
-            tracing::error!(%error, "the journal could not be closed; what it has not written is found out again");
+        if let Some(journal) = &self.journal {
+            match timeout(CLOSING, journal.close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the journal could not be closed; what it has not written is found out again");
+                }
+                Err(_) => tracing::error!(
+                    waited = ?CLOSING,
+                    "the journal's disk does not answer: it is left as it is, and what it has not written is found out again"
+                ),
+            }
         }
         closed.map(|()| Drained { left_behind, kept: self.stage.kept.load(Ordering::Relaxed) })
     }

@@ -249,7 +249,7 @@ impl Work {
             Some(Abort::new(AbortReason::Cancelled, "cancelled before it started").into())
         } else if job.deadline.is_some_and(|at| at <= Instant::now()) {
             Some(Rejection::new(RejectionCode::Expired, "").into())
-        } else if self.place != Place::Handler || self.core.stage.is_stopping() {
+        } else if self.place != Place::Handler || (self.core.stage.is_stopping() && !self.has_begun()) {
             Some(Rejection::new(RejectionCode::Closing, "").into())
         } else if job.may_have_run && !self.method.idempotent {
             let message = "it was delivered before, and may have run then; it is not idempotent, so it is not run again";

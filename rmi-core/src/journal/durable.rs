@@ -48,6 +48,7 @@ use crate::{
 /// | `journal.redb` | the rows of the journal, in a file of [redb](https://www.redb.org) |
 /// | `identity` | the version of the format, and what tells this journal's rows from others |
 /// | `lock` | locked by the process that has the journal; says which one that is |
+/// | `lost` | what was lost, while nobody has written down yet what follows from that; otherwise it is not there |
 /// | `journal-<date>.corrupt` | what could not be read and was set aside, at most 16 of them |
 ///
 /// The directory is made for this user only (0700), and so are the files (0600): they hold what callers have sent.
@@ -60,7 +61,8 @@ use crate::{
 ///
 /// A file that is damaged is moved aside as a whole, and a new one begun. What the damaged one still says for certain is taken over:
 /// which requests had come, and how they ended. None of them is run, and no outcome is sent for them again: who asks is told what
-/// is known. [`Recovered::lost`] says so, and so does the log, as an error.
+/// is known. [`Recovered::lost`] says so, at each start until something has been recorded since; and so does the log, as an error. A file
+/// that is gone is a loss as well.
 pub struct Durable {
     path: PathBuf,
     shared: Arc<Shared>,
@@ -179,7 +181,7 @@ impl Journal for Durable {
 
     fn record(&self, steps: Vec<Step>) -> Commit {
         let new = steps.iter().filter_map(|step| match step {
-            Step::Accepted { id, .. } | Step::Barred { id, .. } => Some(*id),
+            Step::Accepted { id, .. } | Step::Refused { id, .. } | Step::Barred { id, .. } => Some(*id),
             _ => None,
         });
         let new = new.collect();

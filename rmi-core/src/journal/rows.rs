@@ -161,6 +161,9 @@ impl Step {
                 put(Key::part(*id, Part::Entry), &|w| w.entry(&request.entry)),
                 put(Key::part(*id, Part::Accepted), &|w| w.accepted(request)),
             ],
+            Step::Refused { id, entry, outcome } => {
+                vec![put(Key::part(*id, Part::Entry), &|w| w.entry(entry)), state(*id, &|w| w.concluded(outcome))]
+            }
             Step::Started { id, attempt } => vec![put(Key::part(*id, Part::Started), &|w| w.number(u64::from(*attempt)))],
             Step::Concluded { id, outcome } => vec![state(*id, &|w| w.concluded(outcome))],
             // That it is confirmed is that nothing is left of it but what it is known by, and its outcome.

@@ -40,6 +40,15 @@ pub enum Step {
         /// What is kept of it.
         request: Box<Accepted>,
     },
+    /// It was not taken, and its caller has been told so: it ended like this without having run, and may not run any more.
+    Refused {
+        /// The request.
+        id: RequestId,
+        /// What it is known by.
+        entry: Entry,
+        /// How it ended.
+        outcome: Outcome,
+    },
     /// Its method is about to run.
     Started {
         /// The request.

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use crate::text::Text;
 
-/// Names a link of one transport. Ids are not used again.
+/// Names a link of one transport. Ids are not used again, and links are reported in their order: a newer link has a greater one.
 ///
 /// Where a transport has [`links`](crate::transport::Capabilities::links), each connection has an id of its own, also one that
 /// takes the place of another: serial numbers that are good on one link, and the calls that took it, end with it. A broker's one

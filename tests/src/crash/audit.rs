@@ -15,6 +15,8 @@ struct Call {
     accepted: bool,
     /// How it ended, as often as it did, and whether that says that it ran.
     ended: Vec<(String, String)>,
+    /// Whoever made it was killed, and asked for its outcome when it had been started again; how often.
+    taken_up: u32,
     begun: u32,
     finished: u32,
 }
@@ -30,6 +32,10 @@ pub struct Totals {
     pub calls: u64,
     /// Those that the agent had accepted.
     pub accepted: u64,
+    /// Those whose caller was killed before it knew how they ended.
+    pub taken_up: u64,
+    /// Of those, the ones that came to a result.
+    pub found: u64,
     /// How they ended.
     pub ends: BTreeMap<String, u64>,
     /// Those that ran more than once, and may.
@@ -52,6 +58,7 @@ impl Audit {
             match what {
                 "call" => call.once = words.next() == Some("once"),
                 "accepted" => call.accepted = true,
+                "again" => call.taken_up += 1,
                 "ended" => call.ended.push((words.next().unwrap().to_owned(), words.next().unwrap().to_owned())),
                 _ => panic!("a line that no caller writes: {line}"),
             }
@@ -75,6 +82,8 @@ impl Audit {
         for (id, call) in &self.0 {
             totals.calls += 1;
             totals.accepted += u64::from(call.accepted);
+            totals.taken_up += u64::from(call.taken_up > 0);
+            totals.found += u64::from(call.taken_up > 0 && call.ended.first().is_some_and(|(end, _)| end == "result"));
             totals.again += u64::from(call.begun > 1);
             totals.cut_off += u64::from(call.begun > call.finished);
             if let Some((end, _)) = call.ended.first() {
@@ -119,7 +128,7 @@ impl Call {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} calls, {} accepted", self.calls, self.accepted)?;
+        write!(f, "{} calls, {} accepted, {} taken up again (result {})", self.calls, self.accepted, self.taken_up, self.found)?;
         for (end, calls) in &self.ends {
             write!(f, ", {end} {calls}")?;
         }

@@ -9,7 +9,13 @@ use std::{
 use tokio::time::timeout;
 
 use crate::{
-    address::Address, endpoint::binding::Binding, lock::lock, seal::Principal, table::Table, text::Text, transport::LinkId,
+    address::Address,
+    endpoint::binding::Binding,
+    lock::lock,
+    seal::Principal,
+    table::Table,
+    text::Text,
+    transport::{Link, LinkId},
 };
 
 /// By which link an address is reached.
@@ -93,7 +99,8 @@ impl Peers {
         if let Some((has, right)) = self.names.get(name).copied()
             && has != link
         {
-            if known == Known::Claimed || known < right {
+            // What is known as well is the newer link's, whatever still comes by the older.
+            if known == Known::Claimed || known < right || (known == right && link < has) {
                 return false;
             }
             for called in self.links.get_mut(&has).into_iter().flatten() {
@@ -119,6 +126,14 @@ impl Peers {
 pub(crate) struct LastCalled(AtomicU64);
 
 impl Binding {
+    /// A link is up.
+    pub(crate) fn link_up(&self, link: &Link) {
+        lock(&self.peers).up(link.id, link.peer.as_ref());
+        // A name that the transport vouches for may be taken from a link that was only said to have it.
+        self.last_called.0.store(0, Ordering::Relaxed);
+        self.found();
+    }
+
     /// By which link an address is reached. Where the bus finds the way, any.
     pub(crate) fn link_to(&self, address: &Address) -> Route {
         if !self.has_links {
@@ -200,9 +215,76 @@ impl Binding {
         }
     }
 
+    /// What whoever is at the other end of a link has said that it is called.
+    pub(crate) fn called(&self, link: LinkId) -> Option<Address> {
+        lock(&self.peers).links.get(&link)?[SAID].clone().map(Address::from)
+    }
+
     /// There may be a way now where there was none.
     pub(crate) fn found(&self) {
         self.way_made.notify_waiters();
         self.pending.has_address();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: LinkId = LinkId(1);
+    const NEW: LinkId = LinkId(2);
+
+    fn two() -> Peers {
+        let mut peers = Peers::default();
+        peers.up(OLD, None);
+        peers.up(NEW, None);
+        peers
+    }
+
+    fn dog(peers: &Peers) -> Option<LinkId> {
+        peers.names.get("dog").map(|(link, _)| *link)
+    }
+
+    fn call(peers: &mut Peers, link: LinkId, known: Known) -> bool {
+        peers.call(link, &Text::from_static("dog"), known)
+    }
+
+    #[test]
+    fn what_is_proven_is_the_newer_links_whatever_still_comes_by_the_older() {
+        let mut peers = two();
+        assert!(call(&mut peers, OLD, Known::Proven));
+        assert!(call(&mut peers, NEW, Known::Proven));
+        assert!(!call(&mut peers, OLD, Known::Proven), "it was on its way when the link was lost");
+        peers.down(OLD);
+        assert_eq!(dog(&peers), Some(NEW));
+    }
+
+    #[test]
+    fn what_is_known_better_takes_a_name_and_what_is_claimed_takes_none() {
+        let mut peers = two();
+        assert!(call(&mut peers, OLD, Known::Claimed));
+        assert!(!call(&mut peers, NEW, Known::Claimed));
+        assert!(call(&mut peers, NEW, Known::Vouched));
+        assert!(!call(&mut peers, OLD, Known::Vouched));
+        assert!(call(&mut peers, OLD, Known::Proven), "also by an older link");
+        assert_eq!(dog(&peers), Some(OLD));
+    }
+
+    #[test]
+    fn a_name_is_free_when_its_link_is_down() {
+        let mut peers = two();
+        call(&mut peers, OLD, Known::Proven);
+        peers.down(OLD);
+        assert_eq!(dog(&peers), None);
+        assert!(!call(&mut peers, OLD, Known::Proven), "what comes late by it names nobody");
+        assert!(call(&mut peers, NEW, Known::Claimed));
+    }
+
+    #[test]
+    fn what_comes_by_a_link_before_its_report_names_it() {
+        let mut peers = Peers::default();
+        assert!(call(&mut peers, NEW, Known::Claimed));
+        peers.up(NEW, None);
+        assert_eq!(dog(&peers), Some(NEW));
     }
 }

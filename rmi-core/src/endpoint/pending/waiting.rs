@@ -5,8 +5,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::time::Instant;
-
 use crate::{
     address::Address,
     call::Stub,
@@ -46,37 +44,29 @@ impl Waiting {
         // Who asks for outcomes is not asked for: it asks again.
         let resumes = sent.filter(|_| stub.binding().resumes && &*stub.0.class != admin::CLASS);
         let waiter = Arc::new(Waiter::new(watched));
-        let now = Instant::now();
-        let mut slot = Slot {
-            waiter: Arc::clone(&waiter),
-            agent,
-            answering: answering.map(Box::new),
-            began: now,
-            times,
-            heard: now,
-            link: None,
-            resumes,
-            knows: None,
-        };
-        let deadline = slot.deadline().0;
-        let table = &stub.binding().pending;
-        let mut state = lock(&table.state);
-        if state.closed {
-            drop(state);
-            waiter.end(Err(Lost::Closed));
-        } else {
-            slot.knows = Some(state.losses);
-            state.slots.insert(key.clone(), slot);
-            let earlier = state.wake.is_none_or(|wake| deadline < wake);
-            if earlier {
-                state.wake = Some(deadline);
-            }
-            drop(state);
-            if earlier {
-                table.earlier.notify_one();
-            }
-        }
+        let mut slot = Slot::new(&waiter, agent, times, resumes);
+        slot.answering = answering.map(Box::new);
+        let (deadline, table) = (slot.deadline().0, &stub.binding().pending);
+        let state = lock(&table.state);
+        slot.knows = Some(state.losses);
+        table.enter(state, key.clone(), slot, deadline);
         Waiting { stub, key, waiter }
+    }
+
+    /// Enters a call that was made before as one that has gone astray: its agent is asked for it. `None` when it waits here.
+    pub(crate) fn resume(stub: Stub, serial: u128, agent: Address, times: Times, sent: Timestamp) -> Option<Self> {
+        let waiter = Arc::new(Waiter::new(true));
+        waiter.reach(Reached::Sent);
+        waiter.stray(true);
+        let (key, slot) = (Key::Serial(serial), Slot::new(&waiter, agent, times, Some(sent)));
+        let (deadline, table) = (slot.deadline().0, &stub.binding().pending);
+        let state = lock(&table.state);
+        if state.slots.contains_key(&key) {
+            return None;
+        }
+        table.enter(state, key.clone(), slot, deadline);
+        table.astray.notify_one();
+        Some(Waiting { stub, key, waiter })
     }
 
     pub(crate) fn stub(&self) -> &Stub {

@@ -5,7 +5,7 @@ use crate::{
         records::{self, Records},
         work::{Place, Work},
     },
-    journal::{Accepted, RequestId, Step},
+    journal::{Accepted, Entry, RequestId, Step},
     message::Outcome,
     transport::{Acker, Disposition},
 };
@@ -98,11 +98,17 @@ impl Work {
         }
     }
 
+    /// Whether it is written down that the method starts.
+    pub(super) fn has_begun(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.started)
+    }
+
     /// Whether an endpoint that stops keeps the request for its next start.
     pub(super) fn is_kept(&mut self) -> bool {
         let journalled = self.record.as_ref().is_some_and(|record| record.unwritten.is_none());
         let ended = self.job.cancel.is_set() || self.job.deadline.is_some_and(|at| at <= Instant::now());
-        let kept = journalled && !ended && self.core.stage.is_stopping();
+        // What is written down as started would be told to be interrupted at the next start: it runs now.
+        let kept = journalled && !self.has_begun() && !ended && self.core.stage.is_stopping();
         if kept {
             self.free_the_bus();
             self.core.stage.keep();
@@ -116,11 +122,8 @@ impl Work {
         self.free_the_bus();
         let Some(record) = self.record.take() else { return outcome };
         let Record { id, records, unwritten, .. } = *record;
-        if unwritten.is_some() {
-            if self.job.cancel.is_set() {
-                // Of what was never taken there may be a mark.
-                records.note(vec![Step::Forgotten { id }]);
-            }
+        if let Some(request) = unwritten {
+            self.turn_away(&records, id, request.entry, &outcome).await;
             return outcome;
         }
         let (outcome, written) = conclude(&records, id, outcome).await;
@@ -128,6 +131,24 @@ impl Work {
             self.binding().counters.outcomes_unjournalled.add();
         }
         outcome
+    }
+}
+
+impl Work {
+    /// Writes down how a request ended that was never taken: whoever is told that it never ran may send another one, and this one
+    /// must not run when it comes again after a restart. Where it cannot be written, the window alone knows it.
+    async fn turn_away(&self, records: &Records, id: RequestId, entry: Entry, outcome: &Outcome) {
+        if self.key.is_none() {
+            // Nobody can ask for it again; but there may be a mark that it was cancelled.
+            if self.job.cancel.is_set() {
+                records.note(vec![Step::Forgotten { id }]);
+            }
+            return;
+        }
+        if let Err(error) = records.record(vec![Step::Refused { id, entry, outcome: outcome.clone() }]).await {
+            self.binding().counters.outcomes_unjournalled.add();
+            tracing::error!(%error, method = self.method.name, "that a request was rejected could not be written down");
+        }
     }
 }
 

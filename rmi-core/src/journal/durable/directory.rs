@@ -16,6 +16,7 @@ const IDENTITY: &str = "identity";
 const STORE: &str = "journal.redb";
 const FRESH: &str = "journal.redb.new";
 const CORRUPT: &str = "corrupt";
+const LOST: &str = "lost";
 
 /// What begins the file that says what the directory is.
 const MAGIC: &str = "rmi-journal";
@@ -140,6 +141,32 @@ impl Directory {
         file.sync_all()?;
         self.sync()?;
         Ok(aside)
+    }
+
+    /// Says what is lost, line by line, until whoever recovers the journal has written down what follows from it.
+    pub(super) fn write_lost(&self, lost: &[String]) -> io::Result<()> {
+        let fresh = self.path.join("lost.new");
+        let mut file = private().create(true).truncate(true).open(&fresh)?;
+        for line in lost {
+            writeln!(file, "{line}")?;
+        }
+        file.sync_all()?;
+        fs::rename(&fresh, self.path.join(LOST))?;
+        self.sync()
+    }
+
+    /// What has been said to be lost, and not been heard by anybody yet.
+    pub(super) fn lost(&self) -> io::Result<Vec<String>> {
+        match fs::read(self.path.join(LOST)) {
+            Ok(text) => Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(source),
+        }
+    }
+
+    /// What follows from what is lost has been written down.
+    pub(super) fn forget_lost(&self) -> io::Result<()> {
+        fs::remove_file(self.path.join(LOST))
     }
 
     /// A name that is free. Of too many the oldest goes: the names sort by date.

@@ -26,6 +26,8 @@ use crate::journal::{
 const SMALL: u64 = 8 << 20;
 /// Nor where it holds more than one part in so many of its length.
 const SPARSE: u64 = 4;
+/// How many lines of what is lost are kept.
+const LINES: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -38,8 +40,10 @@ pub(super) struct Store {
     /// When the last attempt to open the file again ended, and how long it took.
     tried: Option<(Instant, Duration)>,
     failed: Option<JournalError>,
-    /// What has become of a file that could not be used.
-    aside: Option<String>,
+    /// What is lost, as the directory says as well: nobody who recovers the journal has written down yet what follows from it.
+    lost: Vec<String>,
+    /// Somebody has recovered it since, and writes that down next.
+    told: bool,
 }
 
 impl Store {
@@ -54,8 +58,11 @@ impl Store {
             denied: Vec::new(),
             tried: None,
             failed: None,
-            aside: None,
+            lost: Vec::new(),
+            told: false,
         };
+        let root = store.directory.path().to_owned();
+        store.lost = store.directory.lost().map_err(|source| disk(format!("cannot read in `{}`", root.display()), source))?;
         let path = store.directory.store();
         let there = path.try_exists().map_err(|source| disk(format!("cannot look for `{}`", path.display()), source))?;
         if there {
@@ -65,6 +72,10 @@ impl Store {
                 Err(Trouble::Damaged(why)) => store.start_over(&why, identity.is_some())?,
             }
         } else {
+            if identity.is_some() {
+                tracing::error!(path = %path.display(), "the journal's file is gone: what was in it is lost");
+                store.lose(format!("the whole journal: its file `{}` is gone", path.display()))?;
+            }
             store.renew(std::iter::empty()).map_err(|trouble| trouble.into_error(store.directory.path()))?;
         }
         if identity != Some(store.salt) {
@@ -150,11 +161,34 @@ impl Store {
             self.salt = salt()?;
         }
         let count = rows.len();
+        // Before the new one is there: whatever ends the process, the next one hears of it.
+        self.lose(format!("the whole journal: {why}; it is now `{}`, and {count} of its rows were taken over", aside.display()))?;
         let salted = rows.into_iter().map(|(key, value)| Ok((key.as_ref().to_vec(), salted(self.salt, &value))));
-        self.renew(salted.collect::<Vec<_>>().into_iter()).map_err(|trouble| trouble.into_error(self.directory.path()))?;
-        self.aside =
-            Some(format!("the whole journal: {why}; it is now `{}`, and {count} of its rows were taken over", aside.display()));
-        Ok(())
+        self.renew(salted.collect::<Vec<_>>().into_iter()).map_err(|trouble| trouble.into_error(self.directory.path()))
+    }
+
+    /// Something is lost: that is said until somebody has heard of it and acted on it.
+    fn lose(&mut self, what: String) -> Result<(), JournalError> {
+        // A disk that goes on failing does not make it long.
+        if self.lost.len() < LINES {
+            self.lost.push(what);
+        }
+        self.told = false;
+        let written = self.directory.write_lost(&self.lost);
+        written.map_err(|source| disk(format!("cannot write in `{}`", self.directory.path().display()), source))
+    }
+
+    /// Whoever was told what is lost has written down what follows from it.
+    fn acted(&mut self) {
+        if !self.told || self.lost.is_empty() {
+            return;
+        }
+        match self.directory.forget_lost() {
+            Ok(()) => self.lost.clear(),
+            // It is told once more, which costs callers a rejection, and nobody a second run.
+            Err(error) => tracing::warn!(path = %self.directory.path().display(), %error, "what was lost will be told again"),
+        }
+        self.told = false;
     }
 
     /// Reads every row.
@@ -170,12 +204,11 @@ impl Store {
             }
         }
         let mut recovered = assembler.finish();
+        self.lost.iter().for_each(|what| recovered.lost.add(what.as_str()));
         if !damaged.is_empty() {
             self.mend(&damaged)?;
         }
-        if let Some(aside) = self.aside.take() {
-            recovered.lost.add(aside);
-        }
+        self.told = true;
         Ok(recovered)
     }
 
@@ -191,6 +224,7 @@ impl Store {
             .write_aside(&text)
             .map_err(|source| disk(format!("cannot set rows aside in `{}`", path.display()), source))?;
         tracing::error!(path = %aside.display(), rows = damaged.len(), "rows of the journal cannot be read: they were set aside");
+        self.lose(format!("{} rows that could not be read: they are now in `{}`", damaged.len(), aside.display()))?;
         let mut mended: Vec<Change> = damaged.iter().flat_map(|(key, _)| Key::assumed(key)).collect();
         // What is not known any more at all goes, whatever is assumed of it.
         mended.sort_by_key(|change| matches!(change, Change::DeleteRange(..)));
@@ -209,6 +243,7 @@ impl Store {
         let Some(database) = &self.database else { return Err(closed()) };
         match database.write(changes) {
             Ok(()) => {
+                self.acted();
                 if self.failed.take().is_some() {
                     tracing::info!(path = %self.directory.path().display(), "the journal can be written again");
                 }

@@ -65,7 +65,8 @@ impl Connect {
     }
 
     async fn open(self) -> Result<Tcp, TransportError> {
-        let end = End::new(self.options);
+        // Who was dialled may have nothing to say until it is called.
+        let end = End::new(self.options.identify(None));
         let dialler = Arc::new(Dialler {
             addresses: self.addresses,
             #[cfg(feature = "tls")]
@@ -76,11 +77,13 @@ impl Connect {
         let mut links = end.reporter.watch();
         let waits = first.is_some();
         tokio::spawn(Arc::clone(&dialler).keep(Arc::clone(&end), first));
+        // From here on whoever stops waiting for it ends it.
+        let tcp = Tcp::new(end, Role::Dialler(dialler));
         if waits {
             // Whoever asks for the links next is told of it.
             links.next().await;
         }
-        Ok(Tcp::new(end, Role::Dialler(dialler)))
+        Ok(tcp)
     }
 }
 

@@ -51,7 +51,9 @@ counters! {
     unfinished,
     /// Links that were closed because the peer did not take what it was sent.
     stalled,
-    /// Links that were closed to make room for another connection, because nothing had come by them yet.
+    /// Links that were closed because nothing had come by them in time that was let in.
+    unidentified,
+    /// Connections that were ended to make room for another, because nothing had come by them yet that was let in.
     silent,
     /// Connections that were turned away because there were as many as there may be.
     refused,

@@ -3,13 +3,17 @@
 use std::{
     future::{Future, poll_fn},
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{Arc, Mutex},
     task::Poll,
     time::Duration,
 };
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout},
+};
 
 use super::{end::End, socket, stream::Stream};
 use crate::{
@@ -68,7 +72,16 @@ impl Dialler {
     }
 
     async fn reach(&self, address: &str, end: &End) -> io::Result<Reached> {
-        let stream = TcpStream::connect(address).await?;
+        let found: Vec<SocketAddr> = lookup_host(address).await?.collect();
+        let stream = connect(&found, end.options.connect_timeout).await?;
+        if is_to_itself(&stream) {
+            // Its port is not to be kept from whoever is to listen there.
+            let _ = stream.set_zero_linger();
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                "nobody listens there (the port was connected to itself)",
+            ));
+        }
         socket::prepare(&stream, &end.options)?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
@@ -92,7 +105,9 @@ impl Dialler {
                 Ok((stream, peer)) => {
                     generation += 1;
                     tracing::debug!(generation, addresses = ?self.addresses, "connected");
-                    let useful = end.attach(stream, peer, generation, end.place()).await;
+                    let began = Instant::now();
+                    let useful =
+                        end.attach(stream, peer, generation, end.place()).await || began.elapsed() >= end.options.max_pause;
                     // A peer that takes connections and drops them is not dialled without end at the first pace.
                     failures = if useful { 0 } else { failures + 1 };
                 }
@@ -118,6 +133,28 @@ impl Dialler {
     }
 }
 
+/// Connects to one of a host's addresses, in their order. Each has an equal share of the time that is left, so that one that does not
+/// answer leaves some for the others.
+async fn connect(found: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
+    let began = Instant::now();
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for (tried, at) in found.iter().enumerate() {
+        let share = limit.saturating_sub(began.elapsed()).div_f64((found.len() - tried) as f64);
+        failed = match timeout(share, TcpStream::connect(at)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error,
+            Err(_) => io::Error::new(io::ErrorKind::TimedOut, format!("no connection to {at} in {share:?}")),
+        };
+    }
+    Err(failed)
+}
+
+/// Whether a connection's two ends are the same: the system gave it the very port that it was to reach, where nobody listens (RFC
+/// 9293, 3.5, a simultaneous open with itself). That happens on one machine, where the port is among those that are given away.
+fn is_to_itself(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(near), Ok(far)) if near == far)
+}
+
 /// Half of it is random, so that those who lost one listener do not come back at once.
 fn pause(end: &End, failures: u32) -> Duration {
     let (first, most) = (end.options.pause, end.options.max_pause);
@@ -134,4 +171,42 @@ pub(super) async fn unless_closed<T>(end: &End, what: impl Future<Output = T>) -
         Poll::Pending => what.as_mut().poll(cx).map(Some),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Socket, Type};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_leaves_time_for_others() {
+        // Nobody takes its connections, and it has room for few.
+        let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        deaf.listen(0).unwrap();
+        let at = deaf.local_addr().unwrap().as_socket().unwrap();
+        let mut full = Vec::new();
+        while let Ok(Ok(stream)) = timeout(Duration::from_millis(50), TcpStream::connect(at)).await {
+            full.push(stream);
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let other = listener.local_addr().unwrap();
+        let limit = Duration::from_millis(400);
+        let reached = timeout(limit, connect(&[at, other], limit)).await.unwrap().unwrap();
+        assert_eq!(reached.peer_addr().unwrap(), other);
+        let error = connect(&[at], Duration::from_millis(20)).await.unwrap_err();
+        assert!(error.to_string().contains(&at.to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_connected_to_itself_is_told() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let at = socket.local_addr().unwrap();
+        assert!(is_to_itself(&socket.connect(at).await.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        assert!(!is_to_itself(&TcpStream::connect(listener.local_addr().unwrap()).await.unwrap()));
+    }
 }

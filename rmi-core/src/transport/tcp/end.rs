@@ -2,13 +2,16 @@
 
 use std::{
     collections::BTreeMap,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::Poll,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     Options,
@@ -35,10 +38,15 @@ pub(super) struct End {
     pub(super) budget: Arc<Budget>,
     pub(super) reporter: LinkReporter,
     links: Mutex<BTreeMap<LinkId, Arc<Joint>>>,
-    next: AtomicU64,
-    /// How many connections there are, those that still shake hands and those that are still written to included.
+    /// The last number that a link was given.
+    last: AtomicU64,
+    /// How many connections there are: those that still shake hands, those that are still written to, and those that are gone and
+    /// have brought something that waits to be received.
     connections: AtomicU64,
-    greeting: AtomicU64,
+    /// The last number that a connection was given.
+    arrived: AtomicU64,
+    /// Those that shake hands, and how each is told to give up.
+    greeting: Mutex<BTreeMap<u64, oneshot::Sender<()>>>,
     /// Nothing new begins.
     closed: watch::Sender<bool>,
     /// Nothing waits for anything any more.
@@ -56,16 +64,32 @@ pub(super) struct Joint {
     pub(super) held: Arc<Held>,
     /// Something has come by it.
     pub(super) spoken: AtomicBool,
+    /// It has to make room: what waits is not written.
+    pub(super) evicted: AtomicBool,
+    /// The number of its connection: the smaller, the older.
+    arrived: u64,
 }
 
-/// A connection that counts among those that there may be.
+impl Joint {
+    /// Whether it may have to make room: nothing that was let in has come by it, and nothing is looked at just now.
+    fn is_stranger(&self) -> bool {
+        !self.held.is_known() && self.held.is_empty()
+    }
+}
+
+/// A connection that counts among those that there may be. What it has brought keeps it until it is received: otherwise those that
+/// come and go could bring more than is ever handled.
 #[derive(Debug)]
-pub(super) struct Place(Arc<End>);
+pub(super) struct Place {
+    end: Arc<End>,
+    number: u64,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.0.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.ended.notify_waiters();
+        lock(&self.end.greeting).remove(&self.number);
+        if self.end.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.end.ended.notify_waiters();
         }
     }
 }
@@ -79,9 +103,10 @@ impl End {
             inbox: Arc::default(),
             reporter: LinkReporter::default(),
             links: Mutex::default(),
-            next: AtomicU64::new(1),
+            last: AtomicU64::new(0),
             connections: AtomicU64::new(0),
-            greeting: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
+            greeting: Mutex::default(),
             closed: watch::Sender::new(false),
             abandoned: watch::Sender::new(false),
             ended: tokio::sync::Notify::new(),
@@ -90,7 +115,7 @@ impl End {
 
     pub(super) fn counters(&self) -> Counters {
         let links = lock(&self.links).len() as u64;
-        let (greeting, held) = (self.greeting.load(Ordering::Relaxed), self.budget.used() as u64);
+        let (greeting, held) = (lock(&self.greeting).len() as u64, self.budget.used() as u64);
         Counters { links, greeting, held, ..self.counting.read() }
     }
 
@@ -108,71 +133,91 @@ impl End {
     }
 
     /// A place for one more connection.
-    pub(super) fn place(self: &Arc<Self>) -> Place {
+    pub(super) fn place(self: &Arc<Self>) -> Arc<Place> {
         self.connections.fetch_add(1, Ordering::SeqCst);
-        Place(Arc::clone(self))
+        Arc::new(Place { end: Arc::clone(self), number: self.arrived.fetch_add(1, Ordering::Relaxed) })
     }
 
     pub(super) fn connections(&self) -> u64 {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Closes the oldest link by which nothing has come, to make room for another. False when there is none.
+    /// Ends the oldest connection by which nothing has come that was let in, to make room for another. False when there is none.
     pub(super) fn evict(&self) -> bool {
-        let silent = lock(&self.links).values().find(|joint| !joint.spoken.load(Ordering::Relaxed)).map(|joint| joint.id);
-        let evicted = silent.is_some_and(|id| self.leave(id, "it had said nothing, and made room for another connection"));
+        let oldest = {
+            let links = lock(&self.links);
+            links.values().filter(|joint| joint.is_stranger()).min_by_key(|joint| joint.arrived).cloned()
+        };
+        let evicted = {
+            let mut greeting = lock(&self.greeting);
+            match (greeting.first_entry(), &oldest) {
+                (Some(first), Some(joint)) if joint.arrived < *first.key() => false,
+                (Some(first), _) => first.remove().send(()).is_ok(),
+                (None, _) => false,
+            }
+        };
+        let evicted = evicted
+            || oldest.is_some_and(|joint| {
+                joint.evicted.store(true, Ordering::SeqCst);
+                self.leave(joint.id, "nothing had come by it, and it made room for another connection")
+            });
         if evicted {
             self.counting.silent.one();
         }
         evicted
     }
 
-    /// A connection that shakes hands.
+    /// A connection that shakes hands, until it has or has to make room: `None` then.
     #[cfg(feature = "tls")]
-    pub(super) fn greet(&self, one: bool) {
-        if one {
-            self.greeting.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.greeting.fetch_sub(1, Ordering::Relaxed);
-        }
+    pub(super) async fn greet<T>(&self, place: &Place, hands: impl Future<Output = T>) -> Option<T> {
+        let (evict, evicted) = oneshot::channel();
+        lock(&self.greeting).insert(place.number, evict);
+        let (mut hands, mut evicted) = (pin!(hands), pin!(evicted));
+        let greeted = poll_fn(|cx| match hands.as_mut().poll(cx) {
+            Poll::Ready(greeted) => Poll::Ready(Some(greeted)),
+            Poll::Pending => evicted.as_mut().poll(cx).map(|_| None),
+        })
+        .await;
+        lock(&self.greeting).remove(&place.number);
+        greeted
     }
 
     /// Brings a link up and works on it until it is down again. Says whether anything has come by it.
-    pub(super) async fn attach(self: &Arc<Self>, stream: Stream, peer: Option<Text>, generation: u64, place: Place) -> bool {
+    pub(super) async fn attach(self: &Arc<Self>, stream: Stream, peer: Option<Text>, generation: u64, place: Arc<Place>) -> bool {
         let options = &self.options;
-        let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
-        let joint = Arc::new(Joint {
-            id,
-            peer: peer.clone(),
-            outbox: Outbox::new(options.queue),
-            held: Arc::new(Held::new(options.unsettled, options.unsettled_bytes, Arc::clone(&self.budget))),
-            spoken: AtomicBool::new(false),
-        });
-        {
+        let joint = {
             let mut links = lock(&self.links);
             // Looked at with the lock that closing takes: no link comes up after it.
             if self.is_closed() {
                 return false;
             }
+            // Numbered with it as well: links are reported in the order of their numbers.
+            let id = LinkId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+            let joint = Arc::new(Joint {
+                id,
+                peer: peer.clone(),
+                outbox: Outbox::new(options.queue),
+                held: Arc::new(Held::new(options.unsettled, options.unsettled_bytes, Arc::clone(&self.budget))),
+                spoken: AtomicBool::new(false),
+                evicted: AtomicBool::new(false),
+                arrived: place.number,
+            });
             links.insert(id, Arc::clone(&joint));
             self.counting.opened.one();
             self.reporter.up(Link { id, generation, peer });
-        }
+            joint
+        };
         let abandoned = self.abandoned();
         let why = {
-            let mut running = std::pin::pin!(Pump::new(Arc::clone(self), Arc::clone(&joint), stream).run());
-            let mut abandoned = std::pin::pin!(abandoned);
-            std::future::poll_fn(|cx| {
-                use std::{future::Future, task::Poll};
-                match running.as_mut().poll(cx) {
-                    Poll::Ready(why) => Poll::Ready(why),
-                    Poll::Pending => abandoned.as_mut().poll(cx).map(|()| Why::Ours),
-                }
+            let mut running = pin!(Pump::new(Arc::clone(self), Arc::clone(&joint), stream, place).run());
+            let mut abandoned = pin!(abandoned);
+            poll_fn(|cx| match running.as_mut().poll(cx) {
+                Poll::Ready(why) => Poll::Ready(why),
+                Poll::Pending => abandoned.as_mut().poll(cx).map(|()| Why::Ours),
             })
             .await
         };
-        self.forget(id, &why.to_string());
-        drop(place);
+        self.forget(joint.id, &why.to_string());
         joint.spoken.load(Ordering::Relaxed)
     }
 
@@ -241,20 +286,19 @@ impl End {
         pushed.map(|()| Receipt::Handed)
     }
 
-    /// Ends every link once what waits has been written, for as long as that may take.
+    /// Ends every link once what waits has been written, for as long as that may take. Whoever closes it as well waits as well.
     pub(super) async fn close(&self) {
-        if self.shut() {
-            let all = async {
-                loop {
-                    let ended = self.ended.notified();
-                    if self.connections() == 0 {
-                        return;
-                    }
-                    ended.await;
+        self.shut();
+        let all = async {
+            loop {
+                let ended = self.ended.notified();
+                if self.connections() == 0 {
+                    return;
                 }
-            };
-            let _ = tokio::time::timeout(self.options.linger, all).await;
-        }
+                ended.await;
+            }
+        };
+        let _ = tokio::time::timeout(self.options.linger, all).await;
         self.abandoned.send_replace(true);
     }
 
@@ -264,10 +308,10 @@ impl End {
         self.abandoned.send_replace(true);
     }
 
-    /// Ends every link. False when that has been done before.
-    fn shut(&self) -> bool {
+    /// Ends every link, unless that has been done before.
+    fn shut(&self) {
         if self.closed.send_replace(true) {
-            return false;
+            return;
         }
         let links: Vec<LinkId> = lock(&self.links).keys().copied().collect();
         for link in links {
@@ -275,7 +319,6 @@ impl End {
         }
         self.reporter.close();
         self.inbox.close();
-        true
     }
 }
 

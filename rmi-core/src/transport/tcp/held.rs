@@ -21,6 +21,8 @@ pub(super) struct Held {
     most_frames: usize,
     most_bytes: usize,
     budget: Arc<Budget>,
+    /// Something has been settled that was not refused: whoever is there has a message to send.
+    known: AtomicBool,
     /// The reader waits for room.
     parked: AtomicBool,
     reader: Mutex<Option<Waker>>,
@@ -34,6 +36,7 @@ impl Held {
             most_frames: most_frames.max(1),
             most_bytes: most_bytes.max(1),
             budget,
+            known: AtomicBool::new(false),
             parked: AtomicBool::new(false),
             reader: Mutex::default(),
         }
@@ -49,6 +52,16 @@ impl Held {
     /// How many bytes these have.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::SeqCst)
+    }
+
+    /// Whether anything has been let in of what has come.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing waits to be settled.
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.load(Ordering::SeqCst) == 0
     }
 
     fn is_full(&self) -> bool {
@@ -69,7 +82,11 @@ impl Held {
 
 /// The tag of a delivery is its length.
 impl Settle for Held {
-    fn settle(&self, tag: u64, _: Disposition) {
+    fn settle(&self, tag: u64, disposition: Disposition) {
+        // Before it is no longer held: whoever looks at both finds one of them.
+        if disposition != Disposition::Discard && !self.known.load(Ordering::Relaxed) {
+            self.known.store(true, Ordering::Relaxed);
+        }
         self.frames.fetch_sub(1, Ordering::SeqCst);
         let bytes = usize::try_from(tag).unwrap_or(usize::MAX);
         self.bytes.fetch_sub(bytes, Ordering::SeqCst);

@@ -12,7 +12,10 @@ use bytes::Bytes;
 use crate::{
     lock::lock,
     text::Text,
-    transport::{Acker, Deliveries, Delivery, LinkId, Purpose, TransportError, tcp::held::Held},
+    transport::{
+        Acker, Deliveries, Delivery, LinkId, Purpose, TransportError,
+        tcp::{end::Place, held::Held},
+    },
 };
 
 /// What one link has brought in one go.
@@ -21,6 +24,8 @@ pub(super) struct Brought {
     pub(super) link: LinkId,
     pub(super) peer: Option<Text>,
     pub(super) held: Arc<Held>,
+    /// Kept until it is received.
+    pub(super) _place: Arc<Place>,
     pub(super) lines: std::vec::IntoIter<Bytes>,
 }
 

@@ -73,20 +73,18 @@ fn is_the_peers(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn work(end: Arc<End>, stream: TcpStream, place: Place) {
+async fn work(end: Arc<End>, stream: TcpStream, place: Arc<Place>) {
     end.attach(Stream::Plain(stream), None, 1, place).await;
 }
 
 #[cfg(feature = "tls")]
-async fn greet(end: Arc<End>, tls: super::tls::ServerTls, stream: TcpStream, place: Place) {
-    end.greet(true);
-    let greeted = unless_closed(&end, tokio::time::timeout(end.options.connect_timeout, tls.greet(stream))).await;
-    end.greet(false);
-    match greeted {
-        Some(Ok(Ok((stream, peer)))) => {
+async fn greet(end: Arc<End>, tls: super::tls::ServerTls, stream: TcpStream, place: Arc<Place>) {
+    let hands = tokio::time::timeout(end.options.connect_timeout, tls.greet(stream));
+    match unless_closed(&end, end.greet(&place, hands)).await {
+        Some(Some(Ok(Ok((stream, peer))))) => {
             end.attach(stream, peer, 1, place).await;
         }
-        Some(failed) => {
+        Some(Some(failed)) => {
             end.counting.not_greeted.one();
             let error = match failed {
                 Ok(Err(error)) => error,
@@ -94,6 +92,7 @@ async fn greet(end: Arc<End>, tls: super::tls::ServerTls, stream: TcpStream, pla
             };
             tracing::debug!(%error, "a TLS handshake failed");
         }
-        None => {}
+        // Closed, or evicted, and counted there.
+        Some(None) | None => {}
     }
 }

@@ -31,20 +31,25 @@ pub struct Options {
     pub memory: usize,
     /// How long a line may take from its first byte to its end. 60 seconds unless told otherwise.
     pub line_time: Duration,
-    /// How many connections a listener has at a time, those that still shake hands included. 1024 unless told otherwise. At that
-    /// number, the oldest connection by which nothing has come yet makes room for a new one; where there is none, the new one is
-    /// turned away.
+    /// How many connections a listener has at a time, those that still shake hands included, and those that are gone while something
+    /// that they brought waits to be received. 1024 unless told otherwise. At that number, the oldest connection by which nothing has
+    /// come yet that was let in makes room for a new one; where there is none, the new one is turned away.
     pub max_links: usize,
+    /// How long a listener keeps a link by which nothing has come that was let in: what is refused (no message, or by nobody whose
+    /// signature is known) does not count. As long as something that came is not settled, the link is kept. An agent that dials says
+    /// hello at once; a caller that has nothing to say yet dials again. 60 seconds unless told otherwise; `None` for ever.
+    pub identify: Option<Duration>,
     /// How long making a connection may take, with its TLS handshake. 10 seconds unless told otherwise.
     pub connect_timeout: Duration,
     /// The pause before a dialler dials again, which doubles up to [`max_pause`](Options::max_pause) and is half random. It begins
-    /// anew once something has come by a link. 100 milliseconds unless told otherwise.
+    /// anew once something has come by a link, or one has lasted as long as the longest pause. 100 milliseconds unless told otherwise.
     pub pause: Duration,
     /// The longest pause of a dialler. 10 seconds unless told otherwise.
     pub max_pause: Duration,
     /// After how long without a sign of life the peer's host is asked for one, and how often then; with the third that is not
     /// answered the link is lost. What was sent and is not confirmed for four times as long loses the link as well, where the
-    /// system can do that (Linux). 15 seconds unless told otherwise; `None` for never.
+    /// system can do that (Linux). Whole seconds, from one to 32,767: what is less or more is taken for these. 15 seconds unless told
+    /// otherwise; `None` for never.
     pub keepalive: Option<Duration>,
     /// Whether small frames leave at once (`TCP_NODELAY`). They do unless told otherwise: those that are sent at about the same time
     /// share a write anyway.
@@ -64,6 +69,7 @@ impl Default for Options {
             memory: 256 << 20,
             line_time: Duration::from_secs(60),
             max_links: 1024,
+            identify: Some(Duration::from_secs(60)),
             connect_timeout: Duration::from_secs(10),
             pause: Duration::from_millis(100),
             max_pause: Duration::from_secs(10),
@@ -128,6 +134,13 @@ impl Options {
     #[must_use]
     pub fn max_links(mut self, links: usize) -> Self {
         self.max_links = links;
+        self
+    }
+
+    /// Says how long a listener keeps a link by which nothing has come that was let in; `None` for ever.
+    #[must_use]
+    pub fn identify(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.identify = time.into();
         self
     }
 

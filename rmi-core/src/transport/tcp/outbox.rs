@@ -39,6 +39,8 @@ struct Waiting {
     frames: usize,
     /// Whoever writes, when it has nothing to write.
     writer: Option<Waker>,
+    /// Whoever writes, while the socket takes nothing.
+    blocked: Option<Waker>,
     finished: bool,
 }
 
@@ -135,6 +137,14 @@ impl Outbox {
         Taken::Some
     }
 
+    /// Wakes the writer when no more is taken, although it waits for something else.
+    pub(super) fn wake_at_end(&self, cx: &Context<'_>) {
+        let mut waiting = lock(&self.waiting);
+        if !waiting.finished && !waiting.blocked.as_ref().is_some_and(|blocked| blocked.will_wake(cx.waker())) {
+            waiting.blocked = Some(cx.waker().clone());
+        }
+    }
+
     /// Whether anything waits.
     pub(super) fn has_some(&self) -> bool {
         lock(&self.waiting).frames > 0
@@ -151,11 +161,9 @@ impl Outbox {
         self.room.close();
         let mut waiting = lock(&self.waiting);
         waiting.finished = true;
-        let writer = waiting.writer.take();
+        let wakers = [waiting.writer.take(), waiting.blocked.take()];
         drop(waiting);
-        if let Some(writer) = writer {
-            writer.wake();
-        }
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// Whether no more is taken.

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    end::{End, Joint},
+    end::{End, Joint, Place},
     inbox::Brought,
     lines::Lines,
     outbox::{Batch, Taken},
@@ -42,6 +42,10 @@ pub(super) enum Why {
     TooLong(usize),
     Unfinished(Duration),
     Stalled(Duration),
+    /// Nothing has come in time that was let in.
+    Unidentified(Duration),
+    /// It had to make room for another connection.
+    Evicted,
 }
 
 impl std::fmt::Display for Why {
@@ -53,6 +57,8 @@ impl std::fmt::Display for Why {
             Why::TooLong(most) => write!(f, "the peer sent a line of more than {most} bytes"),
             Why::Unfinished(time) => write!(f, "the peer began a line, and did not end it in {time:?}"),
             Why::Stalled(time) => write!(f, "the peer took nothing of what it was sent for {time:?}"),
+            Why::Unidentified(time) => write!(f, "the peer sent nothing in {time:?} that was let in"),
+            Why::Evicted => f.write_str("it made room for another connection"),
         }
     }
 }
@@ -61,6 +67,7 @@ impl std::fmt::Display for Why {
 pub(super) struct Pump {
     end: Arc<End>,
     joint: Arc<Joint>,
+    place: Arc<Place>,
     stream: Stream,
     lines: Lines,
     taken: Vec<Bytes>,
@@ -79,16 +86,20 @@ pub(super) struct Pump {
     blocked: Option<Instant>,
     begun: Option<Instant>,
     leaving: Option<Instant>,
+    /// Until when something has to have come that is let in.
+    identified_by: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
     armed: bool,
 }
 
 impl Pump {
-    pub(super) fn new(end: Arc<End>, joint: Arc<Joint>, stream: Stream) -> Self {
+    pub(super) fn new(end: Arc<End>, joint: Arc<Joint>, stream: Stream, place: Arc<Place>) -> Self {
         let lines = Lines::new(end.options.max_line);
+        let identified_by = end.options.identify.and_then(|time| Instant::now().checked_add(time));
         Pump {
             end,
             joint,
+            place,
             stream,
             lines,
             taken: Vec::new(),
@@ -101,6 +112,7 @@ impl Pump {
             blocked: None,
             begun: None,
             leaving: None,
+            identified_by,
             alarm: Box::pin(sleep_until(Instant::now())),
             armed: false,
         }
@@ -110,24 +122,48 @@ impl Pump {
     pub(super) async fn run(mut self) -> Why {
         let why = poll_fn(|cx| self.poll(cx)).await;
         if let Why::Ours = why {
-            let linger = self.end.options.linger;
-            let _ = tokio::time::timeout(linger, poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx))).await;
+            let _ = tokio::time::timeout(self.end.options.linger, self.say_goodbye()).await;
         }
         let counting = &self.end.counting;
         match &why {
             Why::TooLong(_) => counting.too_long.one(),
             Why::Unfinished(_) => counting.unfinished.one(),
             Why::Stalled(_) => counting.stalled.one(),
-            Why::Peer | Why::Ours | Why::Io(_) => {}
+            Why::Unidentified(_) => counting.unidentified.one(),
+            Why::Peer | Why::Ours | Why::Io(_) | Why::Evicted => {}
         }
         counting.lost.many(self.joint.outbox.clear() + self.batch.frames());
         why
     }
 
+    /// Ends what is sent. A socket that is closed while there is something to read from it takes back what is still on its way to
+    /// the peer (RFC 2525, 2.17): that is read first, until the peer has seen the end and closes as well.
+    async fn say_goodbye(&mut self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await?;
+        let mut unread = vec![0; 8 << 10];
+        // What there is may be news to the runtime.
+        tokio::task::yield_now().await;
+        let stream = &mut self.stream;
+        let first = poll_fn(|cx| Poll::Ready(pin!(stream.read(&mut unread)).poll(cx))).await;
+        let mut read = match first {
+            Poll::Ready(read) => read?,
+            Poll::Pending => 0,
+        };
+        while read > 0 {
+            read = self.stream.read(&mut unread).await?;
+        }
+        Ok(())
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Why> {
+        if self.joint.evicted.load(Ordering::SeqCst) {
+            return Poll::Ready(Why::Evicted);
+        }
         match self.poll_write(cx) {
             Poll::Ready(Ok(())) => return Poll::Ready(Why::Ours),
             Poll::Ready(Err(error)) => return Poll::Ready(Why::Io(error)),
+            // Whoever waits for the socket alone would not hear that it is to leave.
+            Poll::Pending if self.blocked.is_some() => self.joint.outbox.wake_at_end(cx),
             Poll::Pending => {}
         }
         if self.joint.outbox.is_finished() {
@@ -150,8 +186,13 @@ impl Pump {
                     Taken::Some => {}
                     done => {
                         if self.unflushed {
-                            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-                            self.unflushed = false;
+                            // TLS keeps what the socket does not take.
+                            let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) else {
+                                self.blocked.get_or_insert_with(Instant::now);
+                                return Poll::Pending;
+                            };
+                            flushed?;
+                            (self.unflushed, self.blocked) = (false, None);
                         }
                         return if done == Taken::Finished { Poll::Ready(Ok(())) } else { Poll::Pending };
                     }
@@ -208,21 +249,27 @@ impl Pump {
         loop {
             // Whose turn it is not to be read has not begun a line too slowly.
             self.crowded = !self.end.budget.has_room(self.joint.id, self.joint.held.bytes() + self.counted);
-            if self.crowded || !self.joint.held.has_room(cx) {
+            if self.crowded {
                 self.begun = None;
                 return Poll::Pending;
             }
-            if self.stream.poll_readable(cx).is_pending() {
-                self.lines.rest();
+            if !self.joint.held.has_room(cx) {
+                self.begun = None;
+                self.end.budget.pass(self.joint.id);
                 return Poll::Pending;
             }
-            let read = {
-                let room = self.lines.room();
-                let Poll::Ready(read) = pin!(self.stream.read_buf(room)).poll(cx) else {
+            let read = match self.poll_some(cx) {
+                Poll::Ready(read) => read,
+                Poll::Pending => {
                     self.lines.rest();
+                    if self.counted > 0 {
+                        // What was begun before the link was not read for a while has its time again.
+                        self.begun.get_or_insert_with(Instant::now);
+                    } else {
+                        self.end.budget.pass(self.joint.id);
+                    }
                     return Poll::Pending;
-                };
-                read
+                }
             };
             let read = match read {
                 Ok(0) => return Poll::Ready(Why::Peer),
@@ -248,6 +295,12 @@ impl Pump {
         }
     }
 
+    /// Reads what there is, and takes room for it only then.
+    fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_readable(cx));
+        pin!(self.stream.read_buf(self.lines.room())).poll(cx)
+    }
+
     /// Takes so much of the budget for the line that is not finished.
     fn count(&mut self, bytes: usize) {
         self.end.budget.sub(self.counted);
@@ -268,18 +321,23 @@ impl Pump {
             link: self.joint.id,
             peer: self.joint.peer.clone(),
             held: Arc::clone(&self.joint.held),
+            _place: Arc::clone(&self.place),
             lines: lines.into_iter(),
         });
     }
 
-    /// Watches the clock while something takes its time: a peer that takes nothing, or a line without an end.
+    /// Watches the clock while something takes its time: a peer that takes nothing or says nothing, or a line without an end.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Why> {
+        if self.identified_by.is_some() && self.joint.held.is_known() {
+            self.identified_by = None;
+        }
         let options = &self.end.options;
         let stalled = self.blocked.map(|since| since + options.wait);
         let unfinished = self.begun.map(|since| since + options.line_time);
         let left = self.leaving.map(|since| since + options.linger);
         let again = self.crowded.then(|| Instant::now() + CROWDED);
-        let Some(due) = [stalled, unfinished, left, again].into_iter().flatten().min() else {
+        let identified_by = self.identified_by.filter(|_| left.is_none());
+        let Some(due) = [stalled, unfinished, left, identified_by, again].into_iter().flatten().min() else {
             self.armed = false;
             return Poll::Pending;
         };
@@ -297,6 +355,16 @@ impl Pump {
             }
             if left.is_some_and(|due| due <= now) {
                 return Poll::Ready(Why::Ours);
+            }
+            if let (Some(_), Some(time)) = (identified_by.filter(|due| *due <= now), options.identify) {
+                if self.joint.held.is_empty() {
+                    return Poll::Ready(Why::Unidentified(time));
+                }
+                // Something is being looked at: what becomes of it decides.
+                self.identified_by = now.checked_add(time);
+                self.armed = false;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if again.is_some() {
                 self.armed = false;
