@@ -17,7 +17,7 @@ use crate::{
 /// Command the agents of a server that runs (`agent server --control`)
 #[derive(Clone, Debug, Args)]
 pub struct Ctl {
-    /// Where the server takes commands
+    /// Where the server takes commands: tcp://, or tls:// with --tls-ca
     #[arg(long, value_name = "tcp://HOST:PORT", default_value = "tcp://127.0.0.1:8082")]
     pub server: Address,
     /// What the server is called

@@ -34,7 +34,7 @@ use crate::{
 /// answers, and ends. A second ctrl-c stops them at once.
 #[derive(Clone, Debug, Args)]
 pub struct Run {
-    /// Where the server is
+    /// Where the server is: tcp://, or tls:// with --tls-ca
     #[arg(long, value_name = "tcp://HOST:PORT")]
     pub server: Address,
     /// Who this agent is; the MAC address of the first network interface of hardware unless it is said
@@ -79,7 +79,7 @@ pub struct Run {
     /// How to talk with the server
     #[arg(long, value_enum, default_value_t)]
     pub dialect: Dialect,
-    /// Say who this agent is in the dialect `source` as well, whose text has no handshake: otherwise its server calls it `link.<n>`
+    /// Say who this agent is in the dialect `source` as well, whose text has no handshake: otherwise its server calls it `link.<n>`, or by the name in its certificate
     #[arg(long)]
     pub handshake: bool,
     /// Who is trusted

@@ -21,7 +21,7 @@ use crate::{
 /// it stays, says what it hears, and takes commands at --control, from `agent ctl`.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
-    /// Where agents dial; port 0 is any that is free
+    /// Where agents dial: tcp://, or tls:// with --tls-cert; port 0 is any that is free
     #[arg(long, value_name = "tcp://HOST:PORT", default_value = "tcp://127.0.0.1:8081")]
     pub listen: Address,
     /// What this server is called

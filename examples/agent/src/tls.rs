@@ -22,6 +22,8 @@ pub struct Tls {
     pub tls_key: Option<PathBuf>,
 }
 
+type Identity = (Vec<u8>, Vec<u8>);
+
 impl Tls {
     /// What dialling an address needs: nothing without TLS. `name` is the name that the certificate there has to have, in place of the
     /// host.
@@ -90,7 +92,8 @@ impl Tls {
         Ok(None)
     }
 
-    fn identity(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    /// The certificate and its key.
+    fn identity(&self) -> Result<Option<Identity>, Error> {
         match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Ok(Some((read(certificate)?, read(key)?))),
             _ => Ok(None),
