@@ -295,6 +295,13 @@ impl Claim {
     }
 }
 
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Closing it would do, if no process were being started at this moment: until it is, that has the file open as well.
+        let _ = self.file.unlock();
+    }
+}
+
 /// A place among the tasks of this agent.
 #[derive(Debug)]
 struct Seat(Arc<Disk>);
