@@ -6,15 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
-    io::{BufRead, BufReader},
     net::TcpListener,
-    path::Path,
-    process::{Child, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rmi_tests::crash::{Audit, keys};
+use rmi_tests::crash::{Audit, keys, says, start};
 
 fn kills() -> u32 {
     if std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1") { 200 } else { 20 }
@@ -25,42 +22,6 @@ fn seed() -> u64 {
         Ok(seed) => seed.parse().expect("`RMI_TEST_SEED` is a number"),
         Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into(),
     }
-}
-
-/// A process that is killed with this.
-struct Killed(Child);
-
-impl Killed {
-    fn kill(&mut self) {
-        assert!(self.0.try_wait().unwrap().is_none(), "a process ended before its time");
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(program: &str, home: &Path, arguments: &[String]) -> Killed {
-    let child = Command::new(program)
-        .arg(home)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    Killed(child)
-}
-
-/// Waits until a process says a word, and fails when it ends before.
-fn says(process: &mut Killed, word: &str) {
-    let mut said = String::new();
-    BufReader::new(process.0.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
-    assert_eq!(said.trim_end(), word, "a process ended before its time");
 }
 
 /// A port that was free a moment ago.
@@ -78,11 +39,11 @@ fn run(sealed: bool) {
     }
     let port = port();
     let agent = |behind: u32| {
-        let mut agent = start(env!("CARGO_BIN_EXE_crash_agent"), home, &[port.clone(), behind.to_string()]);
+        let mut agent = start(env!("CARGO_BIN_EXE_crash_agent"), home, &[&port, &behind.to_string()]);
         says(&mut agent, "ready");
         agent
     };
-    let callers = || start(env!("CARGO_BIN_EXE_crash_callers"), home, std::slice::from_ref(&port));
+    let callers = || start(env!("CARGO_BIN_EXE_crash_callers"), home, &[&port]);
     // Of what was sent within a minute of a journal's beginning nobody can say that it never came: clocks may be as far apart.
     drop(agent(120));
     let (mut serving, mut calling) = (agent(0), callers());
@@ -105,7 +66,7 @@ fn run(sealed: bool) {
             calling = callers();
         }
     }
-    drop(calling.0.stdin.take());
+    calling.hang_up();
     says(&mut calling, "done");
     drop(serving);
 

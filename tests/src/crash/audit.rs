@@ -19,11 +19,23 @@ struct Call {
     taken_up: u32,
     begun: u32,
     finished: u32,
+    /// Nobody waits for it.
+    note: bool,
+    /// The bus has taken it.
+    taken: bool,
+    /// Steps that were told.
+    steps: u64,
+    /// A step was told that did not come next, or was another's.
+    misstep: bool,
 }
 
 /// Compares what the callers were told with what the agent did.
-#[derive(Debug, Default)]
-pub struct Audit(HashMap<u64, Call>);
+#[derive(Debug)]
+pub struct Audit {
+    calls: HashMap<u64, Call>,
+    attempts: u32,
+    losable: bool,
+}
 
 /// What an audit counted.
 #[derive(Debug, Default)]
@@ -42,6 +54,12 @@ pub struct Totals {
     pub again: u64,
     /// Those that began and did not finish.
     pub cut_off: u64,
+    /// What nobody waits for, and the bus has taken.
+    pub notes: u64,
+    /// Of those, the ones that have not run.
+    pub lost: u64,
+    /// Steps of progress that were told.
+    pub steps: u64,
     /// What was wrong.
     pub wrong: Vec<String>,
 }
@@ -56,7 +74,12 @@ impl Audit {
             let (what, id) = (words.next().unwrap(), words.next().unwrap().parse().unwrap());
             let call = calls.entry(id).or_default();
             match what {
-                "call" => call.once = words.next() == Some("once"),
+                "call" | "walk" => call.once = words.next() == Some("once"),
+                "note" => (call.note, call.once) = (true, words.next() == Some("once")),
+                "taken" => call.taken = true,
+                "refused" => call.ended.push((words.next().unwrap().to_owned(), words.next().unwrap().to_owned())),
+                "step" => call.steps += 1,
+                "misstep" => call.misstep = true,
                 "accepted" => call.accepted = true,
                 "again" => call.taken_up += 1,
                 "ended" => call.ended.push((words.next().unwrap().to_owned(), words.next().unwrap().to_owned())),
@@ -72,24 +95,43 @@ impl Audit {
                 _ => panic!("a line that no agent writes: {line}"),
             }
         }
-        Audit(calls)
+        Audit { calls, attempts: ATTEMPTS, losable: false }
+    }
+
+    /// Where the bus keeps requests, it delivers them as often as it has to.
+    #[must_use]
+    pub fn of_a_shared_queue(mut self) -> Self {
+        self.attempts = u32::MAX;
+        self.losable = true;
+        self
+    }
+
+    /// What nobody waits for may be lost after the bus has taken it: with its queue.
+    #[must_use]
+    pub fn of_a_lost_queue(mut self) -> Self {
+        self.losable = true;
+        self
     }
 
     /// Holds every call to what is promised.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        for (id, call) in &self.0 {
-            totals.calls += 1;
+        for (id, call) in &self.calls {
+            totals.steps += call.steps;
+            totals.notes += u64::from(call.taken);
+            totals.lost += u64::from(call.taken && call.begun == 0);
+            totals.calls += u64::from(!call.note);
             totals.accepted += u64::from(call.accepted);
             totals.taken_up += u64::from(call.taken_up > 0);
             totals.found += u64::from(call.taken_up > 0 && call.ended.first().is_some_and(|(end, _)| end == "result"));
             totals.again += u64::from(call.begun > 1);
             totals.cut_off += u64::from(call.begun > call.finished);
             if let Some((end, _)) = call.ended.first() {
-                *totals.ends.entry(end.clone()).or_default() += 1;
+                let end = if call.note { format!("note {end}") } else { end.clone() };
+                *totals.ends.entry(end).or_default() += 1;
             }
-            if let Some(wrong) = call.wrong() {
+            if let Some(wrong) = call.wrong(self.attempts, self.losable) {
                 totals.wrong.push(format!("call {id} {wrong}: {call:?}"));
             }
         }
@@ -98,7 +140,19 @@ impl Audit {
 }
 
 impl Call {
-    fn wrong(&self) -> Option<&'static str> {
+    fn wrong(&self, attempts: u32, losable: bool) -> Option<&'static str> {
+        if self.once && self.begun > 1 {
+            return Some("may run once, and ran again");
+        }
+        if self.begun > attempts {
+            return Some("was begun more often than is allowed");
+        }
+        if self.misstep {
+            return Some("was told a step that was not its next");
+        }
+        if self.note {
+            return self.wrong_as_note(losable);
+        }
         let [(end, fate)] = &self.ended[..] else { return Some("has not exactly one outcome") };
         let outcome = matches!(&end[..], "result" | "interrupted" | "poisoned" | "rejected" | "cancelled");
         if self.accepted && !outcome {
@@ -106,12 +160,6 @@ impl Call {
         }
         if self.begun > 0 && !outcome {
             return Some("ran, and its caller was not told how it ended");
-        }
-        if self.once && self.begun > 1 {
-            return Some("may run once, and ran again");
-        }
-        if self.begun > ATTEMPTS {
-            return Some("was begun more often than is allowed");
         }
         if fate == "never" && self.begun > 0 {
             return Some("was said never to have run, and ran");
@@ -124,6 +172,17 @@ impl Call {
         }
         None
     }
+
+    /// What was sent to be forgotten: taken by the bus it runs, refused for certain it does not.
+    fn wrong_as_note(&self, losable: bool) -> Option<&'static str> {
+        match &self.ended[..] {
+            [] if !self.taken => Some("was neither taken nor refused"),
+            [] if self.begun == 0 && !losable => Some("was taken by the bus, and never ran"),
+            [(_, fate)] if fate == "never" && self.begun > 0 => Some("was said never to have left, and ran"),
+            [] | [_] => None,
+            _ => Some("was refused more than once"),
+        }
+    }
 }
 
 impl fmt::Display for Totals {
@@ -131,6 +190,9 @@ impl fmt::Display for Totals {
         write!(f, "{} calls, {} accepted, {} taken up again (result {})", self.calls, self.accepted, self.taken_up, self.found)?;
         for (end, calls) in &self.ends {
             write!(f, ", {end} {calls}")?;
+        }
+        if self.notes > 0 {
+            write!(f, "; {} one-way taken, of which lost {}; {} steps", self.notes, self.lost, self.steps)?;
         }
         write!(f, "; cut off while they ran {}, run again {}; wrong {}", self.cut_off, self.again, self.wrong.len())
     }
