@@ -6,8 +6,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use rackhd_api::{Dhcp, DhcpServer, ErrorEvent, Lease, LeaseTable, MacAddress, Pinned};
-use rmi_amqp::rackhd::{Profile, RackHd};
+use rackhd_api::{Dhcp, DhcpServer, ErrorEvent, LEGACY, LEGACY_EVENTS, Lease, LeaseTable, MacAddress, Pinned};
+use rmi_amqp::{
+    Amqp, Options,
+    rackhd::{Profile, RackHd},
+};
 use rmi_core::{
     Address, Endpoint, Memory, Trust,
     text::Text,
@@ -15,30 +18,115 @@ use rmi_core::{
 };
 use serde_json::Value;
 
+use crate::rabbit;
+
+/// A bus that a test has to itself: one of its own, or its own exchanges on a broker.
+#[derive(Clone, Debug)]
+pub enum Bus {
+    /// The in-memory bus.
+    Memory(Memory),
+    /// A broker, where this stands before every name.
+    Rabbit(String),
+}
+
+impl Bus {
+    /// The in-memory bus.
+    #[must_use]
+    pub fn memory() -> Self {
+        Bus::Memory(Memory::new())
+    }
+
+    /// A broker.
+    #[must_use]
+    pub fn rabbit() -> Self {
+        Bus::Rabbit(format!("t{}.", &uuid::Uuid::new_v4().simple().to_string()[..12]))
+    }
+
+    /// A name that nobody else has here.
+    #[must_use]
+    pub fn name(&self, name: &str) -> String {
+        match self {
+            Bus::Memory(_) => name.to_owned(),
+            Bus::Rabbit(prefix) => format!("{prefix}{name}"),
+        }
+    }
+
+    /// The last release's words, with all contracts.
+    #[must_use]
+    pub fn on(&self) -> RackHd {
+        self.speaking(Profile::on(), "on.")
+    }
+
+    /// The first generation's words, with all contracts.
+    #[must_use]
+    pub fn legacy(&self) -> RackHd {
+        self.speaking(Profile::legacy(), "").routes(LEGACY).events(LEGACY_EVENTS)
+    }
+
+    /// A profile's words, with all contracts.
+    #[must_use]
+    pub fn speaking(&self, profile: Profile, prefix: &str) -> RackHd {
+        rackhd_api::dialect(profile.prefix(self.name(prefix)))
+    }
+
+    /// Both generations' words.
+    #[must_use]
+    pub fn both(&self) -> [World; 2] {
+        [World::new(self, self.on()), World::new(self, self.legacy())]
+    }
+}
+
+/// Tests that are run on every bus.
+#[macro_export]
+macro_rules! on_every_bus {
+    ($($test:ident)*) => {
+        mod on_memory {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::on_core::Bus::memory()).await;
+            })*
+        }
+
+        mod on_rabbit {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::on_core::Bus::rabbit()).await;
+            })*
+        }
+    };
+}
+
 /// A bus, and the words that are spoken on it.
 #[derive(Clone, Debug)]
 pub struct World {
     /// The dialect with all contracts.
     pub dialect: RackHd,
-    bus: Memory,
+    /// The bus.
+    pub bus: Bus,
 }
 
 impl World {
-    /// The in-memory bus.
+    /// These words on a bus.
     #[must_use]
-    pub fn memory(dialect: RackHd) -> Self {
-        World { dialect, bus: Memory::new() }
+    pub fn new(bus: &Bus, dialect: RackHd) -> Self {
+        World { dialect, bus: bus.clone() }
     }
 
-    /// The same bus, in other words.
+    /// The last release's words.
     #[must_use]
-    pub fn speaking(&self, dialect: RackHd) -> Self {
-        World { dialect, ..self.clone() }
+    pub fn on(bus: &Bus) -> Self {
+        World::new(bus, bus.on())
     }
 
-    /// A seat on the bus.
+    /// A seat on the bus: on a broker a connection.
     pub async fn seat(&self) -> Arc<dyn Transport> {
-        Arc::new(self.bus.clone())
+        match &self.bus {
+            Bus::Memory(bus) => Arc::new(bus.clone()),
+            Bus::Rabbit(_) => {
+                let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
+                Arc::new(Amqp::connect(url).options(self.dialect.options(Options::default())).await.unwrap())
+            }
+        }
     }
 
     /// What an exchange is called here.
@@ -49,12 +137,17 @@ impl World {
 
     /// An endpoint that serves nothing.
     pub async fn caller(&self, name: &str) -> Endpoint {
-        Endpoint::builder(name).bind(self.dialect.clone(), self.seat().await, Trust::insecure()).start().await.unwrap()
+        Endpoint::builder(self.bus.name(name))
+            .bind(self.dialect.clone(), self.seat().await, Trust::insecure())
+            .start()
+            .await
+            .unwrap()
     }
 
     /// The lease service of the vectors.
     pub async fn leases(&self) -> Endpoint {
-        let builder = Endpoint::builder("on-dhcp").bind(self.dialect.clone(), self.seat().await, Trust::insecure());
+        let builder =
+            Endpoint::builder(self.bus.name("on-dhcp")).bind(self.dialect.clone(), self.seat().await, Trust::insecure());
         builder.serve(DhcpServer::new(Leases::default())).start().await.unwrap()
     }
 
@@ -66,7 +159,7 @@ impl World {
 
     /// A peer by hand, who has a queue of this name.
     pub async fn queue(&self, name: &str) -> Hand {
-        let source = Source::Address(Address::from(name));
+        let source = Source::Address(Address::from(self.bus.name(name)));
         self.listening(Subscription::new(source, Purpose::Replies).sharing(Sharing::Exclusive)).await
     }
 
@@ -113,14 +206,6 @@ impl Hand {
         taken.pop().unwrap()
     }
 
-    /// Whether nothing has come.
-    pub async fn is_silent(&mut self) -> bool {
-        let mut taken = Vec::new();
-        let came = std::pin::pin!(self.arriving.recv(&mut taken, 1));
-        let mut came = came;
-        std::future::poll_fn(|cx| std::task::Poll::Ready(came.as_mut().poll(cx).is_pending())).await
-    }
-
     /// Publishes.
     pub async fn send(&self, to: Destination, sent: &Sent<'_>) -> Receipt {
         let mut frame = Frame::new(to, sent.body.to_owned());
@@ -128,7 +213,7 @@ impl Hand {
         frame.properties.change(|properties| {
             properties.content_type = sent.content_type.map(Text::from);
             properties.kind = sent.kind.map(Text::from);
-            properties.reply_to = sent.reply_to.map(Text::from);
+            properties.reply_to = sent.reply_to.map(|queue| Text::from(queue.to_owned()));
         });
         self.seat.publish(frame).await.unwrap()
     }
@@ -150,12 +235,6 @@ pub fn topic(exchange: &Text, key: &str) -> Destination {
 #[must_use]
 pub fn body(delivery: &Delivery) -> Value {
     serde_json::from_slice(&delivery.payload).unwrap()
-}
-
-/// The profiles of both generations with all contracts.
-#[must_use]
-pub fn both() -> [RackHd; 2] {
-    [rackhd_api::dialect(Profile::on()), rackhd_api::legacy()]
 }
 
 /// The leases of the vectors.

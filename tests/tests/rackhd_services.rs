@@ -17,8 +17,23 @@ use rackhd_api::{
 };
 use rmi_amqp::rackhd::{Profile, RackHd, ReplyTypes, Silence};
 use rmi_core::{CallError, Endpoint, Native, Trust, error::Phase, transport::Delivery};
-use rmi_tests::on_core::{Hand, Leases, Sent, World, body, both, table};
+use rmi_tests::on_core::{Bus, Hand, Leases, Sent, World, body, table, topic};
 use serde_json::{Value, json};
+
+rmi_tests::on_every_bus! {
+    one_service_is_called_in_rackhds_words_and_by_the_envelope
+    workflows_are_run_by_calls_that_look_like_rackhds
+    tasks_are_told_and_asked_by_keys_with_parameters
+    schedules_and_configuration_are_written_as_their_generation_did
+    parameters_of_keys_come_back_typed
+    who_answers_for_one_machine_leaves_the_others_alone
+    silence_within_a_second_means_no
+    an_endpoint_may_give_its_calls_another_time
+    every_instance_gets_every_request_and_the_first_reply_counts
+    who_demands_the_declared_types_gets_no_others
+    what_would_harm_a_peer_is_not_sent
+    a_reply_queue_may_be_called_what_its_owner_likes
+}
 
 const NODE: &str = "507f191e810c19729de860ea";
 const GRAPH: &str = "4f2f3a1e-6c39-4b0c-8a53-9d5f3d1a7c10";
@@ -40,7 +55,7 @@ fn said(request: &Delivery) -> (String, String, Value) {
 /// Leases that count who asks.
 async fn served_by_both_dialects(world: &World) -> Endpoint {
     let native = (Native::default(), world.seat().await, Trust::insecure());
-    let builder = Endpoint::builder("on-dhcp").bind(world.dialect.clone(), world.seat().await, Trust::insecure());
+    let builder = Endpoint::builder(world.bus.name("on-dhcp")).bind(world.dialect.clone(), world.seat().await, Trust::insecure());
     builder.bind(native.0, native.1, native.2).serve(DhcpServer::new(Leases::default())).start().await.unwrap()
 }
 
@@ -68,17 +83,15 @@ async fn every_method_of_dhcp(dhcp: &DhcpClient) {
     assert_eq!(dhcp.remove_lease_by_ip(second).await.unwrap().unwrap().mac, b);
 }
 
-#[tokio::test]
-async fn one_service_is_called_in_rackhds_words_and_by_the_envelope() {
-    for dialect in both() {
-        let world = World::memory(dialect);
+async fn one_service_is_called_in_rackhds_words_and_by_the_envelope(bus: Bus) {
+    for world in bus.both() {
         let served = served_by_both_dialects(&world).await;
         every_method_of_dhcp(&world.caller("on-http").await.client("on-dhcp")).await;
         assert_eq!(served.shutdown(Duration::from_secs(1)).await.unwrap().left_behind, 0);
 
         let _served = served_by_both_dialects(&world).await;
-        let native = Endpoint::builder("native").bind(Native::default(), world.seat().await, Trust::insecure());
-        every_method_of_dhcp(&native.start().await.unwrap().client("on-dhcp")).await;
+        let native = Endpoint::builder(bus.name("native")).bind(Native::default(), world.seat().await, Trust::insecure());
+        every_method_of_dhcp(&native.start().await.unwrap().client(bus.name("on-dhcp").as_str())).await;
     }
 }
 
@@ -97,9 +110,8 @@ fn is(key: &str, kind: &str, body: Value) -> (String, String, Value) {
     (key.to_owned(), kind.to_owned(), body)
 }
 
-#[tokio::test]
-async fn workflows_are_run_by_calls_that_look_like_rackhds() {
-    let world = World::memory(rackhd_api::on());
+async fn workflows_are_run_by_calls_that_look_like_rackhds(bus: Bus) {
+    let world = World::on(&bus);
     let caller = world.caller("on-http").await;
     let mut peer: Hand = world.hand("task-graph-runner", "#").await;
     let runner: TaskGraphRunnerClient = caller.client("on-taskgraph");
@@ -158,9 +170,8 @@ async fn workflows_are_run_by_calls_that_look_like_rackhds() {
     assert_eq!(request.properties.reply_to, None);
 }
 
-#[tokio::test]
-async fn tasks_are_told_and_asked_by_keys_with_parameters() {
-    let world = World::memory(rackhd_api::on());
+async fn tasks_are_told_and_asked_by_keys_with_parameters(bus: Bus) {
+    let world = World::on(&bus);
     let caller = world.caller("on-http").await;
     let mut peer: Hand = world.hand("task", "#").await;
     let task: TaskClient = caller.client("task");
@@ -227,13 +238,12 @@ async fn tasks_are_told_and_asked_by_keys_with_parameters() {
     }
 }
 
-#[tokio::test]
-async fn schedules_and_configuration_are_written_as_their_generation_did() {
+async fn schedules_and_configuration_are_written_as_their_generation_did(bus: Bus) {
     for (dialect, kind, set, get) in [
-        (rackhd_api::on(), "Result", json!({ "value": { "key": "k", "value": "v" } }), json!({ "value": { "key": "k" } })),
-        (rackhd_api::legacy(), "Object", json!({ "key": "k", "value": "v" }), json!({ "key": "k" })),
+        (bus.on(), "Result", json!({ "value": { "key": "k", "value": "v" } }), json!({ "value": { "key": "k" } })),
+        (bus.legacy(), "Object", json!({ "key": "k", "value": "v" }), json!({ "key": "k" })),
     ] {
-        let world = World::memory(dialect);
+        let world = World::new(&bus, dialect);
         let caller = world.caller("on-http").await;
         let mut peer = world.hand("configuration", "#").await;
         let configuration: ConfigurationClient = caller.client("configuration");
@@ -339,11 +349,9 @@ async fn serve_task(world: &World, dialect: RackHd) -> (Endpoint, Job) {
     (builder.serve(TaskServer::new(job)).start().await.unwrap(), shared)
 }
 
-#[tokio::test]
-async fn parameters_of_keys_come_back_typed() {
-    for dialect in both() {
-        let world = World::memory(dialect.clone());
-        let (endpoint, job) = serve_task(&world, dialect).await;
+async fn parameters_of_keys_come_back_typed(bus: Bus) {
+    for world in bus.both() {
+        let (endpoint, job) = serve_task(&world, world.dialect.clone()).await;
         let caller = world.caller("on-http").await;
         let task: TaskClient = caller.client("task");
         let machine = Machine { host: "10.1.1.10".to_owned(), ..Machine::default() };
@@ -377,10 +385,9 @@ async fn parameters_of_keys_come_back_typed() {
     }
 }
 
-#[tokio::test]
-async fn who_answers_for_one_machine_leaves_the_others_alone() {
-    let world = World::memory(rackhd_api::on());
-    let (_one, job) = serve_task(&world, rackhd_api::on().only("task", "nodeId", NODE)).await;
+async fn who_answers_for_one_machine_leaves_the_others_alone(bus: Bus) {
+    let world = World::on(&bus);
+    let (_one, job) = serve_task(&world, bus.on().only("task", "nodeId", NODE)).await;
     let caller = world.caller("on-http").await;
     let task: TaskClient = caller.client("task");
     assert_eq!(task.active_task_exists(NODE.into()).unless_silent().await.unwrap(), Some(()));
@@ -390,9 +397,8 @@ async fn who_answers_for_one_machine_leaves_the_others_alone() {
     assert_eq!(job.asked.load(Ordering::SeqCst), 0);
 }
 
-#[tokio::test]
-async fn silence_within_a_second_means_no() {
-    let world = World::memory(rackhd_api::on());
+async fn silence_within_a_second_means_no(bus: Bus) {
+    let world = World::on(&bus);
     let caller = world.caller("on-http").await;
     let task: TaskClient = caller.client("task");
     let _silent = world.hand("task", "#").await;
@@ -406,10 +412,9 @@ async fn silence_within_a_second_means_no() {
     assert!(matches!(refused, CallError::Encode(_)), "{refused:?}");
 }
 
-#[tokio::test]
-async fn an_endpoint_may_give_its_calls_another_time() {
-    let world = World::memory(rackhd_api::on());
-    let builder = Endpoint::builder("hasty").bind(rackhd_api::on(), world.seat().await, Trust::insecure());
+async fn an_endpoint_may_give_its_calls_another_time(bus: Bus) {
+    let world = World::on(&bus);
+    let builder = Endpoint::builder("hasty").bind(bus.on(), world.seat().await, Trust::insecure());
     let hasty = builder.timeout(Duration::from_millis(50)).start().await.unwrap();
     let _silent = world.hand("task", "#").await;
     let error = hasty.peer("x").class("task").call::<Value>("requestPollerCache", json!({})).await.unwrap_err();
@@ -417,11 +422,10 @@ async fn an_endpoint_may_give_its_calls_another_time() {
     assert_eq!(after, Duration::from_millis(50));
 }
 
-#[tokio::test]
-async fn every_instance_gets_every_request_and_the_first_reply_counts() {
-    let world = World::memory(rackhd_api::on());
-    let (first, one) = serve_task(&world, rackhd_api::on()).await;
-    let (second, other) = serve_task(&world, rackhd_api::on()).await;
+async fn every_instance_gets_every_request_and_the_first_reply_counts(bus: Bus) {
+    let world = World::on(&bus);
+    let (first, one) = serve_task(&world, bus.on()).await;
+    let (second, other) = serve_task(&world, bus.on()).await;
     let caller = world.caller("on-http").await;
     let task: TaskClient = caller.client("task");
     for _ in 0..3 {
@@ -433,9 +437,8 @@ async fn every_instance_gets_every_request_and_the_first_reply_counts() {
     assert_eq!((one.asked.load(Ordering::SeqCst), other.asked.load(Ordering::SeqCst)), (3, 3));
 }
 
-#[tokio::test]
-async fn who_demands_the_declared_types_gets_no_others() {
-    let world = World::memory(rackhd_api::dialect(Profile::on().reply_types(ReplyTypes::Declared)));
+async fn who_demands_the_declared_types_gets_no_others(bus: Bus) {
+    let world = World::new(&bus, bus.speaking(Profile::on().reply_types(ReplyTypes::Declared), "on."));
     let caller = world.caller("on-http").await;
     let dhcp: DhcpClient = caller.client("dhcp");
     let mut peer = world.hand("dhcp", "methods.*").await;
@@ -453,9 +456,8 @@ async fn who_demands_the_declared_types_gets_no_others() {
     }
 }
 
-#[tokio::test]
-async fn what_would_harm_a_peer_is_not_sent() {
-    let world = World::memory(rackhd_api::on());
+async fn what_would_harm_a_peer_is_not_sent(bus: Bus) {
+    let world = World::on(&bus);
     let caller = world.caller("on-http").await;
     let mut peer = world.hand("dhcp", "methods.*").await;
     let class = caller.peer("dhcp").class("dhcp");
@@ -477,14 +479,14 @@ async fn what_would_harm_a_peer_is_not_sent() {
     assert_eq!(call.await.unwrap().unwrap(), Value::Null);
 }
 
-#[tokio::test]
-async fn a_reply_queue_may_be_called_what_its_owner_likes() {
-    let world = World::memory(rackhd_api::on());
+async fn a_reply_queue_may_be_called_what_its_owner_likes(bus: Bus) {
+    let world = World::on(&bus);
     let _leases = world.leases().await;
     for name in ["amq.gen-VZhyEuJtEfQ1iQQkfrlCAg", "on.dhcp:methods.lookupIpLease.request:~yBa5d9", "on-dhcp.x"] {
         let mut peer = world.queue(name).await;
-        let sent = Sent { reply_to: Some(name), ..Sent::json("IpAddress", r#"{"value":"10.1.1.2"}"#) };
-        peer.send(rmi_tests::on_core::topic(&world.exchange("dhcp"), "methods.ipInRange"), &sent).await;
+        let name = bus.name(name);
+        let sent = Sent { reply_to: Some(&name), ..Sent::json("IpAddress", r#"{"value":"10.1.1.2"}"#) };
+        peer.send(topic(&world.exchange("dhcp"), "methods.ipInRange"), &sent).await;
         assert_eq!(body(&peer.next().await), json!({ "value": true }), "{name}");
     }
 }
