@@ -20,6 +20,8 @@ use serde_json::Value;
 
 use crate::rabbit;
 
+pub mod peer;
+
 /// A bus that a test has to itself: one of its own, or its own exchanges on a broker.
 #[derive(Clone, Debug)]
 pub enum Bus {
@@ -72,7 +74,7 @@ impl Bus {
     /// Both generations' words.
     #[must_use]
     pub fn both(&self) -> [World; 2] {
-        [World::new(self, self.on()), World::new(self, self.legacy())]
+        [World::on(self), World::legacy(self)]
     }
 }
 
@@ -103,13 +105,21 @@ pub struct World {
     pub dialect: RackHd,
     /// The bus.
     pub bus: Bus,
+    /// It is the first generation's.
+    pub legacy: bool,
 }
 
 impl World {
     /// These words on a bus.
     #[must_use]
     pub fn new(bus: &Bus, dialect: RackHd) -> Self {
-        World { dialect, bus: bus.clone() }
+        World { dialect, bus: bus.clone(), legacy: false }
+    }
+
+    /// The first generation's words.
+    #[must_use]
+    pub fn legacy(bus: &Bus) -> Self {
+        World { legacy: true, ..World::new(bus, bus.legacy()) }
     }
 
     /// The last release's words.
