@@ -6,7 +6,7 @@
 
 pub(crate) mod key;
 
-pub use self::key::{KeyFlaw, LONGEST_KEY};
+pub use self::key::{KeyFlaw, LONGEST_KEY, overlap};
 use crate::{contract::EventContract, json::JsonError, message::Event, text::Text};
 
 /// A type whose values are events.

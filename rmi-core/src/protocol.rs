@@ -130,6 +130,8 @@ pub struct Features {
     pub sealable: bool,
     /// Every message has an identity of its own: [`Head::id`].
     pub ids: bool,
+    /// How long its callers wait for an outcome when nobody says so; `None` for as long as those of other dialects.
+    pub timeout: Option<Duration>,
 }
 
 impl Default for Features {
@@ -144,6 +146,7 @@ impl Default for Features {
             events: false,
             sealable: false,
             ids: false,
+            timeout: None,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod crash;
 pub mod eager;
 pub mod journal;
 pub mod lines;
+pub mod on_core;
 pub mod probe;
 pub mod proxy;
 pub mod raw;

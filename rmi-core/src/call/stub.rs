@@ -91,7 +91,8 @@ impl Stub {
     }
 
     fn plan(&self, method: Text, contract: Option<&'static Method>, args: Result<Arguments, JsonError>) -> Plan {
-        let total = contract.and_then(|m| m.timeout).unwrap_or(self.0.core.default_timeout);
+        let usual = || self.binding().features.timeout.unwrap_or(self.0.core.default_timeout);
+        let total = contract.and_then(|m| m.timeout).unwrap_or_else(usual);
         Plan {
             id: self.binding().clock.id(),
             stub: self.clone(),

@@ -8,6 +8,7 @@ use std::{
     future::ready,
     hash::BuildHasher,
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
@@ -106,6 +107,8 @@ pub(crate) struct Opening {
     pub(crate) reply_exchanges: Vec<String>,
     pub(crate) records: Option<Arc<Records>>,
     pub(crate) knows_since: Option<Timestamp>,
+    /// How long calls wait, where the endpoint says so.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Opening {
@@ -121,6 +124,7 @@ impl Binding {
     pub(crate) fn open(opening: Opening, own: Address, clock: Arc<dyn Clock>, sessions: Option<Sessions>) -> Self {
         let recorded_as = opening.recorded_as(&own);
         let mut features = opening.protocol.features();
+        features.timeout = opening.timeout.or(features.timeout);
         let capabilities = opening.transport.capabilities();
         let by_links = capabilities.links && features.replies == Replies::Shared;
         if by_links {

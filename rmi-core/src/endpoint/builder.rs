@@ -47,7 +47,7 @@ pub struct Builder {
     admission: Option<(usize, Duration)>,
     concurrency: usize,
     queue: Option<QueueSize>,
-    timeout: Duration,
+    timeout: Option<Duration>,
     grace: Duration,
     limits: Limits,
     window: Option<WindowSize>,
@@ -72,7 +72,7 @@ impl Builder {
             admission: None,
             concurrency: 64,
             queue: None,
-            timeout: Duration::from_secs(90),
+            timeout: None,
             grace: Duration::from_secs(30),
             limits: Limits::default(),
             window: None,
@@ -98,6 +98,7 @@ impl Builder {
             reply_exchanges: Vec::new(),
             records: None,
             knows_since: None,
+            timeout: None,
         });
         self
     }
@@ -176,9 +177,10 @@ impl Builder {
         self
     }
 
-    /// How long a call waits for its outcome when neither it nor its method says so. 90 seconds unless it is set.
+    /// How long a call waits for its outcome when neither it nor its method says so. 90 seconds unless it is set, or what the dialect
+    /// has for its calls.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -313,6 +315,7 @@ impl Builder {
         let mut bindings = Vec::with_capacity(self.bindings.len());
         for mut opening in self.bindings {
             opening.limits = self.limits;
+            opening.timeout = self.timeout;
             let usual = if opening.trust.is_sealed() { WindowSize::default() } else { WindowSize::unsealed() };
             opening.window = self.window.unwrap_or(usual);
             opening.reply_exchanges.clone_from(&self.reply_exchanges);
@@ -362,7 +365,7 @@ impl Builder {
                 weak: WeakEndpoint(weak.clone()),
                 prefetch: prefetch as usize,
                 journal,
-                default_timeout: self.timeout,
+                default_timeout: self.timeout.unwrap_or(TIMEOUT),
             });
             Handle { core, grace: self.grace, drained: OnceLock::new() }
         });
@@ -411,6 +414,9 @@ fn prefetch(concurrency: usize, queue: Option<QueueSize>) -> u32 {
 
 /// How many answers to what never ran (rejections, stored outcomes) may wait at a time before their receiver waits with them.
 const ASIDES: usize = 64;
+
+/// How long a call waits for its outcome when nobody says so.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How long a layer may take to decide about a request.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,35 +1,34 @@
 //! What becomes of a message that has been read: a reply finds its call, a request its method.
 
-use std::{
-    sync::Arc,
-    task::{self},
-};
+mod before;
+mod reply;
+
+use std::{sync::Arc, task};
 
 use tokio::{sync::Semaphore, time::Instant};
 
+use self::reply::Reply;
 use crate::{
     address::Address,
     context::{Cancellation, Job, Moved, Steps},
     contract::Method,
     endpoint::{
         WeakEndpoint, admin,
-        admission::{Attached, Candidate, Key, Verdict, uuid_of},
+        admission::Verdict,
         binding::{Answered, Binding},
         classes::{Classes, Served},
         hello,
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
-        pending,
         queue::Handlers,
         resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
-        work::{Place, Work, as_far_as_known, record::Record},
+        work::{Place, Work, as_far_as_known},
     },
-    journal::{Accepted, Entry, Journal, Received},
+    journal::Journal,
     layer::Incoming,
-    lock::lock,
-    message::{Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Status, Statuses},
-    protocol::{Refused, Replies, Serials},
+    message::{Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Statuses},
+    protocol::{Refused, Replies},
     seal::Principal,
     service::{BoxFuture, Invocation},
     transport::{Acker, Disposition, LinkId},
@@ -95,48 +94,7 @@ impl Receiver for Inbox {
     }
 }
 
-enum Reply {
-    Status(Status),
-    Outcome(Outcome),
-}
-
 impl Inbox {
-    /// A reply counts only from somebody who may answer for the address that was called.
-    fn reply(&self, reply: Reply, head: &Head, principal: &Principal, origin: &Origin) {
-        let binding = &self.binding;
-        let key = match binding.features.replies {
-            Replies::PerCall => Some(pending::Key::Address(origin.address.clone())),
-            Replies::Shared | Replies::SameLink => head.sn.as_ref().and_then(uuid_of).map(pending::Key::Serial),
-        };
-        if let (true, Some(key), Reply::Outcome(Outcome::Rejected(rejection))) = (binding.by_links, &key, &reply)
-            && rejection.code == RejectionCode::Nobody
-        {
-            // Said by whoever is at the other end of the link that the request took, under whatever name.
-            if !binding.pending.nobody(key, origin.link) {
-                binding.counters.orphans.add();
-            }
-            return;
-        }
-        let mut impostor = false;
-        let allowed = |agent: &Address| {
-            let may = binding.may_answer(principal, agent);
-            impostor = !may;
-            may
-        };
-        let heard = key.is_some_and(|key| match reply {
-            Reply::Status(status) => binding.pending.status(&key, status, origin.link, allowed),
-            Reply::Outcome(outcome) => binding.pending.outcome(&key, outcome, origin.link, allowed),
-        });
-        if impostor {
-            binding.counters.impostors.add();
-            tracing::warn!(%principal, sn = ?head.sn, "a reply by somebody who may not answer for the agent was dropped");
-        } else if !heard {
-            binding.counters.orphans.add();
-        } else {
-            binding.hears(origin.link, head.from.as_ref(), principal);
-        }
-    }
-
     /// What cannot be read is answered as far as its sender is known: an unverified one gets a code at a bounded rate.
     fn refuse(&self, unreadable: Unreadable, origin: Origin, acker: Acker) -> Option<BoxFuture<'_, ()>> {
         let Unreadable { refused, verified } = unreadable;
@@ -297,101 +255,6 @@ impl Inbox {
     fn is_ours(&self, head: &Head, request: &Request) -> bool {
         let nobody = head.to.as_str().is_empty() && self.binding.authenticator().is_none();
         nobody || head.to.key() == self.binding.own.key() || hello::is_to_anybody(head, request)
-    }
-
-    /// What a request is remembered under, if it can be told from others.
-    fn key(&self, head: &Head, link: LinkId) -> Option<Key> {
-        let serials = self.binding.features.serials;
-        let sn = head.sn.as_ref().filter(|_| serials != Serials::None)?;
-        Some(Key::new(sn, (serials == Serials::PerLink).then_some(link)))
-    }
-
-    /// Whether it came before. If it runs, whoever asks again is kept there, and the bus with it; otherwise the bus still waits.
-    fn look_up(
-        &self,
-        key: &mut Option<Key>,
-        head: &Head,
-        digest: u64,
-        job: &Arc<Job>,
-        answered: Option<&Answered>,
-        acker: Acker,
-    ) -> (Verdict, Acker) {
-        let binding = &self.binding;
-        let Some(key) = key else {
-            let dated = binding.authenticator().is_some_and(|a| a.demands().dated);
-            let refused = || Verdict::Rejected(Rejection::new(RejectionCode::Stale, "it has no serial number"));
-            return (if dated { refused() } else { Verdict::New }, acker);
-        };
-        let mut asked = Some(Attached { reply: answered.map(|a| a.reply.clone()), link: answered.and_then(|a| a.link), acker });
-        let mut candidate =
-            Candidate { principal: &job.principal, key, digest, sent: head.sent, ttl: head.ttl, record: job.record };
-        let mut window = lock(&binding.window);
-        let verdict = window.admit(&mut candidate, || binding.clock.now(), job, &mut asked);
-        if let Some(records) = &binding.records {
-            // Before anybody else can look: what is forgotten here is not remembered there by a later step.
-            records.note(window.made_room(&job.principal));
-        }
-        drop(window);
-        (verdict, asked.map_or_else(Acker::settled, |asked| asked.acker))
-    }
-
-    /// Whether a request that the bus delivers again has been taken by nobody: where it would have been written down.
-    fn never_taken(&self, head: &Head, principal: &Principal) -> bool {
-        let binding = &self.binding;
-        let told_apart = head.sn.is_some() && binding.features.serials == Serials::Global;
-        binding.records.is_some()
-            && told_apart
-            && head.sent.is_some_and(|sent| binding.would_know(sent, lock(&binding.window).floor(principal)))
-    }
-
-    /// What is to be written down of a request that is new.
-    fn to_be_recorded(
-        &self,
-        received: Received,
-        head: &Head,
-        job: &Job,
-        key: Option<&Key>,
-        digest: u64,
-        answered: Option<&Answered>,
-    ) -> Option<Box<Record>> {
-        let binding = &self.binding;
-        let (id, records) = (job.record?, binding.records.as_ref()?);
-        let (at, per_link) = (binding.clock.now(), binding.features.serials == Serials::PerLink);
-        let entry = Entry {
-            binding: binding.recorded_as.clone(),
-            principal: job.principal.clone(),
-            sn: job.sn.clone(),
-            link: per_link.then_some(received.link),
-            by_text: key.is_some_and(Key::is_by_text),
-            digest,
-            sent: head.sent,
-        };
-        let (reply, expires) = (answered.map(|a| a.reply.clone()), head.ttl.map(|ttl| at.plus(ttl)));
-        let unwritten = Some(Box::new(Accepted { entry, reply, received, at, expires }));
-        Some(Box::new(Record { id, records: Arc::clone(records), unwritten, started: false, bus: None }))
-    }
-
-    /// What the window knows of a request that is not to run.
-    fn known(&self, verdict: Verdict, may_have_run: bool, answered: Option<Answered>, acker: Acker) -> Option<BoxFuture<'_, ()>> {
-        let counters = &self.binding.counters;
-        match verdict {
-            Verdict::New => None,
-            Verdict::Attached => {
-                acker.settle(Disposition::Ack);
-                counters.attached.add();
-                None
-            }
-            Verdict::Done(outcome) => {
-                counters.repeated.add();
-                self.conclude_early(outcome, answered, acker)
-            }
-            Verdict::Rejected(rejection) => {
-                if rejection.code == RejectionCode::Stale {
-                    counters.stale.add();
-                }
-                self.reject(rejection, may_have_run, answered, acker)
-            }
-        }
     }
 
     /// Lets the layers decide about a request; it begins when they let it.

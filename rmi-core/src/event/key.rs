@@ -65,8 +65,10 @@ pub(crate) fn check_length(key: &str) -> Result<(), KeyFlaw> {
     if key.len() > LONGEST_KEY { Err(KeyFlaw::TooLong(key.len())) } else { Ok(()) }
 }
 
-/// Whether there is a key that both patterns match. Both are short: they have passed [`check_pattern`].
-pub(crate) fn overlap(one: &str, other: &str) -> bool {
+/// Whether there is a key that both patterns match; a key is a pattern that matches itself. Takes time and memory as their numbers of
+/// words multiply: they are to be no longer than [`LONGEST_KEY`].
+#[must_use]
+pub fn overlap(one: &str, other: &str) -> bool {
     let (one, other): (Vec<_>, Vec<_>) = (one.split('.').collect(), other.split('.').collect());
     // Whether the words from here on overlap, for each place in `other`, from the last word of `one` to its first.
     let mut rest: Vec<bool> = (0..=other.len()).map(|at| other[at..].iter().all(|word| *word == "#")).collect();

@@ -91,6 +91,7 @@ impl Protocol for Native {
             events: true,
             sealable: true,
             ids: false,
+            timeout: None,
         }
     }
 

@@ -234,6 +234,7 @@ impl Protocol for JsonLines {
             events: false,
             sealable: false,
             ids: true,
+            timeout: None,
         }
     }
 
