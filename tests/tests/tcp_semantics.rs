@@ -1,5 +1,5 @@
 //! What a call means, where an agent listens and its callers dial it: the native envelope over TCP, sealed and not, also where what is
-//! sent comes in small pieces or joined.
+//! sent comes joined.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{net::SocketAddr, time::Duration};
@@ -82,12 +82,10 @@ macro_rules! native_on_tcp {
 
 const UNSEALED: &[(&str, &str)] = &[("only_its_own_principal_cancels", "nobody signs: all are one principal")];
 const AS_IT_IS: Manner = Manner { split: None, join: None, delay: None, garble: None, cut_after: None };
-const SPLIT: Manner = Manner { split: Some(16), ..AS_IT_IS };
 const JOINED: Manner = Manner { join: Some(Duration::from_millis(3)), ..AS_IT_IS };
 
 native_on_tcp! {
     sealed: World::sealed(), None, &[];
     unsealed: World::unsealed(), None, UNSEALED;
-    sealed_and_split: World::sealed(), Some(SPLIT), &[];
-    unsealed_and_joined: World::unsealed(), Some(JOINED), UNSEALED;
+    sealed_and_joined: World::sealed(), Some(JOINED), &[];
 }
