@@ -2,4 +2,169 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod connect;
+mod consume;
+mod convert;
+mod counters;
+mod error;
+mod exchanges;
+mod handle;
+mod link;
+mod options;
+mod publish;
 pub mod rackhd;
+mod settle;
+mod socket;
+mod tls;
+mod topology;
+mod url;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use rmi_core::{
+    text::Text,
+    transport::{Capabilities, Deliveries, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError},
+};
+use tokio::sync::oneshot;
+
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use self::tls::Tls;
+pub use self::{
+    connect::Connect,
+    counters::Counters,
+    options::{Options, Sasl},
+    topology::{Exchange, Queues},
+    url::UrlError,
+};
+use self::{
+    convert::Route,
+    error::{closed, refused},
+    handle::Handle,
+    link::{Command, LINK},
+};
+
+/// A connection to RabbitMQ, or to a broker that speaks AMQP 0-9-1 with its extensions.
+///
+/// It is made again whenever it is lost, with its queues, bindings and consumers. [`close`](Transport::close) sends what waits and
+/// ends it; when it and its last deliveries are dropped, it ends at once.
+pub struct Amqp {
+    handle: Arc<Handle>,
+}
+
+impl Amqp {
+    /// Connects to a broker: `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`. Without credentials it is `guest`, without
+    /// a virtual host `/`. Several hosts are tried one after the other, also after each loss.
+    ///
+    /// What is returned is to be awaited.
+    ///
+    /// ```no_run
+    /// # use rmi_amqp::{Amqp, Options};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let amqp = Amqp::connect("amqp://dog:secret@one,two/kennel").options(Options::default().name("dog")).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn connect(url: impl Into<String>) -> Connect {
+        Connect::new(url.into())
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.handle.link.tally.read()
+    }
+
+    /// Why the broker takes nothing at the moment (it is short of memory or disk), if that is so. Publishing waits meanwhile.
+    #[must_use]
+    pub fn blocked(&self) -> Option<Text> {
+        self.handle.link.up().and_then(|generation| generation.blocked.borrow().clone())
+    }
+
+    /// Refuses what this transport cannot carry.
+    fn check(&self, frame: &Frame) -> Result<Route, TransportError> {
+        let options = &self.handle.link.options;
+        let (length, max) = (frame.payload.len(), options.max_payload);
+        if length > max {
+            return Err(refused(format!(
+                "a payload of {length} bytes is too long: the options allow {max}, and the broker no more than its `max_message_size`"
+            )));
+        }
+        if let Some(link) = frame.link.filter(|link| *link != LINK) {
+            return Err(unknown(link));
+        }
+        convert::properties(frame, options)?;
+        Route::of(&frame.to, options)
+    }
+}
+
+impl fmt::Debug for Amqp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Amqp").field("link", &self.handle.link).finish()
+    }
+}
+
+fn unknown(link: LinkId) -> TransportError {
+    refused(format!("a broker has link {}, and not link {}", LINK.0, link.0))
+}
+
+#[async_trait]
+impl Transport for Amqp {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.unroutable = true;
+        capabilities.competing = true;
+        capabilities.redelivery = true;
+        capabilities.expiry = true;
+        capabilities.topics = true;
+        capabilities.durable = true;
+        capabilities.max_payload = self.handle.link.options.max_payload;
+        capabilities
+    }
+
+    async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
+        let route = self.check(&frame)?;
+        if self.handle.is_closing() {
+            return Err(closed());
+        }
+        if !route.exchange.as_str().is_empty()
+            && !self.handle.link.exchanges.ensure(&self.handle.link, route.exchange.as_str()).await?
+        {
+            // Without the exchange there is nobody.
+            return Ok(if frame.mandatory { Receipt::NoRoute } else { Receipt::Handed });
+        }
+        self.handle.publisher.publish(frame).await
+    }
+
+    async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
+        if self.handle.is_closing() {
+            return Err(closed());
+        }
+        Ok(Box::new(consume::subscribe(&self.handle, subscription).await?))
+    }
+
+    fn links(&self) -> Links {
+        self.handle.link.reporter.watch()
+    }
+
+    async fn pause(&self, link: LinkId, resume: Option<Duration>) -> Result<(), TransportError> {
+        if link != LINK {
+            return Err(unknown(link));
+        }
+        if self.handle.is_closing() {
+            return Err(closed());
+        }
+        let Some(resume) = resume else { return self.close().await };
+        let (done, left) = oneshot::channel();
+        self.handle.link.commands.send(Command::Pause(resume, done)).await.map_err(|_| closed())?;
+        left.await.map_err(|_| closed())
+    }
+
+    async fn disconnect(&self, link: LinkId) -> Result<(), TransportError> {
+        self.pause(link, Some(Duration::ZERO)).await
+    }
+
+    async fn close(&self) -> Result<(), TransportError> {
+        self.handle.close().await
+    }
+}

@@ -11,6 +11,7 @@ pub mod lines;
 pub mod on_core;
 pub mod probe;
 pub mod proxy;
+pub mod rabbit;
 pub mod raw;
 pub mod routes;
 pub mod soon;

@@ -254,9 +254,13 @@ impl Work {
     }
 
     /// It never runs: its outcome is kept and sent like any other.
-    pub(crate) async fn refuse(mut self: Box<Self>, outcome: Outcome) {
+    pub(crate) async fn refuse(mut self: Box<Self>, mut outcome: Outcome) {
         self.release();
-        if let Outcome::Rejected(rejection) = &outcome {
+        if let Outcome::Rejected(rejection) = &mut outcome {
+            if rejection.code == RejectionCode::Busy {
+                // A layer need not know how fast this agent is.
+                rejection.retry_after.get_or_insert_with(|| self.handlers().hint());
+            }
             if rejection.code == RejectionCode::Closing && self.is_kept() {
                 return;
             }

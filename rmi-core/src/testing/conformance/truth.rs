@@ -8,7 +8,7 @@ use crate::transport::{
     Destination, Disposition, Frame, LinkId, Purpose, Receipt, Sharing, Source, Subscription, Transport, TransportErrorKind,
 };
 
-/// `NoRoute` is said of every frame that nobody is there for, where `unroutable` is claimed, and of no other; where it is denied, of
+/// `NoRoute` is said of every mandatory frame that nobody is there for, where `unroutable` is claimed, and of no other; where it is denied, of
 /// none.
 pub(super) async fn nobody_there_is_told<H: Harness>(harness: &H) -> Verdict {
     let lane = Lane::new(harness).await;
@@ -86,7 +86,9 @@ pub(super) async fn a_durable_address_outlives_its_subscriber<H: Harness>(harnes
     let gone = async {
         loop {
             let to = Destination::Address(passing.as_str().into());
-            let told = lane.sender.publish(Frame::new(to, "lost")).await.expect("an absent address is no error");
+            let mut frame = Frame::new(to, "lost");
+            frame.mandatory = true;
+            let told = lane.sender.publish(frame).await.expect("an absent address is no error");
             if told == Receipt::NoRoute || !can.unroutable {
                 return;
             }

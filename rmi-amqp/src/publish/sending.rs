@@ -1,0 +1,388 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use lapin::{
+    Channel, Confirmation,
+    message::BasicReturnMessage,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    protocol::AMQPSoftError,
+};
+use rmi_core::transport::{Receipt, TransportError};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, Sleep, sleep, sleep_until},
+};
+
+use super::{Job, returned::Undecided};
+use crate::{
+    convert::{self, Route},
+    error::{ambiguous, closed, disconnected, full, refused, said, soft},
+    link::{Generation, Link, jittered},
+};
+
+/// How often a frame is sent again that was on its way when the broker closed the channel over one that it did not name.
+const SUSPECTED: u8 = 3;
+
+/// How many frames are taken at a time.
+const BATCH: usize = 64;
+
+/// What the publishing task knows.
+pub(super) struct Sending {
+    pub(super) link: Arc<Link>,
+    pub(super) waiting: VecDeque<Job>,
+    on_its_way: BTreeMap<u64, Job>,
+    answers: FuturesUnordered<BoxFuture<'static, (u64, Outcome)>>,
+    undecided: Undecided,
+    next: u64,
+    /// When those are looked at that have waited for long.
+    look: Pin<Box<Sleep>>,
+    broken: Option<lapin::Error>,
+}
+
+/// What came of one frame.
+enum Outcome {
+    NotSent,
+    Handed,
+    Ack(Option<Box<BasicReturnMessage>>),
+    Nack(Option<Box<BasicReturnMessage>>),
+    Failed(Box<lapin::Error>),
+}
+
+impl From<lapin::Result<Confirmation>> for Outcome {
+    fn from(told: lapin::Result<Confirmation>) -> Self {
+        match told {
+            Ok(Confirmation::NotRequested) => Outcome::Handed,
+            Ok(Confirmation::Ack(returned)) => Outcome::Ack(returned.map(Box::new)),
+            Ok(Confirmation::Nack(returned)) => Outcome::Nack(returned.map(Box::new)),
+            Err(error) => Outcome::Failed(Box::new(error)),
+        }
+    }
+}
+
+/// One channel for what is confirmed, one for everything else.
+struct Channels {
+    confirmed: Arc<Channel>,
+    plain: Arc<Channel>,
+}
+
+impl Channels {
+    async fn open(generation: &Generation, within: Duration) -> Result<Self, TransportError> {
+        let (confirmed, plain) = (generation.channel(within).await?, generation.channel(within).await?);
+        let select = confirmed.confirm_select(ConfirmSelectOptions::default());
+        match tokio::time::timeout(within, select).await {
+            Ok(Ok(())) => Ok(Channels { confirmed: Arc::new(confirmed), plain: Arc::new(plain) }),
+            Ok(Err(error)) => Err(crate::error::told("the broker does not confirm", error)),
+            Err(_) => Err(disconnected(format!("the broker did not agree to confirm in {within:?}"))),
+        }
+    }
+
+    fn are_open(&self) -> bool {
+        self.confirmed.status().connected() && self.plain.status().connected()
+    }
+}
+
+impl Sending {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Sending {
+            link,
+            waiting: VecDeque::new(),
+            on_its_way: BTreeMap::new(),
+            answers: FuturesUnordered::new(),
+            undecided: Undecided::default(),
+            next: 0,
+            look: Box::pin(sleep(Duration::ZERO)),
+            broken: None,
+        }
+    }
+
+    /// Takes what is given while there is no link; `false` when there is nothing more to wait for.
+    pub(super) async fn await_link(
+        &mut self,
+        given: &mut mpsc::UnboundedReceiver<Job>,
+        until: &mut watch::Receiver<Option<Instant>>,
+    ) -> bool {
+        let ends = *until.borrow_and_update();
+        if given.is_closed() && given.is_empty() && self.waiting.is_empty() {
+            return false;
+        }
+        let mut batch = Vec::new();
+        tokio::select! {
+            biased;
+            () = reached(ends) => false,
+            _ = until.changed() => true,
+            taken = given.recv_many(&mut batch, BATCH), if !(given.is_closed() && given.is_empty()) => {
+                self.waiting.extend(batch);
+                taken > 0 || !self.waiting.is_empty()
+            }
+            () = &mut self.look, if !self.waiting.is_empty() => {
+                self.expire();
+                true
+            }
+        }
+    }
+
+    /// Publishes over one connection, until it or a channel has gone; `false` when there is nothing more to come.
+    pub(super) async fn over(
+        &mut self,
+        generation: &Generation,
+        given: &mut mpsc::UnboundedReceiver<Job>,
+        until: &mut watch::Receiver<Option<Instant>>,
+    ) -> bool {
+        let channels = match Channels::open(generation, self.link.options.connect_timeout).await {
+            Ok(channels) => channels,
+            Err(error) => {
+                tracing::warn!(%error, "nothing can be published; it is tried again");
+                sleep(jittered(self.link.options.pause)).await;
+                return true;
+            }
+        };
+        let mut blocked = generation.blocked.subscribe();
+        let mut batch = Vec::new();
+        let mut over = false;
+        loop {
+            self.gather();
+            if self.broken.is_some() || !channels.are_open() {
+                return true;
+            }
+            if blocked.borrow_and_update().is_none() {
+                self.send(&channels);
+            }
+            let ends = *until.borrow_and_update();
+            if over && self.waiting.is_empty() && self.on_its_way.is_empty() {
+                return false;
+            }
+            let busy = !(self.waiting.is_empty() && self.on_its_way.is_empty());
+            tokio::select! {
+                biased;
+                Some((frame, outcome)) = self.answers.next(), if !self.answers.is_empty() => self.told(frame, outcome),
+                taken = given.recv_many(&mut batch, BATCH), if !over => {
+                    over = taken == 0;
+                    self.waiting.extend(batch.drain(..));
+                }
+                _ = blocked.changed() => {}
+                () = reached(ends) => return false,
+                _ = until.changed() => {}
+                () = &mut self.look, if busy => self.expire(),
+            }
+        }
+    }
+
+    /// Hears everything that has come, and says what is certain then.
+    fn gather(&mut self) {
+        while let Some(Some((frame, outcome))) = self.answers.next().now_or_never() {
+            self.told(frame, outcome);
+        }
+        let mut decided = Vec::new();
+        let on_its_way = &self.on_its_way;
+        self.undecided.decide(|frame| on_its_way.contains_key(&frame), &mut decided);
+        for (frame, returned) in decided {
+            if returned {
+                self.link.tally.no_route.add();
+            }
+            self.done(frame, Ok(if returned { Receipt::NoRoute } else { Receipt::Stored }));
+        }
+    }
+
+    /// Sends those that wait, as far as there is room on the way.
+    fn send(&mut self, channels: &Channels) {
+        while self.on_its_way.len() < self.link.options.window
+            && let Some(mut job) = self.waiting.pop_front()
+        {
+            if job.is_abandoned() {
+                continue;
+            }
+            let waited = job.given.elapsed();
+            let mut frame = job.frame.clone();
+            if let Some(ttl) = frame.ttl {
+                let Some(rest) = ttl.checked_sub(waited).filter(|rest| !rest.is_zero() || ttl.is_zero()) else {
+                    self.link.tally.given_up.add();
+                    job.answer(Err(disconnected(format!("its time to live, {ttl:?}, passed before it could be sent"))));
+                    continue;
+                };
+                // A moment is not worth another number in every message.
+                if waited > Duration::from_millis(1) {
+                    frame.ttl = Some(rest);
+                }
+            }
+            let options = &self.link.options;
+            let (route, properties) = match (Route::of(&frame.to, options), convert::properties(&frame, options)) {
+                (Ok(route), Ok(properties)) => (route, properties),
+                (Err(error), _) | (_, Err(error)) => {
+                    job.answer(Err(error));
+                    continue;
+                }
+            };
+            let channel = Arc::clone(if job.confirmed { &channels.confirmed } else { &channels.plain });
+            let number = self.next;
+            self.next += 1;
+            self.on_its_way.insert(number, job);
+            self.link.tally.published.add();
+            self.answers.push(
+                async move {
+                    if !channel.status().connected() {
+                        return (number, Outcome::NotSent);
+                    }
+                    let options = BasicPublishOptions { mandatory: frame.mandatory, immediate: false };
+                    let published = channel.basic_publish(route.exchange, route.key, options, &frame.payload, properties).await;
+                    match published {
+                        Ok(confirm) => (number, Outcome::from(confirm.await)),
+                        Err(error) => (number, Outcome::Failed(Box::new(error))),
+                    }
+                }
+                .boxed(),
+            );
+        }
+    }
+
+    fn told(&mut self, frame: u64, outcome: Outcome) {
+        match outcome {
+            Outcome::Handed => self.done(frame, Ok(Receipt::Handed)),
+            Outcome::Ack(returned) => {
+                self.link.tally.confirmed.add();
+                let other = returned.and_then(|message| self.returned(&message)).filter(|other| *other != frame);
+                if self.on_its_way.get(&frame).is_some_and(|job| job.frame.mandatory) {
+                    self.undecided.acknowledged(frame, other);
+                } else {
+                    self.done(frame, Ok(Receipt::Stored));
+                }
+            }
+            Outcome::Nack(returned) => {
+                if let Some(message) = returned {
+                    self.returned(&message);
+                }
+                self.link.tally.full.add();
+                self.done(frame, Err(full("the broker did not take it: a queue is full, or has failed")));
+            }
+            Outcome::Failed(error) => {
+                self.broken.get_or_insert(*error);
+            }
+            Outcome::NotSent => {
+                if let Some(job) = self.on_its_way.remove(&frame) {
+                    self.waiting.push_front(job);
+                }
+            }
+        }
+    }
+
+    /// Which frame this is that the broker has returned.
+    fn returned(&mut self, message: &BasicReturnMessage) -> Option<u64> {
+        let options = &self.link.options;
+        let same = |number: &u64, job: &Job| {
+            job.frame.mandatory
+                && job.frame.payload == message.data
+                && !self.undecided.is_returned(*number)
+                && Route::of(&job.frame.to, options)
+                    .is_ok_and(|route| route.key == message.routing_key && route.exchange == message.exchange)
+        };
+        let found = self.on_its_way.iter().find(|(number, job)| same(number, job)).map(|(number, _)| *number)?;
+        self.undecided.returned(found);
+        Some(found)
+    }
+
+    fn done(&mut self, frame: u64, told: Result<Receipt, TransportError>) {
+        if let Some(mut job) = self.on_its_way.remove(&frame) {
+            job.answer(told);
+        }
+    }
+
+    /// Gives an answer to those that have waited for as long as they may.
+    fn expire(&mut self) {
+        let wait = self.link.options.wait;
+        let now = Instant::now();
+        self.look.as_mut().reset(now + (wait / 16).clamp(Duration::from_millis(5), Duration::from_secs(1)));
+        while self.waiting.front().is_some_and(|job| now.duration_since(job.given) >= wait)
+            && let Some(mut job) = self.waiting.pop_front()
+        {
+            self.link.tally.given_up.add();
+            job.answer(Err(self.link.away(wait)));
+        }
+        for job in self.on_its_way.values_mut() {
+            if now.duration_since(job.given) < wait {
+                break;
+            }
+            if job.answer.is_some() {
+                self.link.tally.ambiguous.add();
+                job.answer(Err(ambiguous(format!("the broker has not confirmed it in {wait:?}"))));
+            }
+        }
+    }
+
+    /// The connection or a channel has gone: what was on its way waits again where that does no harm.
+    pub(super) fn interrupted(&mut self, generation: &Generation) {
+        self.gather();
+        self.answers.clear();
+        self.undecided.clear();
+        let why = self.broken.take();
+        let closed = why.as_ref().filter(|_| generation.is_connected());
+        if let Some(error) = closed {
+            self.link.tally.channels_lost.add();
+            self.link.exchanges.forget();
+            tracing::warn!(error = %said(error), "the broker has closed the channel that is published by; it is opened again");
+        }
+        let alone = self.on_its_way.len() == 1;
+        let mut again = VecDeque::new();
+        for (_, mut job) in std::mem::take(&mut self.on_its_way) {
+            if let Some(error) = closed {
+                if alone || is_to_blame(&job, error, &self.link) {
+                    job.answer(Err(refused(format!("the broker did not take it: {}", said(error))).caused_by(error.clone())));
+                    continue;
+                }
+                job.suspected += 1;
+            }
+            if job.frame.repeatable && !job.is_abandoned() && job.suspected < SUSPECTED {
+                self.link.tally.repeated.add();
+                again.push_back(job);
+                continue;
+            }
+            if job.answer.is_some() {
+                self.link.tally.ambiguous.add();
+            }
+            let why = why.as_ref().map_or_else(|| "the connection was left".to_owned(), said);
+            job.answer(Err(ambiguous(format!("it was on its way, and not confirmed, when the link was lost: {why}"))));
+        }
+        again.append(&mut self.waiting);
+        self.waiting = again;
+    }
+
+    /// There is nothing more to come: whether everything was done.
+    pub(super) fn give_up(&mut self) -> bool {
+        let flushed = self.waiting.is_empty() && self.on_its_way.is_empty();
+        for mut job in self.waiting.drain(..) {
+            job.answer(Err(closed()));
+        }
+        for (_, mut job) in std::mem::take(&mut self.on_its_way) {
+            job.answer(Err(ambiguous("it was on its way, and not confirmed, when the transport was closed")));
+        }
+        flushed
+    }
+}
+
+/// Whether this is the frame that a channel was closed for, as far as the broker says.
+fn is_to_blame(job: &Job, error: &lapin::Error, link: &Link) -> bool {
+    let Some((kind, text)) = soft(error) else { return false };
+    match kind {
+        AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED => {
+            // NOT_FOUND - no exchange 'x' in vhost '/'
+            let exchange = text.split_once("exchange '").and_then(|(_, rest)| rest.split_once('\'')).map(|(name, _)| name);
+            Route::of(&job.frame.to, &link.options).is_ok_and(|route| Some(route.exchange.as_str()) == exchange)
+        }
+        // PRECONDITION_FAILED - message size 9 is larger than configured max size 5
+        AMQPSoftError::PRECONDITIONFAILED => {
+            let max = text.rsplit_once("max size ").and_then(|(_, max)| max.trim().parse::<usize>().ok());
+            max.is_some_and(|max| job.frame.payload.len() > max)
+        }
+        _ => false,
+    }
+}
+
+async fn reached(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,335 @@
+//! What is declared at the broker, as plain values: it is declared again after every reconnect.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use lapin::{
+    Channel, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use rmi_core::{
+    text::Text,
+    transport::{Sharing, Source, Subscription, TransportError, WhenFull},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    convert::{self, short},
+    error::{refused, told},
+    options::Options,
+};
+
+/// The exchange for topics that name none: every broker has it.
+pub(crate) const TOPICS: &str = "amq.topic";
+
+/// What an exchange is like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    kind: Kind,
+    durable: bool,
+    auto_delete: bool,
+    passive: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Topic,
+    Direct,
+    Fanout,
+}
+
+impl Exchange {
+    /// A durable topic exchange, which stays when nobody uses it.
+    #[must_use]
+    pub const fn topic() -> Self {
+        Exchange { kind: Kind::Topic, durable: true, auto_delete: false, passive: false }
+    }
+
+    /// A durable direct exchange.
+    #[must_use]
+    pub const fn direct() -> Self {
+        Exchange { kind: Kind::Direct, ..Exchange::topic() }
+    }
+
+    /// A durable fanout exchange.
+    #[must_use]
+    pub const fn fanout() -> Self {
+        Exchange { kind: Kind::Fanout, ..Exchange::topic() }
+    }
+
+    /// Says whether it survives a restart of the broker.
+    #[must_use]
+    pub const fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Says whether it goes with the last queue that is bound to it.
+    #[must_use]
+    pub const fn auto_delete(mut self, auto_delete: bool) -> Self {
+        self.auto_delete = auto_delete;
+        self
+    }
+
+    /// Says that it is somebody else's: it is taken as it is, and has to be there.
+    #[must_use]
+    pub const fn passive(mut self) -> Self {
+        self.passive = true;
+        self
+    }
+
+    /// Declares it.
+    pub(crate) async fn declare(&self, channel: &Channel, name: &str) -> Result<(), lapin::Error> {
+        let kind = match self.kind {
+            Kind::Topic => ExchangeKind::Topic,
+            Kind::Direct => ExchangeKind::Direct,
+            Kind::Fanout => ExchangeKind::Fanout,
+        };
+        let options = ExchangeDeclareOptions {
+            passive: self.passive,
+            durable: self.durable,
+            auto_delete: self.auto_delete,
+            ..ExchangeDeclareOptions::default()
+        };
+        channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await
+    }
+}
+
+/// What queues are like that outlive their subscribers: those of agents, and of replies that are waited for under a name.
+///
+/// Unless told otherwise they are durable classic queues without arguments, which is what gofer's agents declare: a queue can be
+/// taken over from one, and back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    quorum: bool,
+    passive: bool,
+    expires: Option<Duration>,
+    delivery_limit: Option<u32>,
+    max_length: Option<u32>,
+    dead_letters: Option<(Text, u32)>,
+}
+
+impl Queues {
+    /// Replicated over the nodes of a cluster.
+    #[must_use]
+    pub fn quorum(mut self) -> Self {
+        self.quorum = true;
+        self
+    }
+
+    /// Somebody else's: they are taken as they are, and have to be there.
+    #[must_use]
+    pub fn passive(mut self) -> Self {
+        self.passive = true;
+        self
+    }
+
+    /// Says how long they live without a subscriber, where a subscription does not say so itself.
+    #[must_use]
+    pub fn expires(mut self, after: Duration) -> Self {
+        self.expires = Some(after);
+        self
+    }
+
+    /// Says how often a message is delivered again before it is dead. Of quorum queues only: others do not count.
+    #[must_use]
+    pub fn delivery_limit(mut self, times: u32) -> Self {
+        self.delivery_limit = Some(times);
+        self
+    }
+
+    /// Says how many messages they hold: a publish to a full one fails with
+    /// [`Full`](rmi_core::transport::TransportErrorKind::Full).
+    #[must_use]
+    pub fn max_length(mut self, messages: u32) -> Self {
+        self.max_length = Some(messages.max(1));
+        self
+    }
+
+    /// Keeps what can never be handled (what cannot be read or verified), and what expires, in this queue: so many messages, the oldest
+    /// of which make room.
+    #[must_use]
+    pub fn dead_letters(mut self, queue: impl Into<Text>, messages: u32) -> Self {
+        self.dead_letters = Some((queue.into(), messages.max(1)));
+        self
+    }
+
+    fn arguments(&self, expires: Option<Duration>) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        if self.quorum {
+            put(&mut arguments, "x-queue-type", "quorum");
+        }
+        if let Some(expires) = expires.or(self.expires) {
+            put_number(&mut arguments, "x-expires", millis(expires));
+        }
+        if let Some(times) = self.delivery_limit.filter(|_| self.quorum) {
+            put_number(&mut arguments, "x-delivery-limit", times.into());
+        }
+        if let Some(messages) = self.max_length {
+            put_number(&mut arguments, "x-max-length", messages.into());
+            put(&mut arguments, "x-overflow", "reject-publish");
+        }
+        if let Some((queue, _)) = &self.dead_letters {
+            put(&mut arguments, "x-dead-letter-exchange", "");
+            put(&mut arguments, "x-dead-letter-routing-key", queue);
+        }
+        arguments
+    }
+}
+
+fn put(arguments: &mut FieldTable, key: &str, value: &str) {
+    arguments.insert(key.into(), AMQPValue::LongString(value.into()));
+}
+
+fn put_number(arguments: &mut FieldTable, key: &str, value: i64) {
+    arguments.insert(key.into(), AMQPValue::LongLongInt(value));
+}
+
+fn millis(time: Duration) -> i64 {
+    // RabbitMQ takes no more than 2^32 - 1, and no zero where a queue expires.
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).clamp(1, i64::from(u32::MAX))
+}
+
+/// What one subscription needs at the broker.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) queue: ShortString,
+    declare: QueueDeclareOptions,
+    arguments: FieldTable,
+    dead: Option<(ShortString, u32)>,
+    exchange: Option<(Text, Option<Exchange>, Vec<ShortString>)>,
+    /// One consumer, and no second one.
+    pub(crate) alone: bool,
+    pub(crate) acknowledged: bool,
+    pub(crate) prefetch: u16,
+}
+
+impl Plan {
+    /// Reads what is wanted, and refuses what this bus cannot be asked for.
+    pub(crate) fn of(subscription: &Subscription, options: &Options) -> Result<Self, TransportError> {
+        let (queue, exchange) = match &subscription.source {
+            Source::Address(address) => {
+                if subscription.sharing == Sharing::Broadcast {
+                    return Err(refused("an address is one queue: what everybody is to get is published to a topic"));
+                }
+                (convert::queue(address.as_str())?, None)
+            }
+            Source::Topic { exchange, patterns } => {
+                let (queue, bound) = topics(subscription, exchange, patterns, options)?;
+                (queue, Some(bound))
+            }
+            Source::Links => return Err(refused("a broker has no links with peers: subscribe to an address or a topic")),
+            _ => return Err(refused("RabbitMQ knows no such source")),
+        };
+        let own = subscription.sharing != Sharing::Competing;
+        if subscription.sharing == Sharing::Broadcast && subscription.durable {
+            return Err(refused(
+                "what everybody gets goes to queues of their own, which cannot be durable: name a group, or compete",
+            ));
+        }
+        let durable = subscription.durable;
+        let (declare, mut arguments, mut dead) = if durable {
+            let queues = &options.queues;
+            let declare = QueueDeclareOptions { passive: queues.passive, durable: true, ..QueueDeclareOptions::default() };
+            let dead = queues.dead_letters.as_ref().map(|(queue, room)| Ok((convert::queue(queue)?, *room))).transpose()?;
+            (declare, queues.arguments(subscription.expires), dead)
+        } else if own {
+            let declare = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+            (declare, FieldTable::default(), None)
+        } else {
+            // Durable in name only: later RabbitMQ knows no other queues that connections share. It goes with its last subscriber; the
+            // time is for one that a restart has left over.
+            let declare = QueueDeclareOptions { durable: true, auto_delete: true, ..QueueDeclareOptions::default() };
+            let mut arguments = FieldTable::default();
+            put_number(&mut arguments, "x-expires", millis(subscription.expires.unwrap_or(LEFT_OVER)));
+            (declare, arguments, None)
+        };
+        if declare.passive {
+            (arguments, dead) = (FieldTable::default(), None);
+        } else if subscription.when_full == WhenFull::DropOldest {
+            put_number(&mut arguments, "x-max-length", options.events.into());
+            put(&mut arguments, "x-overflow", "drop-head");
+        }
+        Ok(Plan {
+            queue,
+            declare,
+            arguments,
+            dead,
+            exchange,
+            alone: subscription.sharing == Sharing::Exclusive || own,
+            acknowledged: subscription.acknowledged,
+            prefetch: u16::try_from(subscription.prefetch).unwrap_or(u16::MAX),
+        })
+    }
+
+    /// Declares all of it.
+    pub(crate) async fn declare(&self, channel: &Channel) -> Result<(), TransportError> {
+        if let Some((queue, room)) = &self.dead {
+            let declare = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            let mut arguments = FieldTable::default();
+            put_number(&mut arguments, "x-max-length", (*room).into());
+            let declared = channel.queue_declare(queue.clone(), declare, arguments).await;
+            declared.map_err(|error| told(&format!("the queue `{queue}` of dead letters cannot be declared"), error))?;
+        }
+        let declared = channel.queue_declare(self.queue.clone(), self.declare, self.arguments.clone()).await;
+        declared.map_err(|error| told(&format!("the queue `{}` cannot be declared", self.queue), error))?;
+        let Some((exchange, declare, patterns)) = &self.exchange else { return Ok(()) };
+        if let Some(declare) = declare {
+            let declared = declare.declare(channel, exchange).await;
+            declared.map_err(|error| told(&format!("the exchange `{exchange}` cannot be declared"), error))?;
+        }
+        for pattern in patterns {
+            let options = QueueBindOptions::default();
+            let bound = channel.queue_bind(self.queue.clone(), short(exchange)?, pattern.clone(), options, FieldTable::default());
+            bound.await.map_err(|error| told(&format!("`{pattern}` of the exchange `{exchange}` cannot be bound"), error))?;
+        }
+        Ok(())
+    }
+}
+
+/// How long a queue stays that should have gone with its subscribers.
+const LEFT_OVER: Duration = Duration::from_secs(60 * 60);
+
+type Bound = (Text, Option<Exchange>, Vec<ShortString>);
+
+/// The queue for topics: one's own, or one that all share who want the same.
+fn topics(
+    subscription: &Subscription,
+    exchange: &Text,
+    patterns: &[Text],
+    options: &Options,
+) -> Result<(ShortString, Bound), TransportError> {
+    if patterns.is_empty() {
+        return Err(refused("a subscription to topics names at least one pattern"));
+    }
+    let exchange = if exchange.is_empty() { Text::from_static(TOPICS) } else { exchange.clone() };
+    let keys: Result<Vec<_>, _> = patterns.iter().map(|pattern| short(pattern)).collect();
+    let name = if subscription.sharing == Sharing::Competing {
+        // Members of a group find each other by what they want.
+        let mut hash = Sha256::new();
+        for pattern in patterns {
+            hash.update(pattern.as_bytes());
+            hash.update([0]);
+        }
+        let mut digest = String::new();
+        for byte in &hash.finalize()[..8] {
+            let _ = write!(digest, "{byte:02x}");
+        }
+        let group = subscription.group.as_deref().unwrap_or("");
+        format!("rmi.pool:{exchange}:{group}:{digest}")
+    } else {
+        format!("rmi.events:{exchange}:{}", uuid::Uuid::new_v4().simple())
+    };
+    let declare = declared(&exchange, &options.exchanges);
+    Ok((convert::queue(&name)?, (exchange, declare, keys?)))
+}
+
+/// How an exchange is declared by whoever subscribes to it; `None` for those that the broker has by itself.
+fn declared(name: &Text, known: &BTreeMap<Text, Exchange>) -> Option<Exchange> {
+    known.get(name).cloned().or_else(|| (!is_builtin(name)).then(Exchange::topic))
+}
+
+/// Whether every broker has this exchange.
+pub(crate) fn is_builtin(exchange: &str) -> bool {
+    exchange.is_empty() || exchange.starts_with("amq.")
+}
