@@ -115,6 +115,7 @@ pub(crate) async fn subscribe(handle: &Arc<Handle>, subscription: Subscription) 
         subscribers: Arc::clone(&handle.subscribers),
         closing: handle.closing.subscribe(),
         plan,
+        fleeting: subscription.purpose == Purpose::Replies && !subscription.acknowledged,
         flows,
         first: Some(first),
     };
@@ -143,6 +144,8 @@ struct Flow {
     consumer: Consumer,
     settler: Option<Arc<Settler>>,
     ended: Arc<Notify>,
+    /// The library says so once, and then for ever that nothing has come yet.
+    over: bool,
 }
 
 impl Drop for Flow {
@@ -159,6 +162,8 @@ struct Keeper {
     subscribers: Arc<Subscribers>,
     closing: watch::Receiver<bool>,
     plan: Plan,
+    /// What came while the consumer was away is lost, and whoever waits for it has to hear of that.
+    fleeting: bool,
     flows: mpsc::Sender<Flow>,
     /// Whoever subscribes waits for this.
     first: Option<oneshot::Sender<Result<(), TransportError>>>,
@@ -198,6 +203,10 @@ impl Keeper {
                         End::Link => continue,
                         End::Broker => {
                             self.link.tally.channels_lost.add();
+                            if self.fleeting {
+                                tracing::warn!(queue = %self.plan.queue, "the broker has ended a subscription to replies");
+                                break;
+                            }
                             tracing::warn!(queue = %self.plan.queue, "the broker has ended a subscription; it is made again");
                         }
                     }
@@ -254,7 +263,7 @@ impl Keeper {
             let consumer =
                 consumer.map_err(|error| told(&format!("the queue `{}` cannot be consumed", self.plan.queue), error))?;
             let settler = self.plan.acknowledged.then(|| Settler::start(channel.clone(), Arc::clone(&self.link.tally)));
-            Ok((Flow { consumer, settler, ended: Arc::default() }, channel))
+            Ok((Flow { consumer, settler, ended: Arc::default(), over: false }, channel))
         };
         let late = || disconnected(format!("the queue `{}` was not declared and consumed in {within:?}", self.plan.queue));
         timeout(within, opening).await.unwrap_or_else(|_| Err(late()))
@@ -329,7 +338,7 @@ impl Inbox {
     fn poll_current(&mut self, cx: &mut Context<'_>, into: &mut Vec<Delivery>, max: usize) -> Poll<usize> {
         let Some(flow) = &mut self.current else { return Poll::Ready(0) };
         let mut count = 0;
-        while count < max {
+        while count < max && !flow.over {
             // What the link had brought and nobody took comes again.
             if flow.settler.as_ref().is_some_and(|settler| settler.is_dead()) {
                 return Poll::Ready(count);
@@ -340,7 +349,7 @@ impl Inbox {
                     count += 1;
                 }
                 Poll::Ready(Some(Err(error))) => tracing::debug!(error = %said(&error), "a consumer has ended"),
-                Poll::Ready(None) => return Poll::Ready(count),
+                Poll::Ready(None) => flow.over = true,
                 Poll::Pending if count == 0 => return Poll::Pending,
                 Poll::Pending => break,
             }

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 pub use self::{
     audit::{Audit, Totals},
-    callers::{Callers, Mix},
+    callers::{Callers, Mix, PATIENCE},
     log::Log,
     process::{Killed, says, start},
 };

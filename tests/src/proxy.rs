@@ -59,6 +59,7 @@ struct Shared {
 #[derive(Debug)]
 struct Ends {
     end: watch::Sender<Option<How>>,
+    hung: watch::Sender<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,14 @@ impl Proxy {
         self.shared.stalled.send_replace(true);
     }
 
+    /// Forwards nothing of the connections that there are, for as long as they last; new ones are as usual. What is left behind when
+    /// an address moves to another machine.
+    pub fn hang(&self) {
+        for ends in &*lock(&self.shared.ends) {
+            ends.hung.send_replace(true);
+        }
+    }
+
     /// Forwards again.
     pub fn flow(&self) {
         self.shared.stalled.send_replace(false);
@@ -173,19 +182,25 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let (end, ended) = watch::channel(None);
         let mut ends = lock(&shared.ends);
         ends.retain(|ends| !ends.end.is_closed());
-        ends.push(Ends { end });
+        let (hung, hangs) = watch::channel(false);
+        ends.push(Ends { end, hung });
         drop(ends);
-        tokio::spawn(connect(near, Arc::clone(&shared), ended));
+        tokio::spawn(connect(near, Arc::clone(&shared), ended, hangs));
     }
 }
 
-async fn connect(near: TcpStream, shared: Arc<Shared>, mut ended: watch::Receiver<Option<How>>) -> io::Result<()> {
+async fn connect(
+    near: TcpStream,
+    shared: Arc<Shared>,
+    mut ended: watch::Receiver<Option<How>>,
+    hangs: watch::Receiver<bool>,
+) -> io::Result<()> {
     let far = TcpStream::connect(shared.to).await?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
     {
-        let (mut there, mut back) = (Pipe::new(near_in, far_out, &shared), Pipe::new(far_in, near_out, &shared));
+        let (mut there, mut back) = (Pipe::new(near_in, far_out, &shared, &hangs), Pipe::new(far_in, near_out, &shared, &hangs));
         let how = tokio::select! {
             _ = there.run() => None,
             _ = back.run() => None,
@@ -204,12 +219,13 @@ struct Pipe {
     from: OwnedReadHalf,
     to: OwnedWriteHalf,
     shared: Arc<Shared>,
+    hangs: watch::Receiver<bool>,
     carried: u64,
 }
 
 impl Pipe {
-    fn new(from: OwnedReadHalf, to: OwnedWriteHalf, shared: &Arc<Shared>) -> Self {
-        Pipe { from, to, shared: Arc::clone(shared), carried: 0 }
+    fn new(from: OwnedReadHalf, to: OwnedWriteHalf, shared: &Arc<Shared>, hangs: &watch::Receiver<bool>) -> Self {
+        Pipe { from, to, shared: Arc::clone(shared), hangs: hangs.clone(), carried: 0 }
     }
 
     async fn run(&mut self) -> io::Result<()> {
@@ -232,6 +248,10 @@ impl Pipe {
                 tokio::time::sleep(delay).await;
             }
             let _ = stalled.wait_for(|stalled| !*stalled).await;
+            if *self.hangs.borrow() {
+                // For good: whoever wants it ends the connection.
+                std::future::pending::<()>().await;
+            }
             self.garble(&mut piece, manner.garble);
             if let Some(most) = manner.cut_after
                 && self.carried + piece.len() as u64 >= most

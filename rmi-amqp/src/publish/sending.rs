@@ -339,7 +339,7 @@ impl Sending {
                 again.push_back(job);
                 continue;
             }
-            if job.answer.is_some() {
+            if !job.is_abandoned() {
                 self.link.tally.ambiguous.add();
             }
             let why = why.as_ref().map_or_else(|| "the connection was left".to_owned(), said);

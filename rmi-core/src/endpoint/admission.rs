@@ -177,6 +177,12 @@ impl Window {
         })
     }
 
+    /// Whether a request of this number has come and is remembered, whatever its text.
+    pub(crate) fn has(&self, principal: &Principal, key: &Key) -> bool {
+        let entry = self.lane_of(principal).and_then(|lane| lane.entries.get(key));
+        entry.is_some_and(|entry| !matches!(entry.state, State::Barred))
+    }
+
     /// Up to which date requests of a principal may have come and been forgotten.
     pub(crate) fn floor(&self, principal: &Principal) -> Timestamp {
         self.lane_of(principal).map_or(self.floor, |lane| lane.floor.max(self.floor))

@@ -149,7 +149,7 @@ impl Inbox {
             acker.settle(Disposition::Release);
             return None;
         }
-        let may_have_run = origin.redelivered && !self.never_taken(&head, &principal);
+        let may_have_run = origin.redelivered && !self.never_taken(&head, &principal, origin.link);
         let answered = match self.answered(&mut head, origin.link) {
             Ok(answered) => answered,
             Err(rejection) => return self.reject(rejection, may_have_run, None, acker),

@@ -7,7 +7,7 @@
 use std::{io::Read, path::PathBuf};
 
 use rmi_core::{Endpoint, Native};
-use rmi_tests::crash::{CALLERS, Callers, Mix, dial, trust};
+use rmi_tests::crash::{CALLERS, Callers, Mix, PATIENCE, dial, trust};
 
 #[tokio::main]
 async fn main() {
@@ -17,7 +17,7 @@ async fn main() {
     let mix = if arguments.next().is_some_and(|word| word == "all") { Mix::All } else { Mix::Calls };
     let endpoint =
         Endpoint::builder(CALLERS).bind(Native::default(), dial(&to).await, trust(&home, CALLERS)).start().await.unwrap();
-    let callers = Callers::start(endpoint, &home.join("callers.log"), mix);
+    let callers = Callers::start(endpoint, &home.join("callers.log"), mix, PATIENCE);
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
     callers.stop().await;
     println!("done");

@@ -24,7 +24,7 @@ use super::{AGENT, LedgerClient, Log};
 
 const WIDTH: u64 = 24;
 /// Longer than anything is ever away.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How many steps a walk has.
 const STEPS: u64 = 12;
 /// How long whoever sends what nobody waits for pauses.
@@ -48,16 +48,16 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Goes on from what callers before these have written down.
+    /// Goes on from what callers before these have written down. Calls are given so much time.
     #[must_use]
-    pub fn start(endpoint: Endpoint, log: &Path, mix: Mix) -> Self {
+    pub fn start(endpoint: Endpoint, log: &Path, mix: Mix, patience: Duration) -> Self {
         let Earlier { open, next } = Earlier::read(log);
         let log = Arc::new(Log::open(log));
         let (next, stop) = (Arc::new(AtomicU64::new(next)), Arc::new(AtomicBool::new(false)));
         let mut tasks = Vec::new();
         for (id, (sn, sent)) in open {
             let (ledger, log) = (endpoint.client(AGENT), Arc::clone(&log));
-            tasks.push(tokio::spawn(async move { take_up(&ledger, &log, id, &sn, sent).await }));
+            tasks.push(tokio::spawn(async move { take_up(&ledger, &log, id, &sn, sent, patience).await }));
         }
         for caller in 0..WIDTH {
             let (ledger, log, next, stop) =
@@ -66,9 +66,9 @@ impl Callers {
                 while !stop.load(Ordering::Relaxed) {
                     let id = next.fetch_add(1, Ordering::Relaxed);
                     match (mix, caller) {
-                        (Mix::All, 0..4) => walk(&ledger, &log, id).await,
-                        (Mix::All, 4..8) => note(&ledger, &log, id).await,
-                        _ => call(&ledger, &log, id).await,
+                        (Mix::All, 0..4) => walk(&ledger, &log, id, patience).await,
+                        (Mix::All, 4..8) => note(&ledger, &log, id, patience).await,
+                        _ => call(&ledger, &log, id, patience).await,
                     }
                 }
             }));
@@ -117,9 +117,9 @@ impl Earlier {
     }
 }
 
-fn of(ledger: &LedgerClient, id: u64) -> Call<u64, Infallible> {
+fn of(ledger: &LedgerClient, id: u64, patience: Duration) -> Call<u64, Infallible> {
     let millis = [0, 0, 1, 3, 10, 30, 100][id as usize % 7];
-    if is_once(id) { ledger.once(id, millis) } else { ledger.again(id, millis) }.timeout(PATIENCE)
+    if is_once(id) { ledger.once(id, millis) } else { ledger.again(id, millis) }.timeout(patience)
 }
 
 fn is_once(id: u64) -> bool {
@@ -130,8 +130,8 @@ fn kind(id: u64) -> &'static str {
     if is_once(id) { "once" } else { "again" }
 }
 
-async fn call(ledger: &LedgerClient, log: &Log, id: u64) {
-    let call = of(ledger, id).prepare();
+async fn call(ledger: &LedgerClient, log: &Log, id: u64, patience: Duration) {
+    let call = of(ledger, id, patience).prepare();
     let (sn, sent) = (call.sn(), SystemClock.now());
     log.line(&format!("call {id} {} {sn} {}", kind(id), sent.to_millis()));
     // Half of them watch, and so know that they were accepted.
@@ -144,23 +144,23 @@ async fn call(ledger: &LedgerClient, log: &Log, id: u64) {
     }
 }
 
-async fn take_up(ledger: &LedgerClient, log: &Log, id: u64, sn: &Sn, sent: Timestamp) {
+async fn take_up(ledger: &LedgerClient, log: &Log, id: u64, sn: &Sn, sent: Timestamp, patience: Duration) {
     log.line(&format!("again {id}"));
-    watch(of(ledger, id).resume(sn, sent).unwrap(), log, id).await;
+    watch(of(ledger, id, patience).resume(sn, sent).unwrap(), log, id).await;
 }
 
-async fn walk(ledger: &LedgerClient, log: &Log, id: u64) {
+async fn walk(ledger: &LedgerClient, log: &Log, id: u64, patience: Duration) {
     log.line(&format!("walk {id} once"));
-    match ledger.walk(id, STEPS).timeout(PATIENCE).send().await {
+    match ledger.walk(id, STEPS).timeout(patience).send().await {
         Ok(pending) => watch(pending, log, id).await,
         Err(error) => ended(log, id, &Err(error)),
     }
 }
 
-async fn note(ledger: &LedgerClient, log: &Log, id: u64) {
+async fn note(ledger: &LedgerClient, log: &Log, id: u64, patience: Duration) {
     log.line(&format!("note {id} {}", kind(id)));
     let note: OneWay = if is_once(id) { ledger.note(id) } else { ledger.note_again(id) };
-    match note.timeout(PATIENCE).await {
+    match note.timeout(patience).await {
         Ok(_) => log.line(&format!("taken {id}")),
         Err(error) => log.line(&format!("refused {id} {} {}", name(&error), told(error.fate()))),
     }

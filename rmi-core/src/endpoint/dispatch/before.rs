@@ -56,13 +56,17 @@ impl Inbox {
         (verdict, asked.map_or_else(Acker::settled, |asked| asked.acker))
     }
 
-    /// Whether a request that the bus delivers again has been taken by nobody: where it would have been written down.
-    pub(super) fn never_taken(&self, head: &Head, principal: &Principal) -> bool {
+    /// Whether a request that the bus delivers again has been taken by nobody: what comes here alone would be known, from the journal
+    /// or, since the endpoint was started, from memory.
+    pub(super) fn never_taken(&self, head: &Head, principal: &Principal, link: LinkId) -> bool {
         let binding = &self.binding;
-        let told_apart = head.sn.is_some() && binding.features.serials == Serials::Global;
-        binding.records.is_some()
-            && told_apart
-            && head.sent.is_some_and(|sent| binding.would_know(sent, lock(&binding.window).floor(principal)))
+        let (Some(sent), Some(key)) = (head.sent, self.key(head, link)) else { return false };
+        if binding.features.serials != Serials::Global {
+            return false;
+        }
+        let window = lock(&binding.window);
+        // Where a number is used again, the request that had it before may have made room for another.
+        !window.has(principal, &key) && binding.would_know(sent, window.floor(principal))
     }
 
     /// What is to be written down of a request that is new.
