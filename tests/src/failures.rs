@@ -21,7 +21,9 @@ use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{
-    crash::{AGENT, Audit, Book, CALLERS, Callers, LedgerClient, LedgerServer, Log, Mix, PATIENCE, Told, Totals, keys, options, trust},
+    crash::{
+        AGENT, Audit, Book, CALLERS, Callers, LedgerClient, LedgerServer, Log, Mix, PATIENCE, Told, Totals, keys, options, trust,
+    },
     proxy::Proxy,
 };
 
@@ -33,6 +35,13 @@ const EARS: &str = "ears";
 pub const BACK: Duration = Duration::from_secs(20);
 /// How far clocks are apart here. Of what was sent later than that after its start, an agent knows whether it has come.
 const SKEW: Duration = Duration::from_millis(50);
+
+/// Runs a scene. `RUST_LOG` says what is shown of it.
+pub fn run(scene: impl Future<Output = ()>) {
+    let shown = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
+    let _ = tracing_subscriber::fmt().with_env_filter(shown).with_test_writer().try_init();
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(scene);
+}
 
 /// Whether the long form is wanted.
 #[must_use]
@@ -137,8 +146,8 @@ impl Scene {
             assert!(since.elapsed() < BACK, "{}: {what} after {BACK:?}: {:?}", self.name, self.counters());
         };
         let agent: LedgerClient = self.callers.endpoint().client(AGENT);
-        while agent.here().timeout(Duration::from_secs(1)).await.is_err() {
-            late("the agent does not answer");
+        while let Err(error) = agent.here().timeout(Duration::from_secs(1)).await {
+            late(&format!("the agent does not answer ({error})"));
             sleep(Duration::from_millis(10)).await;
         }
         let told = self.heard.told.load(Ordering::Relaxed);
@@ -147,6 +156,25 @@ impl Scene {
             sleep(Duration::from_millis(10)).await;
         }
         self.backs.lock().unwrap().push(since.elapsed());
+    }
+
+    /// Calls nothing for a while, and waits until everything that was called has ended.
+    pub async fn pause(&self) {
+        self.callers.pause().await;
+        while self.agent.running() > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Goes on after a pause.
+    pub fn go_on(&self) {
+        self.callers.go_on();
+    }
+
+    /// How many requests the agent remembers.
+    #[must_use]
+    pub fn remembered(&self) -> u64 {
+        self.agent.figures()[0].remembered
     }
 
     /// The callers' connection.

@@ -133,6 +133,13 @@ impl Proxy {
         }
     }
 
+    /// Ends the connections of which nothing is forwarded any more.
+    pub fn cut_hung(&self) {
+        for ends in lock(&self.shared.ends).iter().filter(|ends| *ends.hung.borrow()) {
+            ends.end.send_replace(Some(How::Closed));
+        }
+    }
+
     /// Forwards again.
     pub fn flow(&self) {
         self.shared.stalled.send_replace(false);

@@ -13,7 +13,7 @@ use std::{
 
 use rmi_tests::{
     crash::{AGENT, CALLERS},
-    failures::{Scene, before, is_long, patient},
+    failures::{Scene, before, is_long, patient, run},
     rabbit::Rabbit,
 };
 use tokio::time::sleep;
@@ -32,11 +32,6 @@ fn times() -> usize {
 /// How long it goes well in between.
 async fn meanwhile() {
     sleep(Duration::from_millis(500)).await;
-}
-
-fn run(scene: impl Future<Output = ()>) {
-    let _ = tracing_subscriber::fmt().with_env_filter(std::env::var("RUST_LOG").unwrap_or("off".into())).with_test_writer().try_init();
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(scene);
 }
 
 #[test]

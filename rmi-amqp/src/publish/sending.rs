@@ -28,6 +28,10 @@ use crate::{
 /// How often a frame is sent again that was on its way when the broker closed the channel over one that it did not name.
 const SUSPECTED: u8 = 3;
 
+/// How soon the channel is made anew by which the broker refuses frames. Where the leader of a quorum queue is lost, a channel that was
+/// opened before another one was found goes on asking the lost one, and refuses everything for as long as it lives.
+const RENEWAL: Duration = Duration::from_millis(500);
+
 /// How many frames are taken at a time.
 const BATCH: usize = 64;
 
@@ -42,6 +46,8 @@ pub(super) struct Sending {
     /// When those are looked at that have waited for long.
     look: Pin<Box<Sleep>>,
     broken: Option<lapin::Error>,
+    /// The broker has refused a frame, and the channel that said so is still the one that is published by.
+    nacked: bool,
 }
 
 /// What came of one frame.
@@ -72,17 +78,22 @@ struct Channels {
 
 impl Channels {
     async fn open(generation: &Generation, within: Duration) -> Result<Self, TransportError> {
-        let (confirmed, plain) = (generation.channel(within).await?, generation.channel(within).await?);
-        let select = confirmed.confirm_select(ConfirmSelectOptions::default());
-        match tokio::time::timeout(within, select).await {
-            Ok(Ok(())) => Ok(Channels { confirmed: Arc::new(confirmed), plain: Arc::new(plain) }),
-            Ok(Err(error)) => Err(crate::error::told("the broker does not confirm", error)),
-            Err(_) => Err(disconnected(format!("the broker did not agree to confirm in {within:?}"))),
-        }
+        let plain = Arc::new(generation.channel(within).await?);
+        Ok(Channels { confirmed: confirming(generation, within).await?, plain })
     }
 
     fn are_open(&self) -> bool {
         self.confirmed.status().connected() && self.plain.status().connected()
+    }
+}
+
+/// A channel in confirm mode.
+async fn confirming(generation: &Generation, within: Duration) -> Result<Arc<Channel>, TransportError> {
+    let channel = generation.channel(within).await?;
+    match tokio::time::timeout(within, channel.confirm_select(ConfirmSelectOptions::default())).await {
+        Ok(Ok(())) => Ok(Arc::new(channel)),
+        Ok(Err(error)) => Err(crate::error::told("the broker does not confirm", error)),
+        Err(_) => Err(disconnected(format!("the broker did not agree to confirm in {within:?}"))),
     }
 }
 
@@ -97,6 +108,7 @@ impl Sending {
             next: 0,
             look: Box::pin(sleep(Duration::ZERO)),
             broken: None,
+            nacked: false,
         }
     }
 
@@ -133,7 +145,8 @@ impl Sending {
         given: &mut mpsc::UnboundedReceiver<Job>,
         until: &mut watch::Receiver<Option<Instant>>,
     ) -> bool {
-        let channels = match Channels::open(generation, self.link.options.connect_timeout).await {
+        let within = self.link.options.connect_timeout;
+        let mut channels = match Channels::open(generation, within).await {
             Ok(channels) => channels,
             Err(error) => {
                 tracing::warn!(%error, "nothing can be published; it is tried again");
@@ -144,8 +157,14 @@ impl Sending {
         let mut blocked = generation.blocked.subscribe();
         let mut batch = Vec::new();
         let mut over = false;
+        let (mut another, mut renewed) = (None, Instant::now());
+        self.nacked = false;
         loop {
             self.gather();
+            if self.nacked && another.is_none() && renewed.elapsed() >= RENEWAL {
+                self.nacked = false;
+                another = Some(Box::pin(confirming(generation, within)));
+            }
             if self.broken.is_some() || !channels.are_open() {
                 return true;
             }
@@ -160,6 +179,14 @@ impl Sending {
             tokio::select! {
                 biased;
                 Some((frame, outcome)) = self.answers.next(), if !self.answers.is_empty() => self.told(frame, outcome),
+                // What is on its way by the old one keeps it until it has its answer.
+                made = ready(&mut another), if another.is_some() => {
+                    (another, renewed) = (None, Instant::now());
+                    match made {
+                        Ok(channel) => channels.confirmed = channel,
+                        Err(error) => tracing::warn!(%error, "the channel that is published by cannot be made anew"),
+                    }
+                }
                 taken = given.recv_many(&mut batch, BATCH), if !over => {
                     over = taken == 0;
                     self.waiting.extend(batch.drain(..));
@@ -256,6 +283,7 @@ impl Sending {
                     self.returned(&message);
                 }
                 self.link.tally.full.add();
+                self.nacked = true;
                 self.done(frame, Err(full("the broker did not take it: a queue is full, or has failed")));
             }
             Outcome::Failed(error) => {
@@ -377,6 +405,14 @@ fn is_to_blame(job: &Job, error: &lapin::Error, link: &Link) -> bool {
             max.is_some_and(|max| job.frame.payload.len() > max)
         }
         _ => false,
+    }
+}
+
+/// What something that is there comes to.
+async fn ready<F: Future + Unpin>(something: &mut Option<F>) -> F::Output {
+    match something {
+        Some(something) => something.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -34,7 +34,16 @@ struct Call {
 pub struct Audit {
     calls: HashMap<u64, Call>,
     attempts: u32,
-    losable: bool,
+    losable: Losable,
+}
+
+/// Of what nobody waits for, and the bus has taken: what may be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Losable {
+    Nothing,
+    /// What may run once only, and was about to when its agent was killed.
+    Once,
+    All,
 }
 
 /// What an audit counted.
@@ -95,21 +104,27 @@ impl Audit {
                 _ => panic!("a line that no agent writes: {line}"),
             }
         }
-        Audit { calls, attempts: ATTEMPTS, losable: false }
+        Audit { calls, attempts: ATTEMPTS, losable: Losable::Nothing }
     }
 
     /// Where the bus keeps requests, it delivers them as often as it has to.
     #[must_use]
     pub fn of_a_shared_queue(mut self) -> Self {
         self.attempts = u32::MAX;
-        self.losable = true;
+        self.of_a_killed_agent()
+    }
+
+    /// What may run once, and began when its agent was killed, does not run again; of what nobody waits for nobody is told so.
+    #[must_use]
+    pub fn of_a_killed_agent(mut self) -> Self {
+        self.losable = Losable::Once;
         self
     }
 
     /// What nobody waits for may be lost after the bus has taken it: with its queue.
     #[must_use]
     pub fn of_a_lost_queue(mut self) -> Self {
-        self.losable = true;
+        self.losable = Losable::All;
         self
     }
 
@@ -140,7 +155,7 @@ impl Audit {
 }
 
 impl Call {
-    fn wrong(&self, attempts: u32, losable: bool) -> Option<&'static str> {
+    fn wrong(&self, attempts: u32, losable: Losable) -> Option<&'static str> {
         if self.once && self.begun > 1 {
             return Some("may run once, and ran again");
         }
@@ -174,7 +189,8 @@ impl Call {
     }
 
     /// What was sent to be forgotten: taken by the bus it runs, refused for certain it does not.
-    fn wrong_as_note(&self, losable: bool) -> Option<&'static str> {
+    fn wrong_as_note(&self, losable: Losable) -> Option<&'static str> {
+        let losable = losable == Losable::All || (losable == Losable::Once && self.once);
         match &self.ended[..] {
             [] if !self.taken => Some("was neither taken nor refused"),
             [] if self.begun == 0 && !losable => Some("was taken by the bus, and never ran"),

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use rmi_core::{
     message::Sn,
     time::{Clock, SystemClock, Timestamp},
 };
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
 
 use super::{AGENT, LedgerClient, Log};
 
@@ -43,6 +43,9 @@ pub enum Mix {
 #[derive(Debug)]
 pub struct Callers {
     stop: Arc<AtomicBool>,
+    paused: watch::Sender<bool>,
+    /// How many call now.
+    busy: Arc<AtomicUsize>,
     tasks: Vec<JoinHandle<()>>,
     endpoint: Endpoint,
 }
@@ -54,32 +57,53 @@ impl Callers {
         let Earlier { open, next } = Earlier::read(log);
         let log = Arc::new(Log::open(log));
         let (next, stop) = (Arc::new(AtomicU64::new(next)), Arc::new(AtomicBool::new(false)));
+        let (paused, busy) = (watch::Sender::new(false), Arc::new(AtomicUsize::new(0)));
         let mut tasks = Vec::new();
         for (id, (sn, sent)) in open {
             let (ledger, log) = (endpoint.client(AGENT), Arc::clone(&log));
             tasks.push(tokio::spawn(async move { take_up(&ledger, &log, id, &sn, sent, patience).await }));
         }
         for caller in 0..WIDTH {
-            let (ledger, log, next, stop) =
-                (endpoint.client(AGENT), Arc::clone(&log), Arc::clone(&next), Arc::clone(&stop));
+            let (ledger, log, next, stop) = (endpoint.client(AGENT), Arc::clone(&log), Arc::clone(&next), Arc::clone(&stop));
+            let (mut paused, busy) = (paused.subscribe(), Arc::clone(&busy));
             tasks.push(tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
+                    busy.fetch_add(1, Ordering::AcqRel);
+                    if *paused.borrow_and_update() {
+                        busy.fetch_sub(1, Ordering::AcqRel);
+                        let _ = paused.changed().await;
+                        continue;
+                    }
                     let id = next.fetch_add(1, Ordering::Relaxed);
                     match (mix, caller) {
                         (Mix::All, 0..4) => walk(&ledger, &log, id, patience).await,
                         (Mix::All, 4..8) => note(&ledger, &log, id, patience).await,
                         _ => call(&ledger, &log, id, patience).await,
                     }
+                    busy.fetch_sub(1, Ordering::AcqRel);
                 }
             }));
         }
-        Callers { stop, tasks, endpoint }
+        Callers { stop, paused, busy, tasks, endpoint }
     }
 
     /// Whose calls these are.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Begins no calls for a while, and waits until all have ended.
+    pub async fn pause(&self) {
+        self.paused.send_replace(true);
+        while self.busy.load(Ordering::Acquire) > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Goes on after a pause.
+    pub fn go_on(&self) {
+        self.paused.send_replace(false);
     }
 
     /// Begins no more calls, and waits until all have ended.

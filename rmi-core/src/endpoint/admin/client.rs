@@ -17,6 +17,7 @@ use crate::{
     json::Json,
     message::{Arguments, Exception, Sn},
     text::Text,
+    transport::TransportErrorKind,
 };
 
 /// The class `Admin` of an agent. Made by [`Peer::admin`](crate::endpoint::Peer::admin).
@@ -141,7 +142,8 @@ impl AdminClient {
         }
     }
 
-    /// Asks at the address for `Admin`; `None` when nobody is there.
+    /// Asks at the address for `Admin`; `None` when nobody is there, or the bus has a place for it that takes nothing: that of a node
+    /// that is down.
     async fn in_lane<T: DeserializeOwned, A: Serialize + Sync>(
         &self,
         method: &'static str,
@@ -153,6 +155,7 @@ impl AdminClient {
         }
         match self.ask_within(Some(self.address.admin()), method, arguments, began).await {
             Err(CallError::NoAgent(_)) => None,
+            Err(CallError::Transport(e)) if e.kind == TransportErrorKind::Full => None,
             answer => Some(answer),
         }
     }
