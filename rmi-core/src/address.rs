@@ -80,6 +80,12 @@ impl PartialEq<&str> for Address {
     }
 }
 
+impl PartialEq<String> for Address {
+    fn eq(&self, other: &String) -> bool {
+        self.as_str() == other
+    }
+}
+
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)

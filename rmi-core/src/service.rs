@@ -98,8 +98,8 @@ enum Kind<S> {
 
 type Made<S> = Result<Arc<S>, Outcome>;
 
-trait Factory<S>: Fn(&Constructor, &'static Contract) -> Made<S> + Send + Sync {}
-impl<S, F: Fn(&Constructor, &'static Contract) -> Made<S> + Send + Sync> Factory<S> for F {}
+trait Factory<S>: Fn(&Constructor, &Invocation) -> Made<S> + Send + Sync {}
+impl<S, F: Fn(&Constructor, &Invocation) -> Made<S> + Send + Sync> Factory<S> for F {}
 
 impl<S> Instances<S> {
     /// One instance for all requests. Constructor arguments that a caller gives are rejected: they would have no effect.
@@ -113,9 +113,10 @@ impl<S> Instances<S> {
         A: DeserializeOwned,
         E: RemoteError,
     {
-        Instances(Kind::Factory(Box::new(move |cntr: &Constructor, contract: &'static Contract| {
+        Instances(Kind::Factory(Box::new(move |cntr: &Constructor, call: &Invocation| {
+            let contract = call.contract;
             let arguments = cntr
-                .decode()
+                .decode_within(call.max_args)
                 .map_err(|e| Rejection::new(RejectionCode::Arguments, format!("constructor of `{}`: {e}", contract.name)))?;
             factory(arguments).map(Arc::new).map_err(|e| e.to_exception(contract.name).into())
         })))
@@ -135,7 +136,7 @@ impl<S> Instances<S> {
                 }
                 _ => Ok(Arc::clone(instance)),
             },
-            Kind::Factory(make) => make(call.cntr.as_ref().unwrap_or(&Constructor::EMPTY), call.contract),
+            Kind::Factory(make) => make(call.cntr.as_ref().unwrap_or(&Constructor::EMPTY), call),
         }
     }
 }

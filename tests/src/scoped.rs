@@ -102,4 +102,8 @@ impl Deliveries for Inbox {
         }
         Ok(count)
     }
+
+    fn stop(&mut self) {
+        self.inner.stop();
+    }
 }

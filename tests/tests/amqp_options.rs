@@ -2,16 +2,12 @@
 //! still or takes nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    fs,
-    sync::LazyLock,
-    time::Duration,
-};
+use std::{fs, sync::LazyLock, time::Duration};
 
 use rmi_amqp::{Amqp, Options, Sasl, Tls};
 use rmi_core::transport::{
-    Deliveries, Delivery, Destination, Disposition, Frame, LinkChange, Purpose, Receipt, Sharing, Source, Subscription, Transport,
-    TransportErrorKind,
+    Deliveries, Delivery, Destination, Disposition, Frame, LinkChange, Purpose, Receipt, Sharing, Source, Subscription,
+    Transport, TransportErrorKind,
 };
 use rmi_tests::{
     certificates::{Authority, Identity},
@@ -61,8 +57,10 @@ async fn what_is_wrong_is_told_without_the_password() {
 #[tokio::test]
 async fn who_one_is_may_be_said_in_several_ways() {
     let url = url().await;
-    for options in [options().sasl(Sasl::AmqPlain), options().sasl(Sasl::Plain).heartbeat(Duration::from_secs(1)).frame_max(4096)] {
-        let amqp = Amqp::connect(format!("amqp://x:y@{}", at(&url))).credentials("guest", "guest").options(options).await.unwrap();
+    for options in [options().sasl(Sasl::AmqPlain), options().sasl(Sasl::Plain).heartbeat(Duration::from_secs(1)).frame_max(4096)]
+    {
+        let amqp =
+            Amqp::connect(format!("amqp://x:y@{}", at(&url))).credentials("guest", "guest").options(options).await.unwrap();
         let mut inbox = amqp.subscribe(alone("options.ways")).await.unwrap();
         let long = "x".repeat(100_000);
         amqp.publish(frame("options.ways", long.as_str())).await.unwrap();

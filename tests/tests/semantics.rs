@@ -60,9 +60,13 @@ fn portable() -> impl Iterator<Item = String> {
     semantics::sentences::<Any>().into_iter().map(|sentence| sentence.name.to_owned())
 }
 
+fn document() -> String {
+    fs::read_to_string(root().join("../docs/semantics.md")).unwrap()
+}
+
 /// The sentences of the document, each with the test at its end.
 fn sentences() -> Vec<(String, Option<String>)> {
-    let text = fs::read_to_string(root().join("../docs/semantics.md")).unwrap();
+    let text = document();
     let bullets = text.lines().filter_map(|line| line.strip_prefix("* "));
     let named = |line: &str| {
         let name = line.strip_suffix('`')?.rsplit_once(" `")?.1;
@@ -85,18 +89,56 @@ fn every_sentence_has_its_test() {
 }
 
 #[test]
-fn every_test_of_the_semantics_has_its_sentence() {
+fn every_sentence_of_the_suite_is_in_the_document() {
     let named: BTreeSet<String> = sentences().into_iter().filter_map(|(_, test)| test).collect();
-    let mut files = 0;
-    for (file, tests) in tests().into_iter().filter(|(file, _)| file.starts_with("semantics_")) {
-        files += 1;
-        assert!(!tests.is_empty(), "{file} has no tests");
-        for test in tests {
-            assert!(named.contains(&test), "the document does not name `{test}` of {file}");
-        }
-    }
-    assert!(files >= 9);
     for name in portable() {
         assert!(named.contains(&name), "the document has no sentence `{name}`");
+    }
+}
+
+/// What is in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The rows of the table of what is not asked of every pair: where it is shown, which it is, and why.
+fn shown_once() -> Vec<(String, Vec<String>, String)> {
+    let text = document();
+    let (_, table) = text.split_once("\n## What is not asked of every pair\n").expect("the document has its table");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [file, names, why] = cells[..] else { panic!("three cells: {row}") };
+        let names = quoted(names).map(str::to_owned).collect();
+        (file.trim_end_matches('`').to_owned(), names, why.trim_end_matches(" |").trim().to_owned())
+    });
+    rows.collect()
+}
+
+#[test]
+fn what_is_not_asked_of_every_pair_is_shown_once_and_says_why() {
+    let (tests, portable): (_, BTreeSet<String>) = (tests(), portable().collect());
+    let mut once = BTreeSet::new();
+    for (file, names, why) in shown_once() {
+        let shown = tests.get(&file).unwrap_or_else(|| panic!("there is no {file}"));
+        assert!(!names.is_empty() && why.len() > 10, "{file}: {why}");
+        for name in names {
+            assert!(shown.contains(&name), "{file} has no test `{name}`");
+            assert!(!portable.contains(&name), "`{name}` is asked of every pair");
+            assert!(once.insert(name.clone()), "`{name}` is in the table twice");
+        }
+    }
+    for (sentence, name) in sentences() {
+        let name = name.unwrap_or_else(|| panic!("this names no test: {sentence}"));
+        assert!(portable.contains(&name) || once.remove(&name), "neither asked of every pair nor in the table: {sentence}");
+    }
+    assert!(once.is_empty(), "the table has what is no sentence: {once:?}");
+}
+
+#[test]
+fn no_test_has_the_name_of_a_sentence_that_every_pair_is_asked() {
+    let portable: BTreeSet<String> = portable().collect();
+    for (file, tests) in tests() {
+        let twice: Vec<_> = tests.intersection(&portable).collect();
+        assert!(twice.is_empty(), "{file} has tests that are named as what is asked of every pair: {twice:?}");
     }
 }

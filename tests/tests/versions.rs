@@ -3,14 +3,8 @@
 
 use std::convert::Infallible;
 
-use rmi_core::{
-    CallError, Client as _,
-    contract::Version,
-    endpoint::BuildError,
-    message::{Exception, Rejection, RejectionCode},
-};
+use rmi_core::{CallError, Client as _, contract::Version, endpoint::BuildError};
 use rmi_tests::{
-    raw::Raw,
     tap::Tap,
     world::{Caller, World},
 };
@@ -77,23 +71,6 @@ impl again::Leases for Service {
     }
 }
 
-/// What a caller that has no contract is told.
-async fn ask(caller: &Caller, version: Option<&str>, method: &str, args: Value) -> Result<String, CallError<Exception>> {
-    let class = caller.endpoint.peer("agent").class("dhcp");
-    let class = match version {
-        Some(version) => class.version(version.to_owned()),
-        None => class,
-    };
-    class.call(method.to_owned(), args).await
-}
-
-fn rejection(answer: Result<String, CallError<Exception>>) -> Rejection {
-    match answer {
-        Err(CallError::Rejected(rejection)) => rejection,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// Both majors, the newer one first.
 async fn both(world: &World) -> (rmi_core::Endpoint, Caller) {
     let builder = world.builder("agent", &Tap::on(&world.bus));
@@ -102,82 +79,14 @@ async fn both(world: &World) -> (rmi_core::Endpoint, Caller) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn majors_are_served_side_by_side() {
-    for world in World::both() {
-        let (_agent, caller) = both(&world).await;
-        let (first, second): (v1::DhcpClient, v2::DhcpClient) =
-            (caller.endpoint.client("agent"), caller.endpoint.client("agent"));
-        assert_eq!(first.lookup("10.0.0.9").await.unwrap(), "v1 10.0.0.9");
-        assert_eq!(second.lookup("10.0.0.9", 7).await.unwrap(), "v2 10.0.0.9 of 7");
-        assert_eq!(first.release("10.0.0.9").await.unwrap(), "released 10.0.0.9");
-        assert_eq!(second.renew("10.0.0.9").await.unwrap(), "renewed 10.0.0.9");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_names_no_version_gets_the_lowest_major() {
+async fn a_default_major_that_is_not_served_stops_the_start() {
     let world = World::unsealed();
-    let (_agent, caller) = both(&world).await;
-    assert_eq!(ask(&caller, None, "lookup", json!(["a"])).await.unwrap(), "v1 a");
-    // What only another major has is not found by luck.
-    let rejection = rejection(ask(&caller, None, "renew", json!(["a"])).await);
-    assert_eq!(rejection.code, RejectionCode::UnknownMethod);
-    assert!(rejection.details.contains("it is in 2.0"), "{rejection}");
-    // A gofer peer's request says nothing of versions at all.
-    let mut replies = world.mailbox("replies").await;
-    let request = json!({"classname": "dhcp", "method": "lookup", "args": ["b"], "kws": {}, "cntr": null});
-    world.post(&Raw::request("agent", "lookup", json!([])).with("request", request).reply_to("replies")).await;
-    assert_eq!(replies.conversation().await.pop().unwrap()["result"]["retval"], "v1 b");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_builder_may_choose_the_default_major() {
-    let world = World::unsealed();
-    let builder = world.builder("agent", &Tap::on(&world.bus)).default_major("dhcp", 2);
-    let _agent = builder.serve(v1::DhcpServer::new(Service)).serve(v2::DhcpServer::new(Service)).start().await.unwrap();
-    let caller = world.caller("caller").await;
-    assert_eq!(ask(&caller, None, "lookup", json!(["a", 3])).await.unwrap(), "v2 a of 3");
-    assert_eq!(ask(&caller, Some("1"), "lookup", json!(["a"])).await.unwrap(), "v1 a");
-
     for (class, major, served) in [("dhcp", 3, "1.2, 2.0"), ("dns", 1, "")] {
         let builder = world.builder("other", &Tap::on(&world.bus)).default_major(class, major);
         let builder = builder.serve(v1::DhcpServer::new(Service)).serve(v2::DhcpServer::new(Service));
         let error = builder.start().await.unwrap_err();
         assert!(matches!(&error, BuildError::DefaultMajor { served: said, .. } if said == served), "{error:?}");
         assert!(error.to_string().contains(served), "{error}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_newer_minor_is_no_obstacle() {
-    let world = World::unsealed();
-    let (_agent, caller) = both(&world).await;
-    for version in ["1", "1.0", "1.2", "1.5", "1.65535"] {
-        assert_eq!(ask(&caller, Some(version), "lookup", json!(["a"])).await.unwrap(), "v1 a", "{version}");
-    }
-    let rejection = rejection(ask(&caller, Some("1.5"), "leases", json!([])).await);
-    assert_eq!(rejection.code, RejectionCode::UnknownMethod);
-    assert_eq!(rejection.details, "\"dhcp.leases()\" is not served by `agent`: 1.5 was asked for, and 1.2 is served");
-    // With a version that is served the version is not what is wrong.
-    let rejection = self::rejection(ask(&caller, Some("1.1"), "leases", json!([])).await);
-    assert_eq!(rejection.details, "\"dhcp.leases()\" is not served by `agent`");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_not_served_is_rejected_with_what_is() {
-    let world = World::unsealed();
-    let (_agent, caller) = both(&world).await;
-    for version in ["3.1", "0.9", "65535"] {
-        let rejection = rejection(ask(&caller, Some(version), "lookup", json!(["a"])).await);
-        assert_eq!(rejection.code, RejectionCode::UnknownVersion);
-        assert!(rejection.details.contains("1.2, 2.0") && rejection.details.contains(version), "{rejection}");
-    }
-    let long = "9".repeat(5_000);
-    for version in ["", "one", "1.x", "+1.0", "1.0.0", " 1.0", "65536.0", &long] {
-        let rejection = rejection(ask(&caller, Some(version), "lookup", json!(["a"])).await);
-        assert_eq!(rejection.code, RejectionCode::UnknownVersion, "{version}");
-        assert!(rejection.details.contains("is no version") && rejection.details.contains("1.2, 2.0"), "{rejection}");
-        assert!(rejection.details.len() < 200, "{rejection}");
     }
 }
 

@@ -60,8 +60,9 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// The directory cannot be used, or another agent uses it.
+    /// The directory or the source cannot be used, or another agent uses it.
     pub fn open(directory: impl Into<PathBuf>, bound: u64, source: Option<Source>) -> io::Result<Self> {
+        source.as_ref().map_or(Ok(()), Source::check)?;
         let directory = directory.into();
         let context = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", directory.display()));
         fs::create_dir_all(&directory).map_err(context)?;

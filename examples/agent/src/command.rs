@@ -151,13 +151,22 @@ where
             u8::from(!fulfilled)
         }
         Err(failure) => {
-            match form {
-                Form::Json => line(&json!({"failure": failure, "message": failure.to_string()}).to_string()),
-                Form::Text => note(&format!("{agent}: {failure}")),
+            if form == Form::Text {
+                note(&format!("{agent}: {failure}"));
+                return failure.exit_status();
             }
-            failure.exit_status()
+            complain(form, &failure)
         }
     }
+}
+
+/// Says why nothing came of it, and gives the exit status that says so.
+pub fn complain(form: Form, failure: &Failure) -> u8 {
+    match form {
+        Form::Json => line(&json!({"failure": failure, "message": failure.to_string()}).to_string()),
+        Form::Text => note(&failure.to_string()),
+    }
+    failure.exit_status()
 }
 
 /// Shows who is connected.

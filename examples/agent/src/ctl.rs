@@ -7,18 +7,19 @@ use rmi_core::{CallError, Endpoint, Native, Update, transport::tcp::Tcp};
 use uuid::Uuid;
 
 use crate::{
-    command::{Command, Form, note, show, show_agents},
+    command::{Command, Form, complain, note, show, show_agents},
     operator::OperatorClient,
-    options::{Dialect, Error, Security, address},
-    order::Failure,
+    options::{Address, Dialect, Error, Security},
+    order::{Failure, SILENCE},
+    tls::Tls,
 };
 
 /// Command the agents of a server that runs (`agent server --control`)
 #[derive(Clone, Debug, Args)]
 pub struct Ctl {
-    /// Where the server takes commands
-    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = address, default_value = "127.0.0.1:8082")]
-    pub server: String,
+    /// Where the server takes commands: tcp://, or tls:// with --tls-ca
+    #[arg(long, value_name = "tcp://HOST:PORT", default_value = "tcp://127.0.0.1:8082")]
+    pub server: Address,
     /// What the server is called
     #[arg(long, value_name = "NAME", default_value = "server")]
     pub server_name: String,
@@ -28,6 +29,12 @@ pub struct Ctl {
     /// Who is trusted
     #[command(flatten)]
     pub security: Security,
+    /// TLS to the server
+    #[command(flatten)]
+    pub tls: Tls,
+    /// The name that the server's certificate has to have, in place of the host of --server
+    #[arg(help_heading = "TLS", long, value_name = "NAME")]
+    pub tls_name: Option<String>,
     /// For whom to write
     #[arg(long, value_enum, default_value_t)]
     pub form: Form,
@@ -47,15 +54,38 @@ impl Ctl {
         let order = self.command.clone().order()?;
         let trust = self.security.open(Dialect::Native)?;
         let name = self.name.clone().unwrap_or_else(|| format!("operator-{}", Uuid::new_v4()));
-        let endpoint =
-            Endpoint::builder(name).bind(Native::default(), Tcp::connect(self.server.clone()).await?, trust).start().await?;
+        let tcp = Tcp::connect(self.server.at.clone());
+        let tcp = match self.tls.dials(&self.server, self.tls_name.as_deref())? {
+            Some(tls) => tcp.tls(tls).await,
+            None => tcp.await,
+        };
+        let tcp = match tcp {
+            Ok(tcp) => tcp,
+            Err(error) => return Ok(lost(self.form, &self.server, &format!("it cannot be reached: {error}"))),
+        };
+        let endpoint = Endpoint::builder(name).bind(Native::default(), tcp, trust).start().await?;
         let operator: OperatorClient = endpoint.client(self.server_name.as_str());
+        // Whoever is not heard there learns it now, and not when an order's own time is over.
+        let agents = match operator.agents().await {
+            Ok(agents) => agents,
+            Err(CallError::Rejected(rejection)) => {
+                return Ok(complain(self.form, &Failure::Rejected(rejection.to_string())));
+            }
+            Err(error) => {
+                let hint = if self.security.insecure && self.tls.tls_cert.is_none() {
+                    ""
+                } else {
+                    ": does it believe your key or certificate, and you its?"
+                };
+                return Ok(lost(self.form, &self.server, &format!("{error}{hint}")));
+            }
+        };
         let Some((agent, order)) = order else {
-            show_agents(self.form, &operator.agents().await?);
+            show_agents(self.form, &agents);
             return Ok(0);
         };
         let give = async |mut on: Box<dyn FnMut(_) + Send>| {
-            let mut pending = operator.give(agent.clone(), order).send().await.map_err(failure)?;
+            let mut pending = operator.give(agent.clone(), order).idle(SILENCE).send().await.map_err(failure)?;
             let mut cancelled = false;
             // One for all steps: what comes between two of them is heard, too.
             let mut told = pin!(stop());
@@ -87,11 +117,17 @@ impl Ctl {
     }
 }
 
+/// Says that the server is not there, or does not answer.
+fn lost(form: Form, server: &Address, why: &str) -> u8 {
+    complain(form, &Failure::Lost(format!("the server at {server} does not answer: {why}")))
+}
+
 fn failure(error: CallError<Failure>) -> Failure {
     match error {
         CallError::Remote(failure) => failure,
         CallError::Rejected(rejection) => Failure::Rejected(rejection.to_string()),
         CallError::Timeout { .. } => Failure::Timeout(error.to_string()),
+        error if error.is_ambiguous() => Failure::Lost(format!("{error}: whether it was done is unknown")),
         error => Failure::Lost(error.to_string()),
     }
 }

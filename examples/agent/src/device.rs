@@ -98,6 +98,14 @@ impl Disks {
             if let Some(other) = disks.iter().find(|other| other.identity.is_same_place(&identity)) {
                 return Err(unsuitable(format!("{} is the disk `{}` as well", real.display(), other.name)));
             }
+            if let Some(other) = disks.iter().find(|other| overlap(&system, &other.identity, &identity)) {
+                let why = format!(
+                    "{} and the disk `{}` have the same bytes: one is a partition of the other",
+                    real.display(),
+                    other.name
+                );
+                return Err(unsuitable(why));
+            }
             if let Some(how) = in_use::find(&system, &real, &identity) {
                 return Err(DiskError::InUse { disk: name, how });
             }
@@ -183,8 +191,14 @@ impl Disks {
             disk: disk.name.clone(),
             how: "another program holds a lock (flock) on it".to_owned(),
         })?;
-        Ok(Claim { seat, file })
+        Ok(Claim { seat, file, system: self.system.clone() })
     }
+}
+
+/// Whether one is a partition of the other: what is written to the one is lost on the other.
+fn overlap(system: &System, one: &Identity, other: &Identity) -> bool {
+    let (Some(one), Some(other)) = (one.number(), other.number()) else { return false };
+    in_use::whole(system, &one).as_ref() == Some(&other) || in_use::whole(system, &other).as_ref() == Some(&one)
 }
 
 impl Disk {
@@ -241,6 +255,7 @@ impl Disk {
 pub struct Claim {
     seat: Seat,
     file: File,
+    system: System,
 }
 
 impl Claim {
@@ -256,6 +271,19 @@ impl Claim {
         &self.file
     }
 
+    /// Demands that it is still what was claimed: one that has grown meanwhile has bytes that nobody has written.
+    ///
+    /// # Errors
+    ///
+    /// It has another size, or cannot be asked.
+    pub fn check(&self) -> Result<(), DiskError> {
+        let now = Identity::of(&self.file, &self.system).map_err(|error| self.failed("looking at it", 0, &error))?;
+        match self.disk().identity.difference(&now) {
+            Some(what) => Err(DiskError::Changed { disk: self.disk().name.clone(), what }),
+            None => Ok(()),
+        }
+    }
+
     /// What is prepared on it from now on. Whoever begins to write says `None` first.
     pub fn set_image(&self, image: Option<Uuid>) {
         self.seat.0.state().image = image;
@@ -264,6 +292,13 @@ impl Claim {
     /// Says where something failed.
     pub(crate) fn failed(&self, doing: &str, at: u64, error: &io::Error) -> DiskError {
         DiskError::Io { disk: self.disk().name.clone(), doing: doing.to_owned(), at, error: error.to_string() }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Closing it would do, if no process were being started at this moment: until it is, that has the file open as well.
+        let _ = self.file.unlock();
     }
 }
 

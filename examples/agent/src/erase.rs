@@ -38,7 +38,7 @@ pub fn effort(size: u64, patterns: &[Pattern]) -> u64 {
 ///
 /// # Errors
 ///
-/// It cannot be written or read, reads back something else, or the work was stopped.
+/// It cannot be written or read, reads back something else, has another size at the end, or the work was stopped.
 pub fn erase(claim: &Claim, patterns: &[Pattern], discard: bool, meter: &mut Meter<'_>) -> Result<ErasedDisk, DiskError> {
     claim.set_image(None);
     let (name, size) = (claim.disk().name(), claim.disk().size());
@@ -47,12 +47,14 @@ pub fn erase(claim: &Claim, patterns: &[Pattern], discard: bool, meter: &mut Met
         write(claim, &mut content.begin(), meter)?;
         verify(claim, &mut content.begin(), meter)?;
     }
+    claim.check()?;
     let mut discarded = None;
     if discard {
         meter.done(Phase::Discard, name, 0)?;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         // What the device does not support is told, and is no failure: the disk has been overwritten.
         discarded = Some(fallocate(claim.file(), flags, 0, size).is_ok());
+        claim.file().sync_data().map_err(|error| claim.failed("flushing", size, &error))?;
     }
     Ok(ErasedDisk { disk: name.to_owned(), bytes: size, passes: patterns.to_vec(), discarded })
 }

@@ -17,6 +17,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use self::updater::Updater;
@@ -43,6 +44,11 @@ struct Configured {
 }
 
 impl Firmware {
+    /// How long the update of one component may take: it is not interrupted before.
+    pub const LONGEST_UPDATE: Duration = Updater::MOST;
+    /// How long a version may be, in bytes.
+    const LONGEST_VERSION: usize = 64;
+
     /// With a directory that says what is wanted, or without.
     #[must_use]
     pub fn new(directory: Option<PathBuf>) -> Self {
@@ -79,7 +85,10 @@ impl Firmware {
             return Err(FirmwareError::NothingWanted);
         }
         let versions = versions(system, disks);
-        for (index, Wanted { component, .. }) in wanted.iter().enumerate() {
+        for (index, Wanted { component, version }) in wanted.iter().enumerate() {
+            if !is_version(version) {
+                return Err(FirmwareError::NoVersion { component: component.clone(), most: Self::LONGEST_VERSION as u64 });
+            }
             if wanted[..index].iter().any(|earlier| earlier.component == *component) {
                 return Err(FirmwareError::Twice { component: component.clone() });
             }
@@ -146,6 +155,13 @@ fn bring(
         Some(now) => (now, ComponentState::RestartNeeded),
         None => (version, ComponentState::RestartNeeded),
     }
+}
+
+/// Whether a text can be a version. What comes by the wire is given to an updater, which is a script more often than not: it is no option
+/// there (`-f`), no path (`../x`), and nothing that a shell would take apart for more than words.
+fn is_version(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-+:~()".contains(c);
+    text.len() <= Firmware::LONGEST_VERSION && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(allowed)
 }
 
 /// Every component whose version the machine says.

@@ -25,6 +25,7 @@ pub mod run;
 pub mod serve;
 pub mod system;
 pub mod task;
+pub mod tls;
 pub mod work;
 
 pub use self::provisioner::{Parts, Provisioner};

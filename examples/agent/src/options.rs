@@ -1,6 +1,6 @@
 //! What several commands of the program are told in the same words.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use rmi_core::{
@@ -9,6 +9,9 @@ use rmi_core::{
     seal::PrivateKey,
     transport::tcp::Options,
 };
+
+/// The most seconds that an option takes: a year.
+pub(crate) const SECONDS: u64 = 365 * 24 * 60 * 60;
 
 /// An error of the program, with its cause.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -107,27 +110,57 @@ pub fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
-/// `tcp://host:port`, or `host:port`.
-///
-/// # Errors
-///
-/// It has another scheme, or no port.
-pub fn address(text: &str) -> Result<String, String> {
-    let rest = match text.split_once("://") {
-        None => text,
-        Some(("tcp", rest)) => rest.trim_end_matches('/'),
-        Some((scheme, _)) => return Err(format!("agents and servers meet over tcp://host:port, and not over {scheme}://")),
-    };
-    match rest.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(rest.to_owned()),
-        _ => Err(format!("`{text}` names no port: write tcp://host:port")),
+/// Where an end of links is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Whether TLS is spoken there.
+    pub tls: bool,
+    /// `host:port`
+    pub at: String,
+}
+
+impl Address {
+    /// The same with the address that was got.
+    #[must_use]
+    pub fn got(&self, at: SocketAddr) -> Self {
+        Address { tls: self.tls, at: at.to_string() }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.tls { "tls" } else { "tcp" }, self.at)
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    /// `tcp://host:port`, `tls://host:port`, or `host:port`, which is the first.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (tls, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some(("tcp", rest)) => (false, rest.trim_end_matches('/')),
+            Some(("tls", rest)) => (true, rest.trim_end_matches('/')),
+            Some((scheme, _)) => {
+                return Err(format!("agents and servers meet over tcp://host:port or tls://host:port, and not over {scheme}://"));
+            }
+        };
+        match rest.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Address { tls, at: rest.to_owned() }),
+            _ => Err(format!("`{text}` names no port: write tcp://host:port")),
+        }
     }
 }
 
 /// Text of others, for a terminal: on one line, and without what would control it.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    let orders = |c: char| {
+        // Those that turn the text around are no control characters, and show something else than was said.
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if orders(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]
@@ -148,15 +181,21 @@ mod tests {
 
     #[test]
     fn an_address_has_a_host_and_a_port() {
-        assert_eq!(address("tcp://[::1]:8081"), Ok("[::1]:8081".to_owned()));
-        assert_eq!(address("server:8081"), Ok("server:8081".to_owned()));
+        for (text, tls, at) in [
+            ("tcp://[::1]:8081", false, "[::1]:8081"),
+            ("server:8081", false, "server:8081"),
+            ("tls://server:1/", true, "server:1"),
+        ] {
+            assert_eq!(text.parse(), Ok(Address { tls, at: at.to_owned() }));
+        }
         for text in ["server", "tcp://server", ":8081", "amqp://server:5672", "server:port"] {
-            assert!(address(text).is_err(), "{text}");
+            assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn what_others_say_does_not_control_a_terminal() {
         assert_eq!(printable("fine\x1b[2J\nno"), "fine\\u{1b}[2J\\u{a}no");
+        assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
     }
 }

@@ -1,6 +1,6 @@
 //! What a server has an agent do, as an operator says it: one order, one answer.
 
-use std::{future::Future, pin::pin};
+use std::{future::Future, pin::pin, time::Duration};
 
 use rmi_core::{Call, CallError, Endpoint, RemoteError, Update, message::Progress};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -94,13 +94,16 @@ pub enum Failure {
     #[error("{0}: whether it was done is unknown")]
     Timeout(String),
     /// It is not known whether the method ran.
-    #[error("{0}: whether it was done is unknown")]
+    #[error("{0}")]
     Lost(String),
 }
 
 fn others(known: &[String]) -> String {
     if known.is_empty() { ": nobody is".to_owned() } else { format!(": {} is", known.join(", ")) }
 }
+
+/// How long nothing may be heard of an order that is being carried out: longer than the longest step of one that goes on.
+pub const SILENCE: Duration = Duration::from_secs(40 * 60);
 
 impl Failure {
     /// The exit status that says so: as those of `rmi call`.
@@ -167,7 +170,7 @@ impl<F: FnMut(Progress<Step>), C: Future> Giving<'_, F, C> {
         T: Serialize + DeserializeOwned,
         E: RemoteError + std::error::Error,
     {
-        let mut pending = call.send().await.map_err(|error| self.failure(error))?;
+        let mut pending = call.idle(SILENCE).send().await.map_err(|error| self.failure(error))?;
         let mut cancelled = false;
         loop {
             let update = tokio::select! {
@@ -201,8 +204,8 @@ impl<F: FnMut(Progress<Step>), C: Future> Giving<'_, F, C> {
             CallError::Exception(exception) => Failure::Failed(exception.message()),
             CallError::Rejected(rejection) => Failure::Rejected(rejection.to_string()),
             CallError::Timeout { .. } => Failure::Timeout(error.to_string()),
-            CallError::Transport(error) => Failure::Lost(error.to_string()),
-            CallError::ReplyLost | CallError::Interrupted(_) | CallError::Closed => Failure::Lost(error.to_string()),
+            error if error.is_ambiguous() => Failure::Lost(format!("{error}: whether it was done is unknown")),
+            CallError::Transport(_) | CallError::Closed => Failure::Lost(error.to_string()),
             error => Failure::Failed(error.to_string()),
         }
     }

@@ -136,7 +136,8 @@ impl Decommission for Provisioner {
         let work = move |job: &Job| {
             // All of them are had before the first is written: what cannot be done is known before anything is lost.
             let claims = disks.iter().map(|disk| me.0.disks.claim(disk, &job.name())).collect::<Result<Vec<_>, _>>()?;
-            let total = claims.iter().map(|claim| erase::effort(claim.disk().size(), &patterns)).sum();
+            let efforts = claims.iter().map(|claim| erase::effort(claim.disk().size(), &patterns));
+            let total = efforts.fold(0, u64::saturating_add);
             let mut meter = Meter::new(job, total);
             let erased = claims.iter().map(|claim| erase::erase(claim, &patterns, discard, &mut meter));
             let disks = erased.collect::<Result<Vec<_>, _>>()?;
@@ -209,6 +210,9 @@ impl Standby for Provisioner {
         config_drive: ConfigDrive,
         disk: Option<String>,
     ) -> Result<Running, RunError> {
+        if self.0.launcher.is_set() {
+            return Err(RunError::Leaving);
+        }
         let mut prepared = self.0.disks.iter().filter(|found| found.image() == Some(image_id));
         let prepared = prepared.find(|found| disk.as_deref().is_none_or(|asked| asked == found.name()));
         let Some(prepared) = prepared else { return Err(RunError::NotPrepared { image_id }) };
@@ -227,7 +231,8 @@ impl Standby for Provisioner {
             volume.write(&claim, &mut Meter::new(job, 2 * length))?;
             let path = |claim: &crate::device::Claim| claim.disk().real_path().display().to_string();
             let launch = me.0.launcher.plan(image_id, &path(&system), &path(&claim));
-            if !me.0.launcher.set(&launch) {
+            // The disks stay taken until the program has them: nobody erases what is about to run.
+            if !me.0.launcher.set(&launch, vec![system, claim]) {
                 return Err(RunError::Leaving);
             }
             Ok(Running { image_id, disk, instance: volume.instance().to_owned(), config_drive: length, launch })

@@ -20,9 +20,10 @@ use crate::{
     device::{Disks, Named, Role},
     firmware::Firmware,
     launch::Launcher,
-    options::{Dialect, Error, Security, address, size},
+    options::{Address, Dialect, Error, SECONDS, Security, size},
     system::System,
     task::Tasks,
+    tls::{self, Tls},
 };
 
 /// Be the agent of this machine: dial the server, and do what it says
@@ -33,9 +34,9 @@ use crate::{
 /// answers, and ends. A second ctrl-c stops them at once.
 #[derive(Clone, Debug, Args)]
 pub struct Run {
-    /// Where the server is
-    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = address)]
-    pub server: String,
+    /// Where the server is: tcp://, or tls:// with --tls-ca
+    #[arg(long, value_name = "tcp://HOST:PORT")]
+    pub server: Address,
     /// Who this agent is; the MAC address of the first network interface of hardware unless it is said
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
@@ -55,9 +56,12 @@ pub struct Run {
     /// How many bytes of images to keep at most, as in 512M or 10G
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "10G")]
     pub cache_size: u64,
-    /// Where images come from: UUID.img, with UUID.sha256 beside it, in a directory or below an http:// URL
+    /// Where images come from: UUID.img, with UUID.sha256 beside it, in a directory or below an https:// or http:// URL
     #[arg(long, value_name = "DIR|URL")]
     pub images: Option<Source>,
+    /// Believe certificates of https:// that these authorities have signed (PEM)
+    #[arg(long, value_name = "FILE", requires = "images")]
+    pub images_ca: Option<PathBuf>,
     /// What firmware should be, and how it is updated: COMPONENT/version and COMPONENT/update in this directory
     #[arg(long, value_name = "DIR")]
     pub firmware: Option<PathBuf>,
@@ -70,22 +74,30 @@ pub struct Run {
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
     /// How long running commands have to end by themselves when the agent is told to stop, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=SECONDS))]
     pub grace: u64,
     /// How to talk with the server
     #[arg(long, value_enum, default_value_t)]
     pub dialect: Dialect,
-    /// Say who this agent is in the dialect `source` as well, whose text has no handshake: otherwise its server calls it `link.<n>`
+    /// Say who this agent is in the dialect `source` as well, whose text has no handshake: otherwise its server calls it `link.<n>`, or by the name in its certificate
     #[arg(long)]
     pub handshake: bool,
     /// Who is trusted
     #[command(flatten)]
     pub security: Security,
+    /// TLS to the server
+    #[command(flatten)]
+    pub tls: Tls,
+    /// The name that the server's certificate has to have, in place of the host of --server
+    #[arg(help_heading = "TLS", long, value_name = "NAME")]
+    pub tls_name: Option<String>,
 }
 
 /// `NAME=PATH`, or `PATH`.
 fn disk(text: &str) -> Result<Named, String> {
-    let (name, path) = text.split_once('=').unwrap_or((text, text));
+    // The names of `/dev/disk/by-id` may have a `=` of their own: what has a `/` before it is no name.
+    let named = text.split_once('=').filter(|(name, _)| !name.contains('/'));
+    let (name, path) = named.unwrap_or((text, text));
     if name.is_empty() || path.is_empty() {
         return Err("write --disk PATH, or --disk NAME=PATH".to_owned());
     }
@@ -117,7 +129,11 @@ impl Run {
         let tasks = parts.tasks.clone();
         let me = Provisioner::new(parts);
 
-        let tcp = Tcp::connect(self.server.clone()).options(self.dialect.tcp()).patiently().await?;
+        let tcp = Tcp::connect(self.server.at.clone()).options(self.dialect.tcp());
+        let tcp = match self.tls.dials(&self.server, self.tls_name.as_deref())? {
+            Some(tls) => tcp.tls(tls).patiently().await?,
+            None => tcp.patiently().await?,
+        };
         let builder = Endpoint::builder(id.as_str());
         let builder = match self.dialect.profile() {
             None => builder.bind(Native::default(), tcp.clone(), trust),
@@ -141,7 +157,7 @@ impl Run {
             .await?;
         let disks: Vec<String> = me.parts().disks.iter().map(|d| format!("{} ({} bytes)", d.name(), d.size())).collect();
         say(&format!(
-            "{id} works for tcp://{} with {}",
+            "{id} works for {} with {}",
             self.server,
             if disks.is_empty() { "no disks".to_owned() } else { disks.join(", ") }
         ));
@@ -167,7 +183,23 @@ impl Run {
         reporting.abort();
         drained?;
         say("drained");
+        // Whatever takes this process's place may restart the machine: not while something is being written.
+        let tasks = &me.parts().tasks;
+        if !tasks.is_idle() {
+            say("waiting for work that cannot be interrupted");
+            if tokio::time::timeout(Firmware::LONGEST_UPDATE + LAST_WORDS, tasks.idle()).await.is_err() {
+                return Err("work that was told to stop does not end: nothing takes the agent's place".into());
+            }
+        }
         Ok(launcher.exec()?)
+    }
+
+    fn source(&self) -> Result<Option<Source>, Error> {
+        let Some(source) = self.images.clone() else { return Ok(None) };
+        Ok(Some(match &self.images_ca {
+            Some(authorities) => source.believes(&tls::read(authorities)?)?,
+            None => source,
+        }))
     }
 
     fn parts(&self, system: System) -> Result<Parts, Error> {
@@ -175,7 +207,7 @@ impl Run {
         let config_drive = config_drive.map(|path| Named { name: "config-drive".to_owned(), path, role: Role::ConfigDrive });
         let disks = Disks::open(system.clone(), self.disks.iter().cloned().chain(config_drive))?;
         let cache = match &self.cache {
-            Some(directory) => Some(Cache::open(directory, self.cache_size, self.images.clone())?),
+            Some(directory) => Some(Cache::open(directory, self.cache_size, self.source()?)?),
             None if self.images.is_some() => return Err("--images needs --cache: what is fetched is kept there".into()),
             None => None,
         };
@@ -184,7 +216,7 @@ impl Run {
             disks,
             cache,
             firmware: Firmware::new(self.firmware.clone()),
-            launcher: Launcher::new(self.run_command.clone()),
+            launcher: Launcher::new(self.run_command.clone()).map_err(|error| format!("--run-command: {error}"))?,
             tasks: Tasks::default(),
             started: Instant::now(),
         })
@@ -201,4 +233,21 @@ fn first_interface(system: &System) -> Option<String> {
 fn say(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_may_have_a_name() {
+        let read = |text: &str| disk(text).map(|named| (named.name, named.path.display().to_string()));
+        let pair = |name: &str, path: &str| Ok((name.to_owned(), path.to_owned()));
+        assert_eq!(read("sda=/dev/sda"), pair("sda", "/dev/sda"));
+        assert_eq!(read("/dev/sda"), pair("/dev/sda", "/dev/sda"));
+        // Never the file `0` of wherever the agent was started.
+        assert_eq!(read("/dev/disk/by-id/wwn=0"), pair("/dev/disk/by-id/wwn=0", "/dev/disk/by-id/wwn=0"));
+        assert_eq!(read("a=/dev/disk/by-id/wwn=0"), pair("a", "/dev/disk/by-id/wwn=0"));
+        assert!(read("=/dev/sda").is_err() && read("sda=").is_err() && read("").is_err());
+    }
 }

@@ -1,11 +1,6 @@
 //! `agent server`: the other end, which agents dial and operators command.
 
-use std::{
-    collections::BTreeSet,
-    future::Future,
-    net::{SocketAddr, ToSocketAddrs},
-    time::Duration,
-};
+use std::{collections::BTreeSet, future::Future, time::Duration};
 
 use clap::Args;
 use rmi_core::{Endpoint, Native, Trust, protocol::JsonLines, transport::tcp::Tcp};
@@ -16,7 +11,8 @@ use crate::{
     command::{Command, Form, line, note, show, show_agents},
     contract::{LogEntry, Server, ServerServer, TaskState, TaskStatus},
     operator::{Desk, OperatorServer, connected},
-    options::{Dialect, Error, Security, address, printable},
+    options::{Address, Dialect, Error, SECONDS, Security, printable},
+    tls::Tls,
 };
 
 /// Be the server that agents dial, and command them
@@ -25,9 +21,9 @@ use crate::{
 /// it stays, says what it hears, and takes commands at --control, from `agent ctl`.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
-    /// Where agents dial; port 0 is any that is free
-    #[arg(long, value_name = "HOST:PORT", value_parser = address, default_value = "127.0.0.1:8081")]
-    pub listen: String,
+    /// Where agents dial: tcp://, or tls:// with --tls-cert; port 0 is any that is free
+    #[arg(long, value_name = "tcp://HOST:PORT", default_value = "tcp://127.0.0.1:8081")]
+    pub listen: Address,
     /// What this server is called
     #[arg(long, value_name = "NAME", default_value = "server")]
     pub name: String,
@@ -37,11 +33,14 @@ pub struct Serve {
     /// Who is trusted
     #[command(flatten)]
     pub security: Security,
+    /// TLS to agents and operators
+    #[command(flatten)]
+    pub tls: Tls,
     /// Take commands of `agent ctl` here. With --insecure that is an address of this machine only, and whoever is on it can command
-    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
-    pub control: Option<String>,
+    #[arg(long, value_name = "tcp://HOST:PORT")]
+    pub control: Option<Address>,
     /// How long to wait for the agent of a command, and for agents to list, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(..=SECONDS))]
     pub wait: u64,
     /// For whom to write
     #[arg(long, value_enum, default_value_t)]
@@ -64,6 +63,7 @@ impl Serve {
     /// A key or a file cannot be read, or an address not be had.
     pub async fn run<F: Future<Output = ()> + Send>(self, stop: impl Fn() -> F) -> Result<u8, Error> {
         let trust = self.security.open(self.dialect)?;
+        self.tls.is_used(std::iter::once(&self.listen).chain(&self.control))?;
         let order = self.command.clone().map(Command::order).transpose()?;
         let (server, at) = self.agents(trust).await?;
         let Some(order) = order else {
@@ -71,9 +71,9 @@ impl Serve {
                 Some(control) => Some(self.operators(control, &server).await?),
                 None => None,
             };
-            line(&format!("{} listens for agents at tcp://{at} ({})", self.name, self.dialect));
+            line(&format!("{} listens for agents at {at} ({})", self.name, self.dialect));
             if let Some((_, at)) = &control {
-                line(&format!("{} listens for operators at tcp://{at}", self.name));
+                line(&format!("{} listens for operators at {at}", self.name));
             }
             tokio::select! {
                 () = stop() => {}
@@ -111,9 +111,13 @@ impl Serve {
         Ok(status)
     }
 
-    async fn agents(&self, trust: Trust) -> Result<(Endpoint, SocketAddr), Error> {
-        let listener = Tcp::listen(self.listen.clone()).options(self.dialect.tcp()).await?;
-        let at = listener.local_addr().ok_or("a listener has an address")?;
+    async fn agents(&self, trust: Trust) -> Result<(Endpoint, Address), Error> {
+        let listener = Tcp::listen(self.listen.at.clone()).options(self.dialect.tcp());
+        let listener = match self.tls.listens(&self.listen)? {
+            Some(tls) => listener.tls(tls).await?,
+            None => listener.await?,
+        };
+        let at = self.listen.got(listener.local_addr().ok_or("a listener has an address")?);
         let builder = Endpoint::builder(self.name.as_str());
         let builder = match self.dialect.profile() {
             None => builder.bind(Native::default(), listener, trust),
@@ -123,19 +127,26 @@ impl Serve {
         Ok((builder.serve(ServerServer::new(ear)).start().await?, at))
     }
 
-    async fn operators(&self, control: &str, server: &Endpoint) -> Result<(Endpoint, SocketAddr), Error> {
-        if self.security.insecure && !control.to_socket_addrs()?.all(|at| at.ip().is_loopback()) {
+    async fn operators(&self, control: &Address, server: &Endpoint) -> Result<(Endpoint, Address), Error> {
+        let listener = Tcp::listen(control.at.clone());
+        let listener = match self.tls.listens(control)? {
+            Some(tls) => listener.tls(tls).await?,
+            None => listener.await?,
+        };
+        let at = listener.local_addr().ok_or("a listener has an address")?;
+        // What was got is looked at, and not what a name may stand for. Nobody is served yet.
+        if self.security.insecure && !at.ip().is_loopback() {
             return Err(format!(
                 "--control {control} is not of this machine only, and with --insecure whoever reaches it commands every agent: \
                  name 127.0.0.1, or use --key and --trust"
             )
             .into());
         }
-        let listener = Tcp::listen(control).await?;
-        let at = listener.local_addr().ok_or("a listener has an address")?;
         let trust = self.security.open(Dialect::Native)?;
         let desk = OperatorServer::new(Desk(server.clone()));
-        Ok((Endpoint::builder(self.name.as_str()).bind(Native::default(), listener, trust).serve(desk).start().await?, at))
+        let operators =
+            Endpoint::builder(self.name.as_str()).bind(Native::default(), listener, trust).serve(desk).start().await?;
+        Ok((operators, control.got(at)))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rmi_core::Context;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     contract::{Step, TaskState, TaskStatus},
@@ -28,6 +28,8 @@ struct Inner {
     stopping: AtomicBool,
     unnamed: AtomicU64,
     changes: broadcast::Sender<TaskStatus>,
+    /// How many pieces of work have begun and not returned, whether somebody waits for them or not.
+    working: watch::Sender<usize>,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,9 @@ struct Progress {
 impl Default for Tasks {
     fn default() -> Self {
         let (changes, _) = broadcast::channel(Self::CHANGES);
-        Tasks(Arc::new(Inner { list: Mutex::default(), stopping: AtomicBool::new(false), unnamed: AtomicU64::new(0), changes }))
+        let (working, _) = watch::channel(0);
+        let (stopping, unnamed) = (AtomicBool::new(false), AtomicU64::new(0));
+        Tasks(Arc::new(Inner { list: Mutex::default(), stopping, unnamed, changes, working }))
     }
 }
 
@@ -89,6 +93,19 @@ impl Tasks {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no work goes on: also none that was told to stop and that nobody waits for any more, such as an updater that cannot
+    /// be interrupted. Cancel safe.
+    pub async fn idle(&self) {
+        // The sender lives as long as this.
+        let _ = self.0.working.subscribe().wait_for(|working| *working == 0).await;
+    }
+
+    /// Whether work goes on.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        *self.0.working.borrow() == 0
     }
 
     /// Those that run, and the last ones that have ended, in the order in which they began.
@@ -179,8 +196,20 @@ impl Job {
                 self.0.end(Err("the agent left it behind".to_owned()));
             }
         }
+        struct Working(Tasks);
+        impl Drop for Working {
+            fn drop(&mut self) {
+                self.0.0.working.send_modify(|working| *working -= 1);
+            }
+        }
         let leave = Leave(self.clone());
-        let outcome = match tokio::task::spawn_blocking(move || work(&self)).await {
+        self.tasks.0.working.send_modify(|working| *working += 1);
+        let working = Working(self.tasks.clone());
+        let blocking = move || {
+            let _working = working;
+            work(&self)
+        };
+        let outcome = match tokio::task::spawn_blocking(blocking).await {
             Ok(outcome) => outcome,
             Err(error) => Err(failed(error.to_string())),
         };

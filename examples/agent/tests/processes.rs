@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+#[path = "suite/certificates.rs"]
+mod certificates;
+
 const MIB: usize = 1 << 20;
 
 /// A process that is killed with the test that began it.
@@ -79,7 +82,7 @@ struct Site {
 }
 
 fn port(line: &str) -> String {
-    line.split("tcp://").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+    line.split("://").nth(1).unwrap().split(' ').next().unwrap().to_owned()
 }
 
 impl Site {
@@ -348,6 +351,60 @@ fn everything_is_signed_or_nothing_is() {
     assert!(fs::read(path("sda")).unwrap().iter().all(|byte| *byte == 0));
 }
 
+/// With certificates the line protocol, which has no signatures, knows who is who: by their names.
+#[test]
+fn a_certificate_says_who_is_who() {
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    certificates::issue(dir.path(), &["127.0.0.1", "node-1", "node-2", "operator"]);
+    let others = TempDir::new().unwrap();
+    certificates::issue(others.path(), &["node-1"]);
+    for disk in ["sda", "sdb", "sdc"] {
+        fs::write(path(disk), vec![7; 2 * MIB]).unwrap();
+    }
+    for dialect in ["native", "teeth", "source"] {
+        let (ca, cert, key) = (path("ca.crt"), path("127.0.0.1.crt"), path("127.0.0.1.pem"));
+        let tls = ["--tls-ca", &ca, "--tls-cert", &cert, "--tls-key", &key];
+        let at = ["--listen", "tls://127.0.0.1:0", "--control", "tls://127.0.0.1:0", "--dialect", dialect];
+        let mut server = Process::start(&[&["server", "--insecure"], &at[..], &tls[..]].concat());
+        let agents = format!("tls://{}", port(&server.hears("for agents at tls://")));
+        let operators = format!("tls://{}", port(&server.hears("for operators at tls://")));
+        let agent = |id: &str, disk: &str, certificate: Option<(&str, &str)>| {
+            let disk = format!("sda={}", path(disk));
+            let mut all = vec!["run", "--insecure", "--server", &agents, "--id", id, "--disk", &disk, "--dialect", dialect];
+            all.extend(["--tls-ca", &ca]);
+            if let Some((certificate, key)) = certificate {
+                all.extend(["--tls-cert", certificate, "--tls-key", key]);
+            }
+            Process::start(&all)
+        };
+        // One without a certificate, one whose certificate nobody believes, and one that has another name than it says.
+        let _nobody = agent("node-1", "sdb", None);
+        let (theirs, their_key) = (others.path().join("node-1.crt"), others.path().join("node-1.pem"));
+        let _other = agent("node-1", "sdb", Some((theirs.to_str().unwrap(), their_key.to_str().unwrap())));
+        let _liar = agent("node-1", "sdc", Some((&path("node-2.crt"), &path("node-2.pem"))));
+        let _agent = agent("node-1", "sda", Some((&path("node-1.crt"), &path("node-1.pem"))));
+        server.hears("node-1 is connected");
+        let ctl = |certificate: &[&str]| {
+            let all = ["ctl", "--insecure", "--server", &operators, "--tls-ca", &ca];
+            let erase = ["erase", "node-1"];
+            let output = Command::new(env!("CARGO_BIN_EXE_agent")).args(all).args(certificate).args(erase).output().unwrap();
+            output.status.code()
+        };
+        if dialect == "native" {
+            // Operators speak it in any case.
+            assert_eq!(ctl(&[]), Some(6), "nobody who has no certificate commands");
+        }
+        let (cert, key) = (path("operator.crt"), path("operator.pem"));
+        assert_eq!(ctl(&["--tls-cert", &cert, "--tls-key", &key]), Some(0), "{dialect}");
+        assert!(fs::read(path("sda")).unwrap().iter().all(|byte| *byte == 0), "{dialect}");
+        for untouched in ["sdb", "sdc"] {
+            assert!(fs::read(path(untouched)).unwrap().iter().all(|byte| *byte == 7), "{dialect}: {untouched}");
+        }
+        fs::write(path("sda"), vec![7; 2 * MIB]).unwrap();
+    }
+}
+
 /// What the agent says to a server that is not ours, line by line.
 struct Wire(BufReader<TcpStream>);
 
@@ -436,6 +493,35 @@ fn a_server_by_the_text_is_told_how_tasks_are() {
     assert_eq!(said["params"]["msg"], "the agent has no images: start it with --cache and --images");
 }
 
+/// The next link may lead to a server that has given the same `task_id` to another task. It asks, and is told.
+#[test]
+fn the_end_of_a_task_that_outlives_its_link_is_in_the_status() {
+    let dir = TempDir::new().unwrap();
+    let disk = dir.path().join("sda");
+    fs::File::create(&disk).unwrap().set_len(64 * MIB as u64).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (at, disk) = (listener.local_addr().unwrap().to_string(), format!("sda={}", disk.display()));
+    let run = ["run", "--insecure", "--server", &at, "--id", "a:b:c:d", "--disk", &disk, "--dialect", "source"];
+    let _agent = Process::start(&run);
+    let dialled = || Wire(BufReader::new(listener.accept().unwrap().0));
+    let mut wire = dialled();
+    wire.say(&json!({"id": "e", "version": "v1", "method": "decom.disk_erase", "params": {"task_id": "t2"}}));
+    while wire.next()["method"] != "task_status" {}
+    drop(wire);
+    let mut wire = dialled();
+    for asked in 0.. {
+        wire.say(&json!({"id": format!("s{asked}"), "version": "v1", "method": "status", "params": {}}));
+        let status = wire.next();
+        assert_eq!(status["id"], format!("s{asked}"), "nothing is said that was not asked: {status}");
+        let task = &status["result"]["tasks"][0];
+        assert_eq!(task["task_id"], "\"e\"");
+        if task["state"] != "running" {
+            assert_eq!(task["state"], "complete");
+            break;
+        }
+    }
+}
+
 #[test]
 fn what_is_not_said_or_cannot_be_is_refused_with_a_reason() {
     let run = |arguments: &[&str]| {
@@ -454,7 +540,15 @@ fn what_is_not_said_or_cannot_be_is_refused_with_a_reason() {
         ([&["run", "--insecure"], &server[..], &["--images", "/x"]].concat(), 1, "--images needs --cache"),
         ([&["run", "--key", "/x", "--trust", "/y", "--dialect", "teeth"], &server[..]].concat(), 1, "no place for signatures"),
         (vec!["server", "--insecure", "--listen", "127.0.0.1:0", "--control", "0.0.0.0:0"], 1, "not of this machine only"),
-        (vec!["ctl", "--insecure", "--server", "127.0.0.1:1", "list"], 1, "127.0.0.1:1"),
+        (vec!["ctl", "--insecure", "--server", "127.0.0.1:1", "list"], 6, "tcp://127.0.0.1:1 does not answer"),
+        (vec!["ctl", "--insecure", "--server", "tls://127.0.0.1:1", "list"], 1, "--tls-ca FILE"),
+        (vec!["ctl", "--insecure", "--tls-ca", "/x", "list"], 1, "write tls://"),
+        (vec!["server", "--insecure", "--listen", "tls://127.0.0.1:0"], 1, "--tls-cert FILE --tls-key FILE"),
+        (vec!["server", "--insecure", "--listen", "127.0.0.1:0", "--tls-ca", "/x"], 1, "write tls://"),
+        (vec!["server", "--insecure", "--tls-cert", "/x"], 2, "--tls-key"),
+        (vec!["server", "--insecure", "--wait", "99999999999"], 2, "--wait"),
+        ([&["run", "--insecure"], &server[..], &["--grace", "99999999999"]].concat(), 2, "--grace"),
+        ([&["run", "--insecure"], &server[..], &["--run-command", "/nothing"]].concat(), 1, "--run-command: /nothing"),
     ] {
         let (found, said) = run(&arguments);
         assert!(found == code && said.contains(why), "{arguments:?}: {found}: {said}");

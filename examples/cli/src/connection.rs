@@ -113,7 +113,9 @@ impl Connection {
 
     async fn broker(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
         if self.listen {
-            return Err(Ending::usage("nobody listens at a broker: agents and callers both dial it").try_this("it without --listen"));
+            return Err(
+                Ending::usage("nobody listens at a broker: agents and callers both dial it").try_this("it without --listen")
+            );
         }
         let name = format!("rmi, process {}", std::process::id());
         let mut connect = Amqp::connect(self.url.authority.as_str()).options(rmi_amqp::Options::default().name(name));

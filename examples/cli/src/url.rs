@@ -94,7 +94,10 @@ mod tests {
     #[test]
     fn the_password_of_a_broker_is_not_shown() {
         let url: Url = "amqp://dog:secret@broker/kennel".parse().unwrap();
-        assert_eq!((url.to_string(), format!("{url:?}")), ("amqp://broker:5672/kennel".to_owned(), "amqp://broker:5672/kennel".to_owned()));
+        assert_eq!(
+            (url.to_string(), format!("{url:?}")),
+            ("amqp://broker:5672/kennel".to_owned(), "amqp://broker:5672/kennel".to_owned())
+        );
         assert!(url.authority.contains("secret"));
     }
 

@@ -9,7 +9,7 @@ use crate::{
     call::{Call, Plan, answer, answered, plan::Unsent},
     error::{CallError, Fate, RemoteError, Retried},
     json::Json,
-    message::{Exception, Message, Outcome, Statuses},
+    message::{Exception, Message, Outcome, Sn, Statuses},
     service::BoxFuture,
     transport::TransportErrorKind,
 };
@@ -25,6 +25,8 @@ use crate::{
 /// | it may have run, and the reply address is lost or the agent no longer knows: the link was lost, interrupted, stale | only if the method is idempotent, under a new serial number |
 /// | the method answered, whatever it said | never |
 /// | everything else (not authorised, unknown, malformed, poisoned, cancelled, closed) | never |
+///
+/// Of a one-way call nothing is heard once the bus has it, so only what never left is sent again ([`OneWay::retry`]).
 ///
 /// The same message is one of the same serial number, date and text: so an agent tells it from a reused number, on a sealed
 /// binding as well. A peer without such a memory runs it again, which an idempotent method allows.
@@ -46,6 +48,7 @@ use crate::{
 /// # }
 /// ```
 ///
+/// [`OneWay::retry`]: crate::call::OneWay::retry
 /// [`Rejection::retry_after`]: crate::message::Rejection::retry_after
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
@@ -82,12 +85,17 @@ impl Retry {
         Retry { each: Some(time), ..self }
     }
 
+    /// How long an attempt may take, of what is left.
+    fn within(&self, left: Duration) -> Duration {
+        self.each.map_or(left, |each| each.min(left))
+    }
+
     /// The pause before an attempt, the second being number 1. `random` is any number.
-    fn before(&self, number: u32, random: u64) -> Duration {
+    fn before(&self, number: u32, random: Uuid) -> Duration {
         let whole = self.first.saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX)).min(self.most);
         // Of 2^16 steps: enough to part a crowd.
         #[allow(clippy::cast_possible_truncation)] // cut on purpose
-        let share = random as u16;
+        let share = random.as_u128() as u16;
         whole / 2 + (whole / 2).mul_f64(f64::from(share) / f64::from(u16::MAX))
     }
 }
@@ -149,8 +157,7 @@ pub(super) async fn attempts<E>(mut plan: Plan, policy: Retry, using: impl Fn(Uu
     let (mut before, mut ambiguous) = (None, false);
     let mut attempts = 1;
     loop {
-        let left = total.saturating_sub(began.elapsed());
-        plan.times.total = policy.each.map_or(left, |each| each.min(left));
+        plan.times.total = policy.within(total.saturating_sub(began.elapsed()));
         let span = plan.span();
         let outcome = attempt::<E>(&mut plan, &mut before, &using).instrument(span).await;
         let error = match outcome.and_then(answered) {
@@ -162,17 +169,12 @@ pub(super) async fn attempts<E>(mut plan: Plan, policy: Retry, using: impl Fn(Uu
             CallError::Rejected(rejection) => rejection.retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        #[allow(clippy::cast_possible_truncation)] // any bits will do
-        let pause = policy.before(attempts, plan.stub.binding().clock.id().as_u128() as u64);
+        let pause = policy.before(attempts, plan.stub.binding().clock.id());
         // Not all at the same moment, if they were told the same.
         let pause = if hint.is_zero() { pause } else { pause.max(hint.saturating_add(pause / 4)) };
         let left = total.saturating_sub(began.elapsed());
         if again == Again::Never || attempts >= policy.attempts || pause >= left {
-            return Err(match error.fate() {
-                _ if attempts == 1 => error,
-                Fate::Ran => error,
-                Fate::NeverRan | Fate::MayHaveRun => CallError::Retried(Box::new(Retried::new(attempts, ambiguous, error))),
-            });
+            return Err(given_up(error, attempts, ambiguous));
         }
         tracing::debug!(method = %plan.method, to = %plan.stub.0.address, attempts, ?pause, said = %error, "tried again");
         ambiguous |= error.is_ambiguous();
@@ -182,6 +184,40 @@ pub(super) async fn attempts<E>(mut plan: Plan, policy: Retry, using: impl Fn(Uu
             plan.renumber();
             before = None;
         }
+    }
+}
+
+/// Sends a request that nobody waits for, until the bus has it: only what never left is sent again.
+pub(super) async fn deliveries<E>(plan: Plan, policy: Retry) -> Result<Sn, CallError<E>> {
+    let (began, total) = (Instant::now(), plan.times.total);
+    let mut next = plan.copy();
+    next.id = plan.id;
+    let mut attempts = 1;
+    loop {
+        next.times.total = policy.within(total.saturating_sub(began.elapsed()));
+        let span = next.span();
+        let error = match next.deliver::<E>(None).instrument(span).await {
+            Ok(sn) => return Ok(sn),
+            Err(error) => error,
+        };
+        next = plan.copy();
+        let pause = policy.before(attempts, next.id);
+        let left = total.saturating_sub(began.elapsed());
+        if !error.is_retryable() || attempts >= policy.attempts || pause >= left {
+            return Err(given_up(error, attempts, false));
+        }
+        tracing::debug!(method = %plan.method, to = %plan.stub.0.address, attempts, ?pause, said = %error, "sent again");
+        sleep(pause).await;
+        attempts += 1;
+    }
+}
+
+/// The last error of so many attempts.
+fn given_up<E>(error: CallError<E>, attempts: u32, ambiguous: bool) -> CallError<E> {
+    match error.fate() {
+        _ if attempts == 1 => error,
+        Fate::Ran => error,
+        Fate::NeverRan | Fate::MayHaveRun => CallError::Retried(Box::new(Retried::new(attempts, ambiguous, error))),
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) const PREFETCH: u32 = 16;
 /// The longest criteria that are read, in bytes.
 const CRITERIA: usize = 64 << 10;
 
-static CONTRACT: Contract = Contract::new(
+pub(super) static CONTRACT: Contract = Contract::new(
     CLASS,
     Version { major: 1, minor: 0 },
     &[

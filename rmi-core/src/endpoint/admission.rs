@@ -137,13 +137,7 @@ impl Window {
         let state = State::Running { job: Arc::clone(job), attached: Vec::new() };
         let sent = candidate.sent.unwrap_or(Timestamp::MIN);
         let entry = Entry { digest: candidate.digest, sent, turn, record: candidate.record, state };
-        match lane.entries.insert(candidate.key.clone(), entry) {
-            Some(reused) => {
-                lane.bytes -= reused.weight();
-                lane.forgotten.extend(reused.record);
-            }
-            None => lane.order.push_back(candidate.key.clone()),
-        }
+        lane.insert(candidate.key.clone(), entry);
         lane.shrink(size.requests);
         Verdict::New
     }
@@ -162,7 +156,10 @@ impl Window {
             lane.slim(size.bytes);
         }
         match ended {
-            State::Running { attached, .. } => attached,
+            State::Running { attached, .. } => {
+                lane.running -= 1;
+                attached
+            }
             State::Done(_) | State::Forgotten | State::Barred => Vec::new(),
         }
     }
@@ -191,9 +188,7 @@ impl Window {
         let (turn, most) = (self.turn, self.size.requests);
         let lane = self.lane(principal);
         lane.used = turn;
-        if lane.entries.insert(key.clone(), Entry { digest: 0, sent, turn, record, state: State::Barred }).is_none() {
-            lane.order.push_back(key);
-        }
+        lane.insert(key, Entry { digest: 0, sent, turn, record, state: State::Barred });
         lane.shrink(most);
     }
 

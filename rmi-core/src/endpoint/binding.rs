@@ -1,5 +1,6 @@
 //! A protocol, a transport and a trust, opened for one endpoint.
 
+mod crowd;
 mod inflow;
 mod peers;
 mod sending;
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use self::{
+    crowd::Crowd,
     inflow::Inflow,
     peers::{LastCalled, Peers},
     sending::in_place_of,
@@ -94,6 +96,8 @@ pub(crate) struct Binding {
     pub(crate) sessions: Option<Sessions>,
     hasher: Seeded,
     rejections: Mutex<Allowance>,
+    /// Where answers wait that nobody has to wait for.
+    crowd: Crowd,
 }
 
 /// What a binding is opened with.
@@ -170,6 +174,7 @@ impl Binding {
             sessions,
             hasher: Seeded::default(),
             rejections: Mutex::default(),
+            crowd: Crowd::default(),
         }
     }
 
@@ -333,6 +338,25 @@ impl Binding {
             // Boxed: what waiting takes is not in every request's task.
             Err(unsent) => Box::pin(self.outcome_later(request, unsent)).await,
         }
+    }
+
+    /// Answers what never ran, or was answered before: as [`Binding::outcome`], but given up where too many wait for the address.
+    pub(crate) async fn answer(&self, request: &Answered, outcome: Outcome) -> bool {
+        match self.try_outcome(request, outcome) {
+            Ok(done) => done,
+            Err(unsent) => self.answer_later(request, unsent).await,
+        }
+    }
+
+    /// Answers what was not answered at once; otherwise as [`Binding::answer`]. True as well where it is given up: the bus is not to
+    /// bring the request again for it.
+    pub(crate) async fn answer_later(&self, request: &Answered, unsent: Unsent<'_>) -> bool {
+        let told = self.crowd.wait(&request.reply.to, Box::pin(self.outcome_later(request, unsent))).await;
+        told.unwrap_or_else(|| {
+            self.counters.answers_given_up.add();
+            tracing::debug!(to = %request.reply.to, "too many answers wait for this address: one more is given up");
+            true
+        })
     }
 
     /// Sends an outcome if that takes no waiting.

@@ -341,6 +341,10 @@ impl Builder {
             if opening.trust.is_sealed() && !opening.protocol.features().sealable {
                 return Err(BuildError::NotSealable(opening.index));
             }
+            if let Some(entry) = opening.trust.only.as_deref().and_then(|only| offer::names_nothing(only, &contracts)) {
+                let served = contracts.iter().map(|contract| contract.name).collect::<Vec<_>>().join(", ");
+                return Err(BuildError::NothingNamed { binding: opening.index, entry: entry.to_owned(), served });
+            }
             announce(&self.name, &opening, &contracts);
             let role = Role::Agent { address: &self.name, contracts: &contracts, prefetch };
             let talks = opening.protocol.session(&role).is_some();
@@ -412,8 +416,9 @@ fn prefetch(concurrency: usize, queue: Option<QueueSize>) -> u32 {
     u32::try_from(usual.min(room.max(concurrency))).unwrap_or(u32::MAX)
 }
 
-/// How many answers to what never ran (rejections, stored outcomes) may wait at a time before their receiver waits with them.
-const ASIDES: usize = 64;
+/// How many answers to what never ran (rejections, stored outcomes) may wait at a time before their receiver waits with them:
+/// more than may wait for one reply address.
+const ASIDES: usize = 256;
 
 /// How long a call waits for its outcome when nobody says so.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -487,6 +492,20 @@ pub enum BuildError {
         "binding {0} is sealed, but its protocol has no place for signatures: use `Trust::insecure()` and say what may be called"
     )]
     NotSealable(usize),
+    /// What a binding's callers may reach names nothing that there is to be reached.
+    #[error(
+        "the callers of binding {binding} may reach `{entry}`, which names nothing that is served{}{served}: correct it in \
+         `Trust::only` (`Class.method`, or `Class.*`), or serve it",
+        if served.is_empty() { "" } else { "; served are " }
+    )]
+    NothingNamed {
+        /// Which binding, from 0.
+        binding: usize,
+        /// The entry of [`Trust::only`].
+        entry: String,
+        /// The classes that are served.
+        served: String,
+    },
     /// The journal cannot be read.
     #[error("the journal cannot be read: the endpoint does not start without what it has promised")]
     Journal(#[from] JournalError),

@@ -95,6 +95,8 @@ counters! {
     replies_unroutable,
     /// Outcomes that could not be sent. The bus still has their requests, unless it refuses their reply address for good.
     outcomes_unsent,
+    /// Answers to what never ran, or was answered before, that were given up because too many waited for their reply address.
+    answers_given_up,
     /// Subscriptions to requests or replies that the transport ended. They are begun again while it is open.
     subscriptions_lost,
     /// Handlers that panicked.

@@ -109,7 +109,7 @@ impl Inbox {
         self.aside(Box::pin(async move {
             if let Some((to, rejection)) = answer {
                 binding.counters.rejected.add();
-                binding.outcome(&to, as_far_as_known(Outcome::Rejected(rejection), redelivered)).await;
+                binding.answer(&to, as_far_as_known(Outcome::Rejected(rejection), redelivered)).await;
             }
             if close && let Err(error) = binding.transport.disconnect(link).await {
                 tracing::debug!(%error, link = link.0, "a link could not be closed");
@@ -282,7 +282,7 @@ impl Inbox {
         };
         let (binding, running) = (Arc::clone(&self.binding), Guard::enter(&self.core, |core| &core.running));
         self.aside(Box::pin(async move {
-            if binding.outcome(&answered, outcome).await {
+            if binding.answer(&answered, outcome).await {
                 acker.settle(Disposition::Ack);
             }
             drop(running);
@@ -290,7 +290,8 @@ impl Inbox {
     }
 
     /// Answers where the request was received, if that takes no time; if it does, in a task of its own, so that a reply address
-    /// that takes nothing holds up nobody else. When too many such answers wait, the receiver waits with them.
+    /// that takes nothing holds up nobody else. When too many such answers wait, the receiver waits with the next one, as long as
+    /// answers get through: see [`Binding::answer`].
     fn aside(&self, mut answering: BoxFuture<'static, ()>) -> Option<BoxFuture<'_, ()>> {
         let mut cx = task::Context::from_waker(task::Waker::noop());
         if answering.as_mut().poll(&mut cx).is_ready() {

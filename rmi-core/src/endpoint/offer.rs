@@ -2,7 +2,11 @@
 
 use std::{fmt, panic::Location, sync::Arc};
 
-use crate::{contract::Contract, endpoint::BuildError, service::Service};
+use crate::{
+    contract::Contract,
+    endpoint::{BuildError, admin},
+    service::Service,
+};
 
 /// A service that somebody wants to be served.
 pub(crate) struct Offer {
@@ -114,4 +118,14 @@ mod discovery {
         }
         Ok(())
     }
+}
+
+/// The first entry of what may be called that names no method of these contracts, nor of `Admin`, which every endpoint serves.
+pub(super) fn names_nothing<'a>(only: &'a [String], contracts: &[&'static Contract]) -> Option<&'a str> {
+    let named = |entry: &str| {
+        let Some((class, method)) = entry.split_once('.') else { return false };
+        let of_class = contracts.iter().copied().chain([&admin::CONTRACT]).filter(|contract| contract.name == class);
+        of_class.flat_map(|contract| contract.methods).any(|known| method == "*" || known.name == method)
+    };
+    only.iter().map(String::as_str).find(|entry| !named(entry))
 }

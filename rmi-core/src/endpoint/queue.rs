@@ -83,6 +83,11 @@ impl Handlers {
         queue.moves(Instant::now());
     }
 
+    /// When to try again, for one that found no room here or elsewhere.
+    pub(crate) fn hint(&self) -> Duration {
+        lock(&self.queue).hint(Instant::now())
+    }
+
     /// How many requests wait.
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.queue).shares.requests()

@@ -142,7 +142,7 @@ impl Work {
         if self.record.is_some() {
             outcome = Box::pin(self.write_down(outcome)).await;
         }
-        if let Some(unfinished) = self.conclude(outcome) {
+        if let Some(unfinished) = self.conclude(outcome, true) {
             unfinished.await;
         }
     }
@@ -254,9 +254,13 @@ impl Work {
     }
 
     /// It never runs: its outcome is kept and sent like any other.
-    pub(crate) async fn refuse(mut self: Box<Self>, outcome: Outcome) {
+    pub(crate) async fn refuse(mut self: Box<Self>, mut outcome: Outcome) {
         self.release();
-        if let Outcome::Rejected(rejection) = &outcome {
+        if let Outcome::Rejected(rejection) = &mut outcome {
+            if rejection.code == RejectionCode::Busy {
+                // A layer need not know how fast this agent is.
+                rejection.retry_after.get_or_insert_with(|| self.handlers().hint());
+            }
             if rejection.code == RejectionCode::Closing && self.is_kept() {
                 return;
             }
@@ -267,14 +271,15 @@ impl Work {
         if self.record.is_some() {
             outcome = Box::pin(self.write_down(outcome)).await;
         }
-        if let Some(unfinished) = self.conclude(outcome) {
+        if let Some(unfinished) = self.conclude(outcome, false) {
             unfinished.await;
         }
     }
 
     /// The outcome is kept, sent to everybody who asked, and only then is the bus told that the request is done with. What is
-    /// left is returned, if that takes waiting.
-    fn conclude(&mut self, outcome: Outcome) -> Option<BoxFuture<'_, ()>> {
+    /// left is returned, if that takes waiting. Of what was never accepted the sender is told only as far as its reply address lets
+    /// that happen.
+    fn conclude(&mut self, outcome: Outcome, accepted: bool) -> Option<BoxFuture<'_, ()>> {
         if let Some(layers) = &self.core.layers {
             let (contract, method, job) = (self.served.contract(), self.method, &*self.job);
             layers.concluded(&Concluded { contract, method, job, binding: self.binding, outcome: &outcome });
@@ -315,7 +320,8 @@ impl Work {
         Some(Box::pin(async move {
             let told = match told {
                 Ok(told) => told,
-                Err(unsent) => binding.outcome_later(to, unsent).await,
+                Err(unsent) if accepted => binding.outcome_later(to, unsent).await,
+                Err(unsent) => binding.answer_later(to, unsent).await,
             };
             if told {
                 acker.settle(Disposition::Ack);

@@ -1,8 +1,7 @@
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use smallvec::SmallVec;
 
 use crate::{
     contract::{Method, Param, Style},
@@ -39,19 +38,15 @@ impl Arguments {
     /// The two parts are not an array and an object, or there are more than `limit` arguments.
     pub fn reader(&self, limit: usize) -> Result<ArgumentsReader<'_>, Rejection> {
         let malformed = |e: JsonError| Rejection::new(RejectionCode::Arguments, e.to_string());
-        let positional: Raws<'_> = if self.positional.as_str() == "[]" {
-            Raws::default()
-        } else {
-            self.positional.decode_borrowed().map_err(malformed)?
-        };
-        let named: NamedRaws<'_> =
-            if self.named.as_str() == "{}" { NamedRaws::default() } else { self.named.decode_borrowed().map_err(malformed)? };
-        let count = positional.0.len() + named.0.len();
+        // What is too much is counted, and kept nowhere.
+        let positional = raw::positional(&self.positional, limit).map_err(malformed)?;
+        let named = raw::named(&self.named, limit).map_err(malformed)?;
+        let count = positional.count + named.count;
         if count > limit {
             let details = format!("{count} arguments, at most {limit} are allowed");
             return Err(Rejection::new(RejectionCode::Limit, details));
         }
-        Ok(ArgumentsReader { positional: positional.0, named: named.0, next: 0, lenient: self.lenient })
+        Ok(ArgumentsReader { positional: positional.kept, named: named.kept, next: 0, lenient: self.lenient })
     }
 
     /// The arguments with their names, as far as they are known: what a dialect needs that writes an object.
@@ -60,11 +55,10 @@ impl Arguments {
     ///
     /// The two parts are not an array and an object.
     pub fn by_name(&self) -> Result<Vec<Named<'_>>, JsonError> {
-        let positional: Raws<'_> = self.positional.decode_borrowed()?;
-        let named: NamedRaws<'_> = self.named.decode_borrowed()?;
+        let (positional, named) = (raw::positional(&self.positional, usize::MAX)?, raw::named(&self.named, usize::MAX)?);
         let names = self.params.iter().map(|p| Some(Cow::Borrowed(p.name))).chain(std::iter::repeat(None));
-        let positional = names.zip(positional.0).collect::<Vec<_>>();
-        let named = named.0.into_iter().filter_map(|(name, value)| Some((Some(name), value?)));
+        let positional = names.zip(positional.kept).collect::<Vec<_>>();
+        let named = named.kept.into_iter().filter_map(|(name, value)| Some((Some(name), value?)));
         Ok(positional.into_iter().chain(named).collect())
     }
 }
@@ -111,7 +105,12 @@ impl Constructor {
     ///
     /// An argument is missing, unknown, given twice, or has the wrong form.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
-        super::arguments::constructor::decode(self)
+        self.decode_within(usize::MAX)
+    }
+
+    /// As [`Constructor::decode`], where there are no more than so many.
+    pub(crate) fn decode_within<T: DeserializeOwned>(&self, limit: usize) -> Result<T, JsonError> {
+        super::arguments::constructor::decode(self, limit)
     }
 }
 
@@ -186,8 +185,8 @@ impl ArgumentsWriter {
 /// Reads arguments in the order of a method's parameters, each by position or by name.
 #[derive(Debug)]
 pub struct ArgumentsReader<'a> {
-    positional: SmallVec<[&'a RawValue; 6]>,
-    named: SmallVec<[(Cow<'a, str>, Option<&'a RawValue>); 4]>,
+    positional: raw::Positional<'a>,
+    named: raw::Named<'a>,
     next: usize,
     lenient: bool,
 }
@@ -298,57 +297,5 @@ impl<'de> serde::Deserializer<'de> for Missing {
     }
 }
 
-#[derive(Default)]
-struct Raws<'a>(SmallVec<[&'a RawValue; 6]>);
-
-impl<'de> Deserialize<'de> for Raws<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Raws<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an array of arguments")
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut values = Raws::default();
-                while let Some(value) = seq.next_element()? {
-                    values.0.push(value);
-                }
-                Ok(values)
-            }
-        }
-        deserializer.deserialize_seq(Visitor)
-    }
-}
-
-#[derive(Default)]
-struct NamedRaws<'a>(SmallVec<[(Cow<'a, str>, Option<&'a RawValue>); 4]>);
-
-impl<'de> Deserialize<'de> for NamedRaws<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = NamedRaws<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object of named arguments")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut values = NamedRaws::default();
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    values.0.push((name, Some(value)));
-                }
-                Ok(values)
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
 mod constructor;
+mod raw;

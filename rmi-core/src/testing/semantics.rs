@@ -45,6 +45,7 @@ mod needs;
 mod once;
 mod outcome;
 mod overflow;
+mod overload;
 pub mod probe;
 mod rates;
 mod replies;
@@ -276,10 +277,12 @@ macro_rules! __rmi_semantics_each {
             trust::signing_fails_closed [Sealed]
             trust::an_unverified_name_is_nobody
             trust::a_binding_can_be_narrowed [Rejections Admin]
+            trust::callers_are_shown_what_they_can_reach [Admin]
             trust::bindings_have_their_own_trust [Rejections]
             outcome::limits_are_held [Rejections]
             time::the_total_time_covers_everything
             time::no_time_is_rounded
+            time::the_shortest_and_the_longest_times_are_held
             time::an_expired_request_never_runs [Rejections]
             time::the_phases_of_a_call_have_their_own_times [Statuses]
             cancel::a_handler_is_told_that_it_is_cancelled [Admin]
@@ -288,7 +291,9 @@ macro_rules! __rmi_semantics_each {
             cancel::only_its_own_principal_cancels [Admin]
             cancel::admin_reaches_a_busy_agent [Admin]
             cancel::the_second_cancel_says_so [Admin]
+            cancel::asking_an_agent_takes_no_longer_than_it_may [Lane]
             cancel::criteria_choose_by_the_data [Admin]
+            cancel::each_operator_chooses_as_it_says [Admin]
             cancel::criteria_that_cannot_be_read_cancel_nothing [Admin]
             cancel::a_policy_lets_others_cancel [Admin Sealed]
             cancel::requests_of_one_number_are_cancelled_together [Admin Unsealed GlobalSerials]
@@ -311,6 +316,7 @@ macro_rules! __rmi_semantics_each {
             events::an_event_goes_to_everybody_who_has_subscribed_to_its_key [Events]
             events::events_come_in_the_order_of_their_publisher [Events]
             events::nobody_to_hear_an_event_is_no_error [Events]
+            events::a_binding_without_events_says_so [NoEvents]
             events::a_handler_publishes [Events]
             events::one_of_a_pool_gets_an_event [Events]
             events::an_unknown_key_is_skipped_and_counted [Events]
@@ -336,6 +342,14 @@ macro_rules! __rmi_semantics_each {
             heard::a_replayed_event_is_not_taken_again [Events Sealed]
             heard::in_a_pool_each_member_knows_only_its_own_replays [Events Sealed]
             heard::an_unsealed_binding_cannot_tell_a_replayed_event [Events Unsealed]
+            overload::a_bus_keeps_what_finds_no_room [Bus Redelivery]
+            overload::what_finds_no_room_is_rejected_with_a_hint [Rejections Statuses]
+            overload::who_tries_again_waits_as_long_as_an_overloaded_agent_says [Rejections]
+            overload::one_principal_leaves_room_for_others [Rejections Statuses Sealed]
+            overload::admin_reaches_an_overloaded_agent [Rejections Admin]
+            overload::long_requests_wait_within_a_bound_of_their_own [Rejections Statuses]
+            overload::whoever_leaves_the_queue_gives_back_its_place [Rejections Statuses Admin]
+            overload::a_rejection_for_want_of_room_is_the_requests_one_outcome [Serials Rejections]
             sequence::sequential_requests_run_one_after_the_other
             sequence::an_agent_may_serve_any_contract_one_after_the_other
             sequence::sequential_requests_keep_the_order_of_their_admission
@@ -371,6 +385,7 @@ macro_rules! __rmi_semantics_each {
             retry::no_attempt_outlasts_the_total_time [Rejections]
             retry::one_ambiguous_attempt_makes_the_whole_call_ambiguous
             retry::what_the_method_answered_is_never_tried_again
+            retry::a_one_way_call_is_sent_again_only_if_it_never_left
             groups::a_group_is_one_call_to_many_agents
             groups::answers_come_as_they_come
             groups::some_may_fail_and_the_others_are_there

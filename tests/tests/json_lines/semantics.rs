@@ -82,6 +82,7 @@ const NEITHER: Sentences = &[
     ("an_expired_request_never_runs", NO_TTL),
     ("layers_are_told_how_every_request_ended", NO_TTL),
     ("no_time_is_rounded", NO_TTL),
+    ("the_shortest_and_the_longest_times_are_held", NO_TTL),
     ("who_waits_for_its_turn_can_expire", NO_TTL),
     ("a_builder_may_choose_the_default_major", NO_VERSION),
     ("a_newer_minor_is_no_obstacle", NO_VERSION),

@@ -81,7 +81,8 @@ pub(super) fn land(directory: &Path, id: Uuid, stored: &Stored, part: &Path) -> 
     let label = label(directory, id);
     let new = label.with_extension("part");
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        // The image had this name until now: what has it again is not ours.
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(serde_json::to_string(stored)?.as_bytes())?;
         // By the same clock as later uses: what the system notes by itself may be some milliseconds behind, and out of order.
         file.set_modified(SystemTime::now())?;

@@ -50,7 +50,7 @@ impl Bar {
         let now = (details.phase, details.subject.clone());
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref() != Some(&now) {
-            let percent = (completed * 100).checked_div(*total).unwrap_or(0);
+            let percent = percent(*completed, *total);
             note(&format!("{}: {percent} %, {}", self.0.agent, words(details)));
             *last = Some(now);
         }
@@ -63,7 +63,24 @@ impl Bar {
     }
 }
 
+/// Both are what an agent says.
+fn percent(completed: u64, total: u64) -> u128 {
+    (u128::from(completed.min(total)) * 100).checked_div(u128::from(total)).unwrap_or(0)
+}
+
 fn words(step: &Step) -> String {
     let rate = step.rate.map_or_else(String::new, |rate| format!(", {} MiB/s", rate >> 20));
     printable(&format!("{} {}{rate}", step.phase, step.subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_an_agent_says_is_at_most_everything() {
+        for (completed, total, expected) in [(0, 0, 0), (1, 3, 33), (u64::MAX, u64::MAX, 100), (u64::MAX, 1, 100), (5, 0, 0)] {
+            assert_eq!(percent(completed, total), expected, "{completed} of {total}");
+        }
+    }
 }

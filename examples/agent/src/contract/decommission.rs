@@ -161,6 +161,17 @@ pub enum FirmwareError {
         /// The component.
         component: String,
     },
+    /// What is wanted can be no version. Nothing was run.
+    #[error(
+        "what is wanted of `{component}` is no version: it begins with a letter or a digit, has only those and ` ._-+:~()`, and at \
+         most {most} bytes"
+    )]
+    NoVersion {
+        /// The component.
+        component: String,
+        /// How many bytes it may have.
+        most: u64,
+    },
     /// The agent's configuration cannot be read.
     #[error("the firmware directory cannot be read: {0}")]
     Configuration(String),

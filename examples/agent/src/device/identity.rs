@@ -56,7 +56,12 @@ impl Identity {
 
     /// `major:minor` of a block device.
     pub(super) fn number(&self) -> Option<String> {
-        (self.kind == Kind::Block).then(|| format!("{}:{}", rustix::fs::major(self.number), rustix::fs::minor(self.number)))
+        (self.kind == Kind::Block).then(|| number_of(self.number))
+    }
+
+    /// Whether it is the file with this inode.
+    pub(super) fn is_inode(&self, device: u64, inode: u64) -> bool {
+        self.kind == Kind::File && (self.device, self.inode) == (device, inode)
     }
 
     /// Whether both stand for the same bytes.
@@ -87,4 +92,9 @@ impl Identity {
         }
         (self.size != now.size).then(|| format!("it has {} bytes, and had {}", now.size, self.size))
     }
+}
+
+/// `major:minor`.
+pub(super) fn number_of(device: u64) -> String {
+    format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device))
 }

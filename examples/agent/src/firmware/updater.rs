@@ -1,11 +1,15 @@
 use std::{
-    fs, io,
+    io,
     io::Read,
-    os::unix::fs::PermissionsExt,
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::launch::executable;
 
 /// A program of the operator's that installs firmware.
 #[derive(Debug)]
@@ -15,16 +19,15 @@ pub(super) struct Updater {
 
 impl Updater {
     /// How long one may take. One that takes longer is killed, and what it left is unknown: hence so long.
-    const MOST: Duration = Duration::from_secs(30 * 60);
+    pub(super) const MOST: Duration = Duration::from_secs(30 * 60);
     const LOOK: Duration = Duration::from_millis(20);
     /// How many bytes of what it says are told.
     const TOLD: u64 = 2048;
 
     /// The program at a path, if there is one.
     pub(super) fn find(program: PathBuf) -> io::Result<Option<Self>> {
-        match fs::metadata(&program) {
-            Ok(metadata) if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 => Ok(Some(Updater { program })),
-            Ok(_) => Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{}: it is no program", program.display()))),
+        match executable(&program) {
+            Ok(()) => Ok(Some(Updater { program })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -40,6 +43,8 @@ impl Updater {
             .args([component, version, wanted])
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            // A group of its own: ctrl-c at the agent's terminal is not meant for what writes firmware.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(says);
@@ -74,6 +79,10 @@ impl Updater {
                 return Ok(status);
             }
             if began.elapsed() > Self::MOST {
+                // With whatever it has started.
+                if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
                 child.kill()?;
                 child.wait()?;
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "it took more than 30 minutes, and was killed"));

@@ -37,7 +37,7 @@ pub(super) fn start(endpoint: &Endpoint, tcp: &Tcp, server: &str, statuses: bool
                 },
                 change = changes.recv() => match change {
                     Ok(status) => reporter.task(status, statuses).await,
-                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Lagged(_)) => reporter.catch_up(&tasks.report(), statuses).await,
                     Err(RecvError::Closed) => return,
                 },
             }
@@ -61,6 +61,18 @@ impl Reporter {
         let entry = LogEntry { message: message.to_owned(), time, fields };
         if let Err(error) = self.server.log(entry).await {
             tracing::debug!(%error, "the server does not hear the log");
+        }
+    }
+
+    /// Tells how those ended that were told of and whose end was missed.
+    async fn catch_up(&mut self, now: &[TaskStatus], statuses: bool) {
+        let mut told = std::mem::take(&mut self.told);
+        for status in now {
+            match told.remove(&status.task_id) {
+                Some(at) if status.state == TaskState::Running => drop(self.told.insert(status.task_id.clone(), at)),
+                Some(_) => self.task(status.clone(), statuses).await,
+                None => {}
+            }
         }
     }
 

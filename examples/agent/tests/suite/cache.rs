@@ -279,11 +279,12 @@ fn a_download_that_is_given_up_is_begun_again_by_who_waits() {
 }
 
 #[test]
-fn a_source_is_a_directory_or_plain_http() {
+fn a_source_is_a_directory_or_a_url() {
     assert_eq!("/var/images".parse(), Ok(Source::Directory("/var/images".into())));
     assert_eq!("file:///var/images".parse(), Ok(Source::Directory("/var/images".into())));
     assert_eq!("http://10.0.0.1/i/".parse(), Ok(Source::Http("http://10.0.0.1/i".to_owned())));
-    for no in ["https://10.0.0.1/i", "ftp://x", "http://"] {
+    assert_eq!("https://images.example/i".parse(), Ok(Source::Https("https://images.example/i".to_owned(), Vec::new())));
+    for no in ["ftp://x", "http://", "https://"] {
         assert!(no.parse::<Source>().is_err(), "{no}");
     }
 }

@@ -135,3 +135,18 @@ fn what_is_swapped_to_is_refused() {
     fs::write(root.join("proc/swaps"), format!("Filename\n{} file\n", disk.display())).unwrap();
     assert!(matches!(disks.claim("sda", "test").unwrap_err(), DiskError::InUse { .. }));
 }
+
+/// The tables name a path; the disk was named by another one.
+#[test]
+fn what_is_swapped_to_by_another_name_is_refused() {
+    let machine = Machine::new().disk("sda", MIB);
+    let root = machine.path("root");
+    fs::create_dir_all(root.join("proc")).unwrap();
+    fs::hard_link(machine.path("sda"), machine.path("swap file")).unwrap();
+    let other = fs::canonicalize(machine.path("swap file")).unwrap().display().to_string();
+    // As the kernel writes it.
+    let swaps = format!("Filename Type Size Used Priority\n{} file 1024 0 -2\n", other.replace(' ', "\\040"));
+    fs::write(root.join("proc/swaps"), swaps).unwrap();
+    let refused = Disks::open(System::below(&root), machine.disks.clone()).unwrap_err();
+    assert!(matches!(&refused, DiskError::InUse { how, .. } if how.contains("swap file is swapped to")), "{refused}");
+}

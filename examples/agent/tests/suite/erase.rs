@@ -144,3 +144,26 @@ async fn what_cannot_be_done_is_known_before_anything_is_lost() {
     assert!(matches!(unknown.unwrap_err(), CallError::Remote(DiskError::Unknown { .. })));
     assert_eq!(world.read("sda"), before);
 }
+
+/// Makes the disk larger when the erasure begins.
+struct Grower(std::path::PathBuf);
+
+impl agent::work::Work for Grower {
+    fn report(&self, _: u64, _: u64, _: agent::contract::Step) {
+        fs::OpenOptions::new().write(true).open(&self.0).unwrap().set_len(3 * MIB).unwrap();
+    }
+
+    fn stop(&self) -> Option<agent::work::Stop> {
+        None
+    }
+}
+
+#[test]
+fn a_disk_that_grows_meanwhile_is_not_erased() {
+    let machine = Machine::new().disk("sda", 2 * MIB);
+    let disks = machine.open_disks();
+    let claim = disks.claim("sda", "test").unwrap();
+    let work = Grower(machine.path("sda"));
+    let refused = erase(&claim, &[Pattern::Zeros], false, &mut Meter::new(&work, 4 * MIB)).unwrap_err();
+    assert!(matches!(&refused, DiskError::Changed { what, .. } if what.contains("bytes")), "{refused}");
+}

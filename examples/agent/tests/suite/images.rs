@@ -136,19 +136,39 @@ async fn prepared(run: Option<&str>) -> (World, Uuid) {
 
 #[tokio::test]
 async fn an_image_runs_with_its_config_drive() {
-    let (world, id) = prepared(Some("/usr/local/sbin/boot")).await;
+    let (world, id) = prepared(Some("/bin/true")).await;
     let before = world.read("config-drive");
     let running = world.standby().run_image(id, settings(), None).await.unwrap();
     let drive = world.read("config-drive");
     assert_eq!(said(&drive, "user_data").as_deref(), Some("#cloud-config\n"));
     assert_eq!(drive[running.config_drive as usize..], before[running.config_drive as usize..]);
     let path = |name| fs::canonicalize(world.machine.path(name)).unwrap().display().to_string();
-    let command = vec!["/usr/local/sbin/boot".to_owned(), id.to_string(), path("sda"), path("config-drive")];
+    let command = vec!["/bin/true".to_owned(), id.to_string(), path("sda"), path("config-drive")];
     assert_eq!(running.launch, Launch::Exec { command });
     // The agent is told, and takes no second image.
     world.me.parts().launcher.wait().await;
     let error = world.standby().run_image(id, settings(), None).await.unwrap_err();
     assert!(matches!(error, CallError::Remote(RunError::Leaving)), "{error}");
+    // Nor does anybody touch its disks on the way there.
+    for disk in ["sda", "config-drive"] {
+        let before = world.read(disk);
+        let zeros = vec![agent::contract::Pattern::Zeros];
+        let error = world.decommission().disk_erase(Some(vec![disk.to_owned()]), zeros, false).await.unwrap_err();
+        assert!(matches!(&error, CallError::Remote(DiskError::Busy { by, .. }) if by.contains("run_image")), "{error}");
+        assert_eq!(world.read(disk), before);
+    }
+}
+
+#[test]
+fn a_program_that_is_none_is_told_at_the_start() {
+    let machine = Machine::new();
+    let new = |path: &str| agent::launch::Launcher::new(Some(machine.path(path)));
+    fs::write(machine.path("text"), "").unwrap();
+    for (path, why) in [("nothing", "No such file"), ("text", "it is no program"), ("images", "it is no program")] {
+        let refused = new(path).unwrap_err().to_string();
+        assert!(refused.contains(why) && refused.contains(path), "{refused}");
+    }
+    assert!(agent::launch::Launcher::new(Some("true".into())).is_err(), "a program is a path, and not looked for");
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
-//! Real block devices: loop devices, where the machine lets this process make them.
+//! Real block devices: loop devices. A machine without them fails these tests, and is told how to have them.
 
 use std::{
     fs,
-    io::Write as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -25,29 +24,27 @@ struct Loop(PathBuf, #[expect(dead_code, reason = "held until it is detached")] 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 impl Loop {
-    /// Attaches one to a file; `None`, with a word that no test harness swallows, where that is not allowed.
-    fn attach(machine: &Machine, name: &str, size: u64) -> Option<Self> {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Attaches one to a new file.
+    fn attach(machine: &Machine, name: &str, size: u64) -> Self {
         let file = machine.path(name);
         fs::write(&file, noise(size as usize, 7)).unwrap();
-        let attached = Command::new("losetup").arg("--find").arg("--show").arg(&file).output();
+        Loop::to(&file)
+    }
+
+    fn to(file: &Path) -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let attached = Command::new("losetup").args(["--find", "--show"]).arg(file).output();
         let why = match attached {
             Ok(output) if output.status.success() => {
-                return Some(Loop(String::from_utf8(output.stdout).unwrap().trim().into(), turn));
+                return Loop(String::from_utf8(output.stdout).unwrap().trim().into(), turn);
             }
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
-        let demanded = std::env::var_os("RMI_TEST_LOOP").is_some_and(|value| value == "1");
-        assert!(!demanded, "RMI_TEST_LOOP=1 demands loop devices: losetup says: {why}");
-        let name = std::thread::current().name().unwrap_or_default().to_owned();
-        // Not `eprintln!`, which is shown of failing tests only.
-        let _ = writeln!(
-            std::io::stderr(),
-            "\nNOT RUN on a block device: {name}: it needs root and loop devices (losetup says: {why}). Files were tested. \
-             RMI_TEST_LOOP=1 makes this a failure."
+        panic!(
+            "this test needs a loop device, and losetup says: {why}. Run it as root, with util-linux installed and the module loaded \
+             (`modprobe loop`); a container needs `--privileged`. `cargo test -p agent -- --skip loops::` leaves these tests out"
         );
-        None
     }
 
     fn named(&self) -> [Named; 1] {
@@ -64,7 +61,7 @@ impl Drop for Loop {
 #[test]
 fn a_block_device_is_erased() {
     let machine = Machine::new();
-    let Some(device) = Loop::attach(&machine, "file", 3 * MIB + 512) else { return };
+    let device = Loop::attach(&machine, "file", 3 * MIB + 512);
     let disks = Disks::open(System::default(), device.named()).unwrap();
     {
         let claim = disks.claim("sda", "test").unwrap();
@@ -82,7 +79,7 @@ fn a_block_device_is_erased() {
 #[test]
 fn a_file_behind_a_loop_device_is_refused_and_names_it() {
     let machine = Machine::new();
-    let Some(device) = Loop::attach(&machine, "file", MIB) else { return };
+    let device = Loop::attach(&machine, "file", MIB);
     let named = [Named { name: "file".to_owned(), path: machine.path("file"), role: Role::System }];
     let refused = Disks::open(System::default(), named).unwrap_err();
     let loop_name = device.0.file_name().unwrap().to_str().unwrap();
@@ -92,7 +89,7 @@ fn a_file_behind_a_loop_device_is_refused_and_names_it() {
 #[test]
 fn another_device_of_the_same_number_is_not_touched() {
     let machine = Machine::new();
-    let Some(device) = Loop::attach(&machine, "file", MIB) else { return };
+    let device = Loop::attach(&machine, "file", MIB);
     let disks = Disks::open(System::default(), device.named()).unwrap();
     let other = noise(MIB as usize, 99);
     fs::write(machine.path("other"), &other).unwrap();
@@ -111,7 +108,7 @@ fn another_device_of_the_same_number_is_not_touched() {
 #[test]
 fn a_mounted_device_is_refused() {
     let machine = Machine::new();
-    let Some(device) = Loop::attach(&machine, "file", 4 * MIB) else { return };
+    let device = Loop::attach(&machine, "file", 4 * MIB);
     let before = Disks::open(System::default(), device.named()).unwrap();
     let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&device.0).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfs.ext4 is needed: install e2fsprogs");
@@ -133,7 +130,7 @@ fn a_mounted_device_is_refused() {
 #[test]
 fn what_is_claimed_cannot_be_mounted() {
     let machine = Machine::new();
-    let Some(device) = Loop::attach(&machine, "file", 4 * MIB) else { return };
+    let device = Loop::attach(&machine, "file", 4 * MIB);
     assert!(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&device.0).status().is_ok_and(|status| status.success()));
     let disks = Disks::open(System::default(), device.named()).unwrap();
     let claim = disks.claim("sda", "test").unwrap();
@@ -142,4 +139,42 @@ fn what_is_claimed_cannot_be_mounted() {
     let _ = Command::new("umount").arg(machine.path("at")).output();
     assert!(!mounted.status.success());
     drop(claim);
+}
+
+/// The kernel names the file by the path that it was attached by.
+#[test]
+fn a_file_behind_a_loop_device_has_other_names() {
+    let machine = Machine::new().disk("sda", MIB);
+    fs::hard_link(machine.path("sda"), machine.path("another name ")).unwrap();
+    let device = Loop::to(&machine.path("another name "));
+    let refused = Disks::open(System::default(), machine.disks.clone()).unwrap_err();
+    let loop_name = device.0.file_name().unwrap().to_str().unwrap();
+    assert!(matches!(&refused, DiskError::InUse { how, .. } if how.contains(loop_name)), "{refused}");
+}
+
+#[test]
+fn a_disk_and_its_partition_are_not_two_disks() {
+    let machine = Machine::new();
+    let device = Loop::attach(&machine, "file", 4 * MIB);
+    let _part = Part(device.0.clone());
+    let added = Command::new("addpart").arg(&device.0).args(["1", "2048", "4096"]).output().unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let [disk] = device.named();
+    let part = PathBuf::from(format!("{}p1", device.0.display()));
+    let config_drive = Named { name: "config-drive".to_owned(), path: part, role: Role::ConfigDrive };
+    for named in [[disk.clone(), config_drive.clone()], [config_drive.clone(), disk]] {
+        let refused = Disks::open(System::default(), named).unwrap_err();
+        assert!(refused.to_string().contains("one is a partition of the other"), "{refused}");
+    }
+    // By itself it is a disk like any.
+    Disks::open(System::default(), [config_drive]).unwrap().claim("config-drive", "test").unwrap();
+}
+
+/// A partition, which would outlive the device's file.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = Command::new("delpart").arg(&self.0).arg("1").status();
+    }
 }

@@ -1,8 +1,9 @@
-//! The agent's work, on real files and, where the machine has them, loop devices.
+//! The agent's work, on real files and loop devices.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod cache;
+mod certificates;
 mod devices;
 mod erase;
 mod firmware;
@@ -10,4 +11,5 @@ mod images;
 mod loops;
 mod qc;
 mod tasks;
+mod web;
 mod world;

@@ -85,7 +85,7 @@ impl Machine {
             disks: self.open_disks(),
             cache: Some(self.cache()),
             firmware: Firmware::new(self.firmware.clone()),
-            launcher: Launcher::new(self.run.clone()),
+            launcher: Launcher::new(self.run.clone()).unwrap(),
             tasks: Tasks::default(),
             started: Instant::now(),
         };

@@ -153,7 +153,8 @@ fn send(
         return Ok(());
     }
     let Ok(permit) = Arc::clone(&core.asides).try_acquire_owned() else {
-        return Err(Rejection::new(RejectionCode::Busy, "too many outcomes wait to be sent again").into());
+        let busy = Rejection::new(RejectionCode::Busy, "too many outcomes wait to be sent again");
+        return Err(busy.retry_after(core.handlers.hint()).into());
     };
     let (binding, to, running) = (Arc::clone(binding), to.clone(), Guard::enter(core, |core| &core.running));
     tokio::spawn(async move {

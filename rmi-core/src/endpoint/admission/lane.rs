@@ -24,6 +24,8 @@ pub(super) struct Lane {
     /// The entries whose outcome weighs something, oldest first.
     pub(super) kept: VecDeque<(Key, u64)>,
     pub(super) bytes: usize,
+    /// How many of the entries run.
+    pub(super) running: usize,
     pub(super) floor: Timestamp,
     pub(super) used: u64,
     /// What had to make room and is still in the journal.
@@ -104,6 +106,7 @@ impl Default for Lane {
             order: VecDeque::new(),
             kept: VecDeque::new(),
             bytes: 0,
+            running: 0,
             floor: Timestamp::MIN,
             used: 0,
             forgotten: Vec::new(),
@@ -113,6 +116,10 @@ impl Default for Lane {
 }
 
 impl Entry {
+    fn runs(&self) -> bool {
+        matches!(self.state, State::Running { .. })
+    }
+
     pub(super) fn job(&self) -> Option<Arc<Job>> {
         match &self.state {
             State::Running { job, .. } => Some(Arc::clone(job)),
@@ -151,8 +158,21 @@ impl Entry {
 }
 
 impl Lane {
+    /// Remembers a request as the newest. What was known under its key goes.
+    pub(super) fn insert(&mut self, key: Key, entry: Entry) {
+        self.running += usize::from(entry.runs());
+        match self.entries.insert(key.clone(), entry) {
+            Some(reused) => {
+                self.running -= usize::from(reused.runs());
+                self.bytes -= reused.weight();
+                self.forgotten.extend(reused.record);
+            }
+            None => self.order.push_back(key),
+        }
+    }
+
     pub(super) fn is_idle(&self) -> bool {
-        !self.entries.values().any(|e| matches!(e.state, State::Running { .. }))
+        self.running == 0
     }
 
     pub(super) fn fresh(&self, it: &Candidate<'_>, now: Timestamp, limits: &Limits, floor: Timestamp) -> Result<(), Rejection> {
@@ -178,7 +198,7 @@ impl Lane {
         while self.entries.len() > most && running < self.order.len() {
             let Some(key) = self.order.pop_front() else { return };
             let TableEntry::Occupied(entry) = self.entries.entry(key) else { continue };
-            if matches!(entry.get().state, State::Running { .. }) {
+            if entry.get().runs() {
                 self.order.push_back(entry.key().clone());
                 running += 1;
             } else {

@@ -82,13 +82,7 @@ impl Window {
             lane.bytes += weight;
             lane.kept.push_back((key.clone(), turn));
         }
-        match lane.entries.insert(key.clone(), entry) {
-            Some(reused) => {
-                lane.bytes -= reused.weight();
-                lane.forgotten.extend(reused.record);
-            }
-            None => lane.order.push_back(key),
-        }
+        lane.insert(key, entry);
         lane.shrink(size.requests);
         lane.slim(size.bytes);
     }

@@ -8,13 +8,16 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{NamedRaws, Raws};
+use super::raw;
 use crate::{json::JsonError, message::Constructor};
 
-pub(super) fn decode<T: DeserializeOwned>(cntr: &Constructor) -> Result<T, JsonError> {
-    let positional: Raws<'_> = cntr.positional.decode_borrowed()?;
-    let named: NamedRaws<'_> = cntr.named.decode_borrowed()?;
-    T::deserialize(Fields { positional: positional.0.into_vec(), named: named.0.into_vec() }).map_err(JsonError)
+pub(super) fn decode<T: DeserializeOwned>(cntr: &Constructor, limit: usize) -> Result<T, JsonError> {
+    let (positional, named) = (raw::positional(&cntr.positional, limit)?, raw::named(&cntr.named, limit)?);
+    let count = positional.count + named.count;
+    if count > limit {
+        return Err(JsonError::custom(format_args!("{count} arguments, at most {limit} are allowed")));
+    }
+    T::deserialize(Fields { positional: positional.kept.into_vec(), named: named.kept.into_vec() }).map_err(JsonError)
 }
 
 struct Fields<'a> {

@@ -1,19 +1,21 @@
 //! Cancelling: explicit, cooperative, and by nobody else.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Caller, OUTAGE, Setting, agent, agent_with, caller, calling,
     needs::{Need, Powers},
     probe::Seen,
-    tap::{By, calls, delivered, published},
+    tap::{By, calls, delivered, held, outcome, published},
 };
 use crate::{
     CallError, Memory, Native, Principal, Trust, Update,
     endpoint::{Builder, Criteria, Operators},
     error::Fate,
-    message::{Body, Exception, RejectionCode, Sn},
+    message::{Body, Exception, Message, Outcome, RejectionCode, Sn},
     testing::conformance::soon,
 };
 
@@ -199,6 +201,11 @@ pub(super) async fn admin_reaches_a_busy_agent<S: Setting>(setting: &S) {
     for held in holding {
         soon("it ends", held).await.unwrap();
     }
+    // Nothing else is served there.
+    if Powers::of(setting).await.lack(&[Need::Unsealed]).is_none() {
+        let error = caller.endpoint.peer("agent.admin").class("probe").call::<String>("echo", ["x"]).await.unwrap_err();
+        assert!(matches!(&error, CallError::Rejected(why) if why.code == RejectionCode::UnknownClass), "{error:?}");
+    }
 }
 
 pub(super) async fn admin_falls_back_to_the_agents_own_address<S: Setting>(setting: &S) {
@@ -206,7 +213,7 @@ pub(super) async fn admin_falls_back_to_the_agents_own_address<S: Setting>(setti
     // As it is at an agent of gofer's.
     caller.tap.misroute(|message| message.head.to == "agent.admin");
     assert_eq!(caller.endpoint.peer("agent").admin().hello().await.unwrap(), "Hello, I am agent");
-    let at = |message: &crate::message::Message| calls("hello")(message) && message.head.to == "agent";
+    let at = |message: &Message| calls("hello")(message) && message.head.to == "agent";
     assert_eq!(agent.tap.count(delivered(at)), 1);
 }
 
@@ -325,4 +332,99 @@ pub(super) async fn criteria_that_cannot_be_read_cancel_nothing<S: Setting>(sett
     assert_eq!(agent.watch.seen(), []);
     agent.watch.open(1);
     assert_eq!(call.await.unwrap(), "it");
+}
+
+pub(super) async fn each_operator_chooses_as_it_says<S: Setting>(setting: &S) {
+    let data = json!({"job": 7, "user": "ann", "tags": ["a", {"n": 1.0}], "none": null});
+    let object = [
+        // Every member that is named has to be there, and be the same.
+        (json!({"match": {"job": 7}}), true),
+        (json!({"match": {"job": 7.0, "user": "ann"}}), true),
+        (json!({"match": {"job": "7"}}), false),
+        (json!({"match": {"job": 7, "missing": 1}}), false),
+        // One that is missing is not one that is null.
+        (json!({"match": {"missing": null}}), false),
+        (json!({"match": {"none": null}}), true),
+        (json!({"match": {"tags": ["a", {"n": 1}]}}), true),
+        (json!({"match": {"tags": ["a"]}}), false),
+        (json!({"match": {}}), false),
+        // The others look at all of it.
+        (json!({"eq": {"none": null, "tags": ["a", {"n": 1}], "user": "ann", "job": 7}}), true),
+        (json!({"eq": {"job": 7}}), false),
+        (json!({"eq": 7}), false),
+        (json!({"neq": {"job": 7}}), true),
+        (json!({"in": [1, {"job": 7}]}), false),
+        (json!({"gt": 0}), false),
+        (json!({"lt": "z"}), false),
+        (json!({"and": [{"match": {"job": 7}}, {"match": {"user": "ann"}}]}), true),
+        (json!({"and": [{"match": {"job": 7}}, {"match": {"user": "bob"}}]}), false),
+        (json!({"or": [{"match": {"job": 8}}, {"match": {"user": "ann"}}]}), true),
+        (json!({"or": [{"match": {"job": 8}}, {"match": {"user": "bob"}}]}), false),
+        (json!({"or": [{"and": [{"neq": 1}, {"match": {"job": 8}}]}, {"and": [{"neq": 2}, {"match": {"job": 7}}]}]}), true),
+    ];
+    let number = [
+        (json!({"eq": 7.0}), true),
+        (json!({"neq": 7}), false),
+        (json!({"in": [6, 7]}), true),
+        (json!({"in": []}), false),
+        (json!({"in": ["7"]}), false),
+        (json!({"gt": 6.5}), true),
+        (json!({"gt": 7}), false),
+        (json!({"lt": 7.5}), true),
+        (json!({"lt": 7}), false),
+        (json!({"gt": "6"}), false),
+        (json!({"lt": u64::MAX}), true),
+        (json!({"gt": i64::MIN}), true),
+        (json!({"match": {"job": 7}}), false),
+    ];
+    let text = [
+        (json!({"eq": "b"}), true),
+        (json!({"gt": "a"}), true),
+        (json!({"gt": "b"}), false),
+        (json!({"lt": "c"}), true),
+        (json!({"lt": 9}), false),
+        (json!({"in": ["a", "b"]}), true),
+        (json!({"match": {"b": 1}}), false),
+    ];
+    // What says nothing about itself is not meant, whatever is asked.
+    let nothing = [(json!({"eq": null}), false), (json!({"neq": 1}), false), (json!({"in": [null]}), false)];
+    let tables =
+        [(data, object.to_vec()), (json!(7), number.to_vec()), (json!("b"), text.to_vec()), (json!(null), nothing.to_vec())];
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let admin = caller.endpoint.peer("agent").class("Admin");
+    for (data, table) in tables {
+        for (criteria, meant) in table {
+            let call = caller.probe.listen("it").data(&data).send().await.unwrap();
+            assert_eq!(agent.watch.began().await, "it");
+            // As gofer gives it: by position, behind no serial number.
+            let cancelled: Vec<String> = admin.call("cancel", (Value::Null, &criteria)).await.unwrap();
+            assert_eq!(cancelled == [call.sn().as_str()], meant, "{criteria} of {data}");
+            assert_eq!(cancelled.len(), usize::from(meant));
+            // The same, asked again, has nothing left to cancel.
+            let again: Vec<String> = admin.call("cancel", json!({"criteria": criteria})).await.unwrap();
+            assert_eq!(again, Vec::<String>::new());
+            if !meant {
+                agent.watch.open(1);
+            }
+            assert_eq!(call.await.unwrap(), if meant { "it was cancelled" } else { "it" });
+            agent.watch.ended("it").await;
+        }
+    }
+}
+
+pub(super) async fn asking_an_agent_takes_no_longer_than_it_may<S: Setting>(setting: &S) {
+    let (agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    // It says in its lane, late, that it knows nothing; behind what waits on the bus it never says anything.
+    let answers = |message: &Message| matches!(outcome(message), Some(Outcome::Exception(_)));
+    agent.tap.hold(answers);
+    let (time, unknown) = (Duration::from_secs(3), Sn::new("unknown").unwrap());
+    let (admin, began) = (caller.endpoint.peer("agent").admin().timeout(time), Instant::now());
+    let (answer, ()) = tokio::join!(admin.cancel(&unknown), async {
+        agent.tap.until(1, "it says that it knows nothing", held).await;
+        tokio::time::sleep(time * 2 / 3).await;
+        agent.tap.release();
+        agent.tap.hold(answers);
+    });
+    assert!(matches!(answer, Err(CallError::Timeout { after, .. }) if after == time), "{answer:?}");
+    assert!(began.elapsed() < time * 4 / 3, "{:?}", began.elapsed());
 }

@@ -119,6 +119,17 @@ pub(super) async fn events_come_in_the_order_of_their_publisher<S: Setting>(sett
     }
 }
 
+pub(super) async fn a_binding_without_events_says_so<S: Setting>(setting: &S) {
+    let agent = agent(setting).await;
+    for error in [
+        agent.endpoint.publish(&bound(1)).await.map(drop).map_err(|error| error.to_string()),
+        agent.endpoint.subscribe::<Lease>().await.map(drop).map_err(|error| error.to_string()),
+    ] {
+        let said = error.expect_err("there are no events here");
+        assert!(said.contains("binding 0 has no"), "{said}");
+    }
+}
+
 pub(super) async fn nobody_to_hear_an_event_is_no_error<S: Setting>(setting: &S) {
     let agent = agent(setting).await;
     // What the bus knows of it is the transport's: not every broker says that there is nobody.

@@ -215,7 +215,8 @@ pub(super) async fn a_rejection_by_a_layer_is_the_requests_outcome<S: Setting>(s
     let caller = calling(setting, "caller").await;
     let call = caller.probe.echo("x").send().await.unwrap();
     let (_, request) = caller.tap.last(numbered(call.sn()));
-    let busy = |outcome: &Outcome| matches!(outcome, Outcome::Rejected(no) if no.code == RejectionCode::Busy);
+    // The layer says that it is busy; the agent, when to try again.
+    let busy = |outcome: &Outcome| matches!(outcome, Outcome::Rejected(no) if no.code == RejectionCode::Busy && no.retry_after.is_some());
     assert!(call.await.is_err());
     let sn = agent.tap.arrived_as(&request).head.sn.clone();
     // The same request again, when it would be let in: its caller has been told that it never runs.
@@ -284,7 +285,9 @@ pub(super) async fn what_no_layer_decides_in_time_is_rejected<S: Setting>(settin
     // As many as may wait, and one more.
     let one = caller.probe.hold("one").send().await.unwrap();
     let two = caller.probe.hold("two").ttl(patience / 4).send().await.unwrap();
-    assert_eq!(code(caller.probe.hold("three").await), RejectionCode::Busy);
+    let Err(CallError::Rejected(crowded)) = caller.probe.hold("three").await else { panic!("there was room for it") };
+    assert_eq!(crowded.code, RejectionCode::Busy);
+    assert!(crowded.retry_after.is_some(), "it is not told how long to wait");
     assert_eq!(agent.endpoint.figures()[0].crowded, 1);
     // Its time to live goes on, and the time that a layer has.
     assert_eq!(code(two.await), RejectionCode::Expired);

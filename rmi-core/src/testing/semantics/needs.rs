@@ -24,6 +24,8 @@ pub enum Need {
     Resume,
     /// The dialect has events, and the transport topics.
     Events,
+    /// There are no events: the dialect has none, or the transport no topics.
+    NoEvents,
     /// Everybody signs, with a scheme that dates its messages.
     Sealed,
     /// Nobody signs.
@@ -98,6 +100,7 @@ impl Powers {
             Need::Lane => features.admin && !capabilities.links,
             Need::Resume => features.admin && features.serials == Serials::Global && features.replies == Replies::Shared,
             Need::Events => features.events && capabilities.topics,
+            Need::NoEvents => !(features.events && capabilities.topics),
             Need::Sealed => sealed && dated,
             Need::Unsealed => !sealed,
             Need::Serials => features.serials != Serials::None,
@@ -122,6 +125,7 @@ impl Need {
             Need::Lane => "`Admin` has no address of its own: it is called where everything else is",
             Need::Resume => "agents cannot be asked for outcomes whose reply address is lost",
             Need::Events => "the dialect has no events, or the transport no topics",
+            Need::NoEvents => "there are events",
             Need::Sealed => "nobody signs, or the scheme dates nothing",
             Need::Unsealed => "everybody signs",
             Need::Serials => "the dialect has no serial numbers",

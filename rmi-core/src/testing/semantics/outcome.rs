@@ -60,7 +60,8 @@ pub(super) async fn an_unknown_exception_arrives_raw<S: Setting>(setting: &S) {
     let said = endpoint.peer("agent").class("probe").call::<Value>("raise", &args).await;
     let Err(CallError::Remote(exception)) = said else { panic!("{said:?}") };
     assert!(exception.is("package.module", "Strange"), "{exception:?}");
-    assert_eq!(exception.message(), "how odd");
+    assert_eq!((exception.message().as_str(), exception.xargs.as_str()), ("how odd", r#"["how odd"]"#));
+    assert!(exception.trace().is_some_and(|trace| trace.contains("how odd")), "{exception:?}");
 }
 
 pub(super) async fn a_panic_is_an_outcome<S: Setting>(setting: &S) {
@@ -70,6 +71,8 @@ pub(super) async fn a_panic_is_an_outcome<S: Setting>(setting: &S) {
         assert!(matches!(error, CallError::Panicked(_)), "{error:?}");
         assert!(!error.to_string().contains("swordfish"), "{error}");
     }
+    let told = agent.tap.published();
+    assert!(told.iter().all(|message| !format!("{message:?}").contains("swordfish")), "{told:?}");
     assert_eq!(agent.endpoint.figures()[0].panics, 2);
     assert_eq!(probe.echo("still here").await.unwrap(), "still here");
 }
@@ -131,16 +134,20 @@ pub(super) async fn a_redelivered_request_runs_again_only_if_idempotent<S: Setti
 }
 
 pub(super) async fn limits_are_held<S: Setting>(setting: &S) {
-    let agent = agent_with(setting, |builder| builder.limits(Limits::default().payload(4000).arguments(3))).await;
+    let limits = Limits::default().payload(4000).depth(12).arguments(3);
+    let agent = agent_with(setting, |builder| builder.limits(limits)).await;
     let (endpoint, probe) = caller(setting, "caller").await;
     let four = json!({"a": 1, "b": 2, "c": 3, "d": 4});
     match refused(&endpoint, "probe", "echo", &four).await {
         CallError::Rejected(rejection) => assert_eq!(rejection.code, RejectionCode::Limit),
         other => panic!("{other:?}"),
     }
-    // It may be answered, or not, and is not run.
-    let long = probe.echo(&"x".repeat(4000)).timeout(std::time::Duration::from_millis(300)).await;
-    assert!(long.is_err(), "it is too long");
+    // What is too deep or too long may be answered, or not, and is not run.
+    let (soon, deep) = (std::time::Duration::from_millis(300), (0..20).fold(json!("x"), |inner, _| json!([inner])));
+    let deep = endpoint.peer("agent").class("probe").call::<Value>("echo", &json!({"text": deep})).timeout(soon).await;
+    assert!(deep.is_err(), "it is too deep");
+    assert!(probe.echo(&"x".repeat(4000)).timeout(soon).await.is_err(), "it is too long");
+    assert_eq!(agent.endpoint.figures()[0].malformed, 2);
     assert_eq!(agent.watch.ran(), 0);
     assert_eq!(probe.echo("short").await.unwrap(), "short");
 }

@@ -9,13 +9,18 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{OUTAGE, Setting, agent, agent_with, caller, calling, probe::Seen, tap::calls};
+use super::{
+    OUTAGE, Setting, agent, agent_with, caller, calling,
+    probe::Seen,
+    tap::{Passed, calls},
+};
 use crate::{
     CallError,
     call::Retry,
     error::{Fate, Phase},
     layer::{Incoming, Layer},
     message::{Rejection, RejectionCode},
+    transport::TransportErrorKind,
 };
 
 /// Long enough for a call and its answer.
@@ -143,6 +148,34 @@ pub(super) async fn what_the_method_answered_is_never_tried_again<S: Setting>(se
     let error = probe.fail(7).retry(Retry::default()).await.unwrap_err();
     assert_eq!((error.attempts(), error.fate()), (1, Fate::Ran), "{error:?}");
     assert_eq!(agent.watch.ran(), 1);
+}
+
+pub(super) async fn a_one_way_call_is_sent_again_only_if_it_never_left<S: Setting>(setting: &S) {
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let policy = Retry::default().attempts(100).pause(Duration::from_millis(20), Duration::from_millis(20));
+    let refused = |passed: &Passed| matches!(passed, Passed::Refused(message) if calls("note")(message));
+    // The link is down, and comes back.
+    caller.tap.break_with(Some(TransportErrorKind::Disconnected));
+    let note = tokio::spawn(caller.probe.note("at last").retry(policy).into_future());
+    caller.tap.until(2, "it is tried again", refused).await;
+    caller.tap.break_with(None);
+    let sn = note.await.unwrap().unwrap();
+    assert_eq!(agent.watch.began().await, "at last");
+    // Each attempt is a request of its own, and the serial number is that of the last.
+    assert_eq!(caller.tap.last(calls("note")).0.head.sn, Some(sn));
+    let before = caller.tap.count(refused);
+    // Whether it left is not known.
+    caller.tap.break_with(Some(TransportErrorKind::Ambiguous));
+    let error = caller.probe.note("perhaps").retry(policy).await.unwrap_err();
+    assert_eq!((error.attempts(), error.fate()), (1, Fate::MayHaveRun), "{error:?}");
+    // And never: as often as it may be tried.
+    caller.tap.break_with(Some(TransportErrorKind::Disconnected));
+    let error = caller.probe.note("never").retry(policy.attempts(3)).await.unwrap_err();
+    assert_eq!((error.attempts(), error.fate(), error.is_retryable()), (3, Fate::NeverRan, true), "{error:?}");
+    assert_eq!(caller.tap.count(refused), before + 4);
+    caller.tap.break_with(None);
+    assert_eq!(caller.probe.echo("behind them").await.unwrap(), "behind them");
+    assert_eq!(agent.watch.ran(), 2);
 }
 
 pub(super) async fn a_lost_reply_is_asked_for_under_a_new_number<S: Setting>(setting: &S) {

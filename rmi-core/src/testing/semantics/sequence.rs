@@ -19,7 +19,7 @@ use crate::{
 
 /// One thing at a time.
 #[remote(name = "press", sequential, crate = "crate")]
-trait Press {
+pub(super) trait Press {
     /// Waits for the gate.
     async fn hold(&self, name: &str) -> Result<String, Infallible>;
 
@@ -31,7 +31,7 @@ trait Press {
     async fn explode(&self) -> Result<(), Infallible>;
 }
 
-struct Pressing(Probing);
+pub(super) struct Pressing(Probing);
 
 impl Press for Pressing {
     async fn hold(&self, name: &str) -> Result<String, Infallible> {
@@ -47,6 +47,12 @@ impl Press for Pressing {
     }
 }
 
+/// A press, and its watch.
+pub(super) fn press() -> (PressServer<Pressing>, Watch) {
+    let (probing, watch) = Watch::new();
+    (PressServer::new(Pressing(probing)), watch)
+}
+
 /// An agent with a press beside its probe, the watch of the press, and who calls it.
 struct Shop {
     agent: super::Agent,
@@ -57,8 +63,8 @@ struct Shop {
 }
 
 async fn shop<S: Setting>(setting: &S, special: impl FnOnce(Builder) -> Builder) -> Shop {
-    let (probing, watch) = Watch::new();
-    let agent = agent_with(setting, |builder| special(builder.serve(PressServer::new(Pressing(probing))))).await;
+    let (server, watch) = press();
+    let agent = agent_with(setting, |builder| special(builder.serve(server))).await;
     let (caller, probe) = caller(setting, "caller").await;
     let press = caller.client("agent");
     Shop { agent, watch, caller, probe, press }

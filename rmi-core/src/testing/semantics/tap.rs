@@ -1,30 +1,31 @@
 //! What goes over a wire, whatever the dialect and the transport are: looked at, held back, lost, changed, played again.
 
+mod control;
+mod tell;
+mod wire;
+
 use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64},
     },
-    time::Duration,
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+pub(super) use self::tell::{calls, delivered, held, is_outcome, is_progress, numbered, outcome, published, request};
+use self::wire::Wire;
 use crate::{
     endpoint::Builder,
     lock::lock,
-    message::{Body, Message, Outcome, Request, Sn, Status},
-    protocol::{Features, Protocol, ProtocolError, Refused, Role, Session},
-    seal::{Trust, Wrapped, peel, wrap},
+    message::{Message, Outcome, Sn},
+    protocol::{Protocol, ProtocolError},
+    seal::{Trust, Wrapped, peel},
     testing::conformance::soon,
     text::Text,
-    transport::{
-        Acker, Capabilities, Deliveries, Delivery, Destination, Disposition, Frame, LinkChange, LinkId, Links, Receipt, Settle,
-        Subscription, Transport, TransportError, TransportErrorKind,
-    },
+    transport::{Acker, Delivery, Disposition, Frame, Receipt, Transport, TransportErrorKind},
 };
 
 /// What went through a tap.
@@ -55,13 +56,6 @@ type Which = Box<dyn Fn(&Message) -> bool + Send>;
 /// Changes a message before it is written, or says that it cannot be.
 type Change = Box<dyn Fn(&mut Message) -> Result<(), ProtocolError> + Send>;
 
-/// The transport of a tapped endpoint. The tap alone does not keep it: it goes with its endpoint.
-#[derive(Debug)]
-struct Wire {
-    tap: Arc<Inner>,
-    transport: Arc<dyn Transport>,
-}
-
 struct Inner {
     protocol: Arc<dyn Protocol>,
     transport: Weak<dyn Transport>,
@@ -80,6 +74,8 @@ struct Inner {
     unsubscribable: Mutex<Option<TransportErrorKind>>,
     /// How many the bus says that it has dropped before the next delivery.
     missed: AtomicU64,
+    /// Requests are brought however many have not been settled.
+    eager: AtomicBool,
 }
 
 impl std::fmt::Debug for Inner {
@@ -121,6 +117,7 @@ pub(super) fn tapped(builder: Builder) -> (Builder, Tap) {
             ended: watch::Sender::new(None),
             unsubscribable: Mutex::default(),
             missed: AtomicU64::new(0),
+            eager: AtomicBool::new(false),
         }));
         let wire = Wire { tap: Arc::clone(&on.0), transport: Arc::clone(transport) };
         (*protocol, *transport) = (Arc::new(on.clone()), Arc::new(wire));
@@ -197,190 +194,18 @@ impl Tap {
         };
         self.passed().into_iter().find_map(came).expect("it came here")
     }
-
-    /// Plays a frame once more, as it was.
-    pub(super) async fn replay(&self, frame: &Frame) {
-        let (transport, mut frame) = (self.transport(), frame.clone());
-        if transport.capabilities().links {
-            // By a link of its own, whose place another may have taken meanwhile.
-            let up = self.up();
-            frame.link = frame.link.filter(|link| up.contains(link)).or_else(|| up.first().copied());
-            frame.to = Destination::Link;
-        }
-        soon("the bus takes it once more", transport.publish(frame)).await.expect("the bus takes it");
-    }
-
-    /// Publishes whatever a test likes, in the place of a frame that travelled.
-    pub(super) async fn post_in_place_of(&self, like: &Frame, payload: impl Into<Bytes>) {
-        let mut frame = like.clone();
-        frame.payload = payload.into();
-        self.replay(&frame).await;
-    }
-
-    /// Writes a message, and signs it as somebody.
-    pub(super) fn frame(&self, message: &Message, by: By<'_>) -> Frame {
-        let mut frame = self.0.protocol.encode(message).expect("it can be written").expect("the dialect has such messages");
-        let signer = match by {
-            By::Own => self.0.trust.authenticator.as_ref(),
-            By::Other(other) => other.0.trust.authenticator.as_ref(),
-            By::Nobody => None,
-        };
-        if let Some(signer) = signer {
-            let signature = signer.sign(&[&frame.payload]).expect("it can be signed").pop().expect("one for each");
-            frame.payload = wrap(std::str::from_utf8(&frame.payload).expect("text"), &signature);
-        }
-        frame
-    }
-
-    /// Publishes a message that a test has made, signed as somebody.
-    pub(super) async fn post(&self, message: &Message, by: By<'_>) {
-        self.replay(&self.frame(message, by)).await;
-    }
-
-    /// Holds back what is published from now on and is like this, until [`Tap::release`].
-    pub(super) fn hold(&self, which: impl Fn(&Message) -> bool + Send + 'static) {
-        self.0.open.send_replace(false);
-        *lock(&self.0.held) = Some(Box::new(which));
-    }
-
-    /// Lets go on what was held back.
-    pub(super) fn release(&self) {
-        *lock(&self.0.held) = None;
-        self.0.open.send_replace(true);
-    }
-
-    /// Loses what is published from now on and is like this, and says that the bus has it.
-    pub(super) fn swallow(&self, which: impl Fn(&Message) -> bool + Send + 'static) {
-        *lock(&self.0.swallowed) = Some((Box::new(which), Receipt::Stored));
-    }
-
-    /// Says that nobody is there for what is published from now on and is like this.
-    pub(super) fn misroute(&self, which: impl Fn(&Message) -> bool + Send + 'static) {
-        *lock(&self.0.swallowed) = Some((Box::new(which), Receipt::NoRoute));
-    }
-
-    /// Loses nothing any more.
-    pub(super) fn swallow_nothing(&self) {
-        *lock(&self.0.swallowed) = None;
-    }
-
-    /// Refuses what is published from now on with an error of this kind; `None` ends that.
-    pub(super) fn break_with(&self, kind: Option<TransportErrorKind>) {
-        *lock(&self.0.broken) = kind;
-    }
-
-    /// Changes what is written from now on.
-    pub(super) fn change(&self, change: impl Fn(&mut Message) + Send + 'static) {
-        self.change_or(move |message| {
-            change(message);
-            Ok(())
-        });
-    }
-
-    /// Changes what is written from now on, or cannot write it.
-    pub(super) fn change_or(&self, change: impl Fn(&mut Message) -> Result<(), ProtocolError> + Send + 'static) {
-        *lock(&self.0.change) = Some(Box::new(change));
-    }
-
-    /// Changes nothing any more.
-    pub(super) fn change_nothing(&self) {
-        *lock(&self.0.change) = None;
-    }
-
-    /// Ends every subscription without a word.
-    pub(super) fn end_subscriptions_quietly(&self) {
-        self.0.ended.send_replace(None);
-    }
-
-    /// Ends every subscription with an error; new ones fail with `then`, if there is one.
-    pub(super) fn end_subscriptions(&self, then: Option<TransportErrorKind>) {
-        *lock(&self.0.unsubscribable) = then;
-        self.0.ended.send_replace(Some(then.unwrap_or(TransportErrorKind::Refused)));
-    }
-
-    /// The bus says that so many are lost before the next delivery.
-    pub(super) fn miss(&self, many: u64) {
-        self.0.missed.store(many, Ordering::SeqCst);
-    }
-
-    /// New subscriptions are taken again.
-    pub(super) fn let_subscribe(&self) {
-        *lock(&self.0.unsubscribable) = None;
-    }
-
-    /// Loses its links for so long.
-    pub(super) async fn lose(&self, time: Duration) {
-        let up = self.up();
-        assert!(!up.is_empty(), "there is a link to be lost");
-        for link in up {
-            self.transport().pause(link, Some(time)).await.expect("a link of its own can be lost");
-        }
-    }
-
-    /// The links that are up.
-    fn up(&self) -> Vec<LinkId> {
-        let (mut links, mut up) = (self.transport().links(), Vec::new());
-        while let Some(change) = links.ready() {
-            match change {
-                LinkChange::Up(link) => up.push(link.id),
-                LinkChange::Down(link, _) => up.retain(|id| *id != link),
-            }
-        }
-        up
-    }
-
-    /// The transport below, while the endpoint lasts.
-    pub(super) fn transport(&self) -> Arc<dyn Transport> {
-        self.0.transport.upgrade().expect("the endpoint is there")
-    }
-}
-
-/// What a message says of the end of a request.
-pub(super) fn outcome(message: &Message) -> Option<&Outcome> {
-    if let Body::Outcome(outcome) = &message.body { Some(outcome) } else { None }
-}
-
-pub(super) fn is_outcome(message: &Message) -> bool {
-    outcome(message).is_some()
-}
-
-pub(super) fn is_progress(message: &Message) -> bool {
-    matches!(message.body, Body::Status(Status::Progress(_)))
-}
-
-pub(super) fn request(message: &Message) -> Option<&Request> {
-    if let Body::Request(request) = &message.body { Some(request) } else { None }
-}
-
-/// Tells requests for a method.
-pub(super) fn calls(method: &'static str) -> impl Fn(&Message) -> bool + Copy + Send + 'static {
-    move |message| request(message).is_some_and(|request| &*request.method == method)
-}
-
-/// Tells what was published.
-pub(super) fn published(which: impl Fn(&Message) -> bool) -> impl Fn(&Passed) -> bool {
-    move |passed| matches!(passed, Passed::Published(message, _) if which(message))
-}
-
-/// Tells what is held back.
-pub(super) fn held(passed: &Passed) -> bool {
-    matches!(passed, Passed::Held(_))
-}
-
-/// Tells what arrived.
-pub(super) fn delivered(which: impl Fn(&Message) -> bool) -> impl Fn(&Passed) -> bool {
-    move |passed| matches!(passed, Passed::Delivered(message, _) if which(message))
-}
-
-/// Tells the request of this serial number.
-pub(super) fn numbered(sn: &Sn) -> impl Fn(&Message) -> bool + '_ {
-    move |message| message.head.sn.as_ref() == Some(sn) && request(message).is_some()
 }
 
 impl Inner {
-    fn saw(&self, passed: Passed) {
-        lock(&self.passed).push(passed);
+    /// Returns its place among all that was seen.
+    fn saw(&self, passed: Passed) -> usize {
+        let place = {
+            let mut all = lock(&self.passed);
+            all.push(passed);
+            all.len() - 1
+        };
         self.changed.notify_waiters();
+        place
     }
 
     fn text(&self, payload: &Bytes) -> Option<Text> {
@@ -405,148 +230,5 @@ impl Inner {
         alike.properties = delivery.properties.clone();
         (alike.link, alike.redelivered) = (delivery.link, delivery.redelivered);
         self.protocol.decode(&alike).ok().map(Arc::new)
-    }
-}
-
-impl Protocol for Tap {
-    fn features(&self) -> Features {
-        self.0.protocol.features()
-    }
-
-    fn listen(&self, role: &Role<'_>) -> Vec<Subscription> {
-        self.0.protocol.listen(role)
-    }
-
-    fn encode(&self, message: &Message) -> Result<Option<Frame>, ProtocolError> {
-        let mut message = message.clone();
-        if let Some(change) = lock(&self.0.change).as_ref() {
-            change(&mut message)?;
-        }
-        let frame = self.0.protocol.encode(&message)?;
-        if let Some(frame) = &frame {
-            let mut written = lock(&self.0.written);
-            let number = written.len();
-            written.insert(frame.payload.clone(), (number, Arc::new(message)));
-        }
-        Ok(frame)
-    }
-
-    fn decode(&self, delivery: &Delivery) -> Result<Message, Refused> {
-        self.0.protocol.decode(delivery)
-    }
-
-    fn session(&self, role: &Role<'_>) -> Option<Box<dyn Session>> {
-        self.0.protocol.session(role)
-    }
-}
-
-#[async_trait]
-impl Transport for Wire {
-    fn capabilities(&self) -> Capabilities {
-        self.transport.capabilities()
-    }
-
-    async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
-        let tap = &self.tap;
-        let Some(message) = tap.sent(&frame) else { return self.transport.publish(frame).await };
-        let held = lock(&tap.held).as_ref().is_some_and(|which| which(&message));
-        if held {
-            tap.saw(Passed::Held(Arc::clone(&message)));
-            let _ = tap.open.subscribe().wait_for(|open| *open).await;
-        }
-        let swallowed = lock(&tap.swallowed).as_ref().and_then(|(which, receipt)| which(&message).then_some(*receipt));
-        if let Some(receipt) = swallowed {
-            return Ok(receipt);
-        }
-        let broken = *lock(&tap.broken);
-        let receipt = match broken {
-            Some(kind) => Err(TransportError::new(kind, "broken by the test")),
-            None => self.transport.publish(frame.clone()).await,
-        };
-        tap.saw(if receipt.is_ok() { Passed::Published(message, frame) } else { Passed::Refused(message) });
-        receipt
-    }
-
-    async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {
-        let unsubscribable = *lock(&self.tap.unsubscribable);
-        if let Some(kind) = unsubscribable {
-            self.tap.saw(Passed::Unsubscribable);
-            return Err(TransportError::new(kind, "broken by the test"));
-        }
-        let mut ended = self.tap.ended.subscribe();
-        ended.mark_unchanged();
-        let deliveries = self.transport.subscribe(subscription).await?;
-        let settling = Arc::new(Settling { tap: Arc::clone(&self.tap), held: Mutex::default(), next: AtomicU64::new(0) });
-        Ok(Box::new(Tapped { deliveries, settling, ended }))
-    }
-
-    fn links(&self) -> Links {
-        self.transport.links()
-    }
-
-    async fn pause(&self, link: LinkId, resume: Option<Duration>) -> Result<(), TransportError> {
-        self.transport.pause(link, resume).await
-    }
-
-    async fn will(&self, link: LinkId, frame: Frame) -> Result<(), TransportError> {
-        self.transport.will(link, frame).await
-    }
-
-    async fn close(&self) -> Result<(), TransportError> {
-        self.transport.close().await
-    }
-}
-
-#[derive(Debug)]
-struct Tapped {
-    deliveries: Box<dyn Deliveries>,
-    settling: Arc<Settling>,
-    ended: watch::Receiver<Option<TransportErrorKind>>,
-}
-
-#[async_trait]
-impl Deliveries for Tapped {
-    async fn recv(&mut self, into: &mut Vec<Delivery>, max: usize) -> Result<usize, TransportError> {
-        let taken = tokio::select! {
-            biased;
-            _ = self.ended.changed() => {
-                let kind = *self.ended.borrow_and_update();
-                return kind.map_or(Ok(0), |kind| Err(TransportError::new(kind, "ended by the test")));
-            }
-            taken = self.deliveries.recv(into, max) => taken?,
-        };
-        let from = into.len() - taken;
-        for delivery in &mut into[from..] {
-            delivery.missed += self.settling.tap.missed.swap(0, Ordering::SeqCst);
-            let Some(message) = self.settling.tap.arrived(delivery) else { continue };
-            self.settling.tap.saw(Passed::Delivered(Arc::clone(&message), delivery.payload.clone()));
-            let tag = self.settling.next.fetch_add(1, Ordering::Relaxed);
-            let acker = std::mem::replace(&mut delivery.acker, Acker::new(Arc::<Settling>::clone(&self.settling), tag));
-            lock(&self.settling.held).insert(tag, (message, acker));
-        }
-        Ok(taken)
-    }
-}
-
-impl Drop for Tapped {
-    fn drop(&mut self) {
-        self.settling.tap.saw(Passed::Left);
-    }
-}
-
-#[derive(Debug)]
-struct Settling {
-    tap: Arc<Inner>,
-    held: Mutex<HashMap<u64, (Arc<Message>, Acker)>>,
-    next: AtomicU64,
-}
-
-impl Settle for Settling {
-    fn settle(&self, tag: u64, disposition: Disposition) {
-        let held = lock(&self.held).remove(&tag);
-        if let Some((message, acker)) = held {
-            self.tap.saw(Passed::Settled(message, disposition));
-            acker.settle(disposition);
-        }
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     OUTAGE, Setting, agent, agent_with, caller, calling,
     needs::{Need, Powers},
+    probe::Seen,
     tap::{Passed, calls, delivered},
 };
 use crate::{
@@ -29,8 +30,14 @@ pub(super) async fn the_total_time_covers_everything<S: Setting>(setting: &S) {
     assert_eq!(agent.watch.began().await, "held");
     // Any time, however long.
     assert_eq!(caller.probe.echo("x").timeout(Duration::MAX).ttl(Duration::MAX).await.unwrap(), "x");
+    // Nothing that the agent says prolongs it.
+    let error = caller.probe.hold("held").timeout(time).idle(time).await.unwrap_err();
+    assert!(matches!(error, CallError::Timeout { phase: Phase::Total, after } if after == time), "{error:?}");
+    assert_eq!(agent.watch.began().await, "x");
     // Sending: the bus does not take it.
-    caller.tap.hold(calls("echo"));
+    caller.tap.hold(|message| calls("echo")(message) || calls("note")(message));
+    let error = soon("its time ends it", caller.probe.note("x").timeout(time)).await.unwrap_err();
+    assert!(matches!(error, CallError::Timeout { phase: Phase::Send, after } if after == time), "{error:?}");
     let error = soon("its time ends it", caller.probe.echo("x").timeout(time)).await.unwrap_err();
     assert!(matches!(error, CallError::Timeout { phase: Phase::Send, after } if after == time), "{error:?}");
     caller.tap.release();
@@ -117,4 +124,56 @@ pub(super) async fn the_phases_of_a_call_have_their_own_times<S: Setting>(settin
     assert!(matches!(error, CallError::Timeout { phase: Phase::Idle, after } if after == time), "{error:?}");
     agent.watch.open(1);
     assert_eq!(held.await.unwrap(), "held");
+    // Every status begins that time anew: none of the two waits is as long as it, and both together are.
+    let held = probe.hold("held").send().await.unwrap();
+    while agent.watch.next().await != Seen::Began("held".to_owned()) {}
+    let idle = time * 3;
+    let renewed = tokio::spawn(probe.doze("renewed", millis(idle * 2 / 3)).idle(idle).into_future());
+    tokio::time::sleep(idle * 2 / 3).await;
+    agent.watch.open(1);
+    assert_eq!((held.await.unwrap(), renewed.await.unwrap().unwrap()), ("held".to_owned(), "renewed".to_owned()));
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).expect("it is short")
+}
+
+pub(super) async fn the_shortest_and_the_longest_times_are_held<S: Setting>(setting: &S) {
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let (zero, time) = (Duration::ZERO, Duration::from_millis(300));
+    let call = || caller.probe.hold("it").timeout(time);
+    // Nothing is said that would end a phase.
+    agent.tap.hold(|_| true);
+    for (phase, call) in [
+        (Phase::Total, call().timeout(zero)),
+        (Phase::Accept, call().accept_within(zero)),
+        (Phase::Start, call().start_within(zero)),
+        (Phase::Idle, call().idle(zero)),
+        // The shortest one is told.
+        (Phase::Accept, call().start_within(time / 2).accept_within(zero).idle(time / 3)),
+    ] {
+        let error = soon("its time ends it", call).await.unwrap_err();
+        let CallError::Timeout { phase: ended, after } = error else { panic!("{error:?}") };
+        // The whole time may be over before the request has left.
+        assert!(after == zero && (ended == phase || (ended, phase) == (Phase::Send, Phase::Total)), "{ended:?}, {phase:?}");
+    }
+    let longest = call().accept_within(Duration::MAX).start_within(Duration::MAX).idle(Duration::MAX).ttl(Duration::MAX);
+    let error = soon("its time ends it", longest).await.unwrap_err();
+    assert!(matches!(error, CallError::Timeout { phase: Phase::Total, after } if after == time), "{error:?}");
+    assert_eq!(caller.endpoint.figures()[0].calls_waiting, 0);
+    agent.tap.release();
+    // Of a request that is over as it comes its sender is told so, whatever the bus does with one.
+    caller.tap.change(|message| {
+        if calls("echo")(message) {
+            message.head.ttl = Some(Duration::ZERO);
+        }
+    });
+    match soon("it is told", caller.probe.echo("over").timeout(time)).await {
+        Err(CallError::Rejected(rejection)) => assert_eq!(rejection.code, RejectionCode::Expired),
+        Err(CallError::Timeout { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    caller.tap.change_nothing();
+    assert_eq!(caller.probe.echo("never over").ttl(Duration::MAX).timeout(Duration::MAX).await.unwrap(), "never over");
+    assert!(!agent.watch.seen().contains(&Seen::Began("over".to_owned())));
 }

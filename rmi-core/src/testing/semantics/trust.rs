@@ -309,6 +309,21 @@ pub(super) async fn a_binding_can_be_narrowed<S: Setting>(setting: &S) {
     assert_eq!(agent.watch.ran(), 1);
 }
 
+pub(super) async fn callers_are_shown_what_they_can_reach<S: Setting>(setting: &S) {
+    let reach = ["probe.echo", "Admin.describe", "Admin.help"];
+    let agent = agent_with(setting, |builder| only(builder, &reach)).await;
+    let caller = calling(setting, "caller").await;
+    let admin = caller.endpoint.peer("agent").admin();
+    let told = admin.describe(None).await.unwrap();
+    let methods =
+        told.contracts.iter().flat_map(|of| of.methods.iter().map(move |method| format!("{}.{}", of.class, method.name)));
+    assert_eq!(methods.collect::<Vec<_>>(), ["Admin.help", "Admin.describe", "probe.echo"]);
+    let help: String = caller.endpoint.peer("agent").class("Admin").call("help", ()).await.unwrap();
+    assert!(help.contains("    echo(") && !help.contains("hold") && !help.contains("cancel"), "{help}");
+    // The agent itself sees all of it.
+    assert!(agent.endpoint.describe().contracts.iter().any(|of| of.methods.iter().any(|method| method.name == "hold")));
+}
+
 pub(super) async fn bindings_have_their_own_trust<S: Setting>(setting: &S) {
     // The pair's own, and one in memory, which is open to everybody for some of it.
     let (outside, sealed) = (Memory::new(), Powers::of(setting).await.is_sealed());

@@ -1,4 +1,4 @@
-//! Events: who gets them, what a slow subscriber meets, and what is not let in.
+//! Events that come too fast, on the bus in memory; and bindings that have none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Duration;
@@ -65,7 +65,7 @@ async fn until<E>(events: &Events<E>, what: &str, counted: impl Fn(EventFigures)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscriber_that_waits_loses_nothing_and_holds_up_nobody() {
+async fn long_events_fill_the_room_before_there_are_many() {
     for world in World::both() {
         let (agent, caller) = (world.agent("agent").await, world.caller("caller").await);
         let mut slow = caller.endpoint.subscribe::<Lease>().capacity(2).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_subscriber_that_waits_loses_nothing_and_holds_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_bus_drops_the_subscriber_is_told() {
+async fn what_a_mailbox_drops_is_told() {
     for sealed in [true, false] {
         let world = World::with(sealed, Options::default().mailbox_frames(8));
         let (agent, caller) = (world.agent("agent").await, world.caller("caller").await);
@@ -155,7 +155,7 @@ impl Transport for Queues {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_binding_without_events_says_so() {
+async fn each_binding_says_what_it_has_no_events_for() {
     let endpoint = Endpoint::builder("agent")
         .bind(Lines::server("probe"), Listener::new(), Trust::insecure())
         .bind(Native::default(), Queues(Memory::new()), Trust::insecure())

@@ -1,4 +1,4 @@
-//! Replies: where they come, from whom they count, and where they do not go.
+//! Reply addresses of the native envelope that name an exchange.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use rmi_tests::world::World;
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
-async fn replies_do_not_go_everywhere() {
+async fn replies_go_through_exchanges_that_are_listed() {
     for world in World::both() {
         let agent = world.agent("agent").await;
         let mut exchange = world.mailbox("amq.direct/box").await;

@@ -1,4 +1,4 @@
-//! Limits: what is too much is refused, and what is admitted is held in bounds.
+//! Limits of the native envelope: what is too much, wherever in a message it is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use rmi_core::{CallError, Limits, message::RejectionCode};
@@ -6,7 +6,7 @@ use rmi_tests::{raw::publish, world::World};
 use serde_json::{Value, json};
 
 #[tokio::test(start_paused = true)]
-async fn limits_are_held() {
+async fn what_is_too_much_is_refused_wherever_it_is() {
     for world in World::both() {
         let limits = Limits::default().payload(2000).depth(8).arguments(3);
         let agent = world.agent_with("agent", |b| b.limits(limits)).await;

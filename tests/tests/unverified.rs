@@ -1,4 +1,4 @@
-//! Trust: what is let in, what is said to the rest, and what is never sent.
+//! What the unverified are told, by the native envelope: one of two codes, both at one rate.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn stranger(world: &World) -> Ed25519 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_unverified_are_told_little_and_seldom() {
+async fn both_codes_share_one_rate() {
     let world = World::sealed();
     let (agent, mut replies) = (world.agent("agent").await, world.mailbox("box").await);
     let forged = world.request("echo", json!(["x"])).sn("1").reply_to("box").with("data", json!({"secret": "swordfish"}));
