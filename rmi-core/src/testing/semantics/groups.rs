@@ -8,7 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Setting, agent, agent_with, caller, probe::Seen};
+use super::{
+    Setting, agent, agent_with, caller, calling,
+    probe::Seen,
+    tap::{calls, published},
+};
 use crate::{
     CallError, Context,
     call::Retry,

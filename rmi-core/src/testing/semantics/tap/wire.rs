@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    future::{Future, poll_fn},
+    future::poll_fn,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
