@@ -19,6 +19,11 @@ mod tls;
 mod topology;
 mod url;
 
+/// What happens when: brokers, connections, queues and agents that are lost, and what callers, agents and operators see of it.
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../guide/failures.md")]
+pub mod failures {}
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

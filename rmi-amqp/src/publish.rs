@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rmi_core::transport::{Frame, Receipt, TransportError};
+use rmi_core::transport::{Frame, Receipt, TransportError, TransportErrorKind};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::{Instant, timeout, timeout_at},
@@ -19,7 +19,7 @@ use tokio::{
 
 use self::sending::Sending;
 use crate::{
-    error::{closed, full},
+    error::{ambiguous, closed, full},
     link::{Link, left, up},
 };
 
@@ -47,13 +47,25 @@ struct Job {
     late: bool,
     /// How often the broker has closed a channel while it was on its way.
     suspected: u8,
+    /// It was on its way before, and may have arrived.
+    repeated: bool,
     answer: Option<oneshot::Sender<Result<Receipt, TransportError>>>,
     /// Its place among those that are not done with.
     _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 impl Job {
+    /// Says what has become of it. That it did not get there this time says nothing of the time before.
     fn answer(&mut self, told: Result<Receipt, TransportError>) {
+        let told = match told {
+            Ok(Receipt::NoRoute) if self.repeated => {
+                Err(ambiguous("it was on its way when the link was lost, and sent again there was nobody there"))
+            }
+            Err(error) if self.repeated && error.kind != TransportErrorKind::Ambiguous => {
+                Err(ambiguous(format!("it was on its way when the link was lost, and sent again: {}", error.message)))
+            }
+            told => told,
+        };
         if let Some(answer) = self.answer.take() {
             let _ = answer.send(told);
         }
@@ -88,7 +100,7 @@ impl Publisher {
         let room = self.room(frame.payload.len()).await?;
         let confirmed = frame.mandatory || (frame.persistent && self.link.options.confirms);
         let (answer, told) = oneshot::channel();
-        let job = Job { frame, confirmed, given: Instant::now(), late: false, suspected: 0, answer: Some(answer), _room: room };
+        let job = Job { frame, confirmed, given: Instant::now(), late: false, suspected: 0, repeated: false, answer: Some(answer), _room: room };
         {
             let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.as_ref().ok_or_else(closed)?.send(job).map_err(|_| closed())?;

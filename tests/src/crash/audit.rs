@@ -173,7 +173,9 @@ impl Call {
         if self.accepted && !outcome {
             return Some("was accepted, and its caller was not told how it ended");
         }
-        if self.begun > 0 && !outcome {
+        // Whether what was on its way has arrived can be unknown; then it is said to be.
+        let unknown = end == "transport" && fate == "may-have" && !self.accepted;
+        if self.begun > 0 && !outcome && !unknown {
             return Some("ran, and its caller was not told how it ended");
         }
         if fate == "never" && self.begun > 0 {
