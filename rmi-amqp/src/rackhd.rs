@@ -65,6 +65,7 @@ pub use self::{
     route::{EventRoute, Form, Route},
     silence::Silence,
 };
+use crate::{Exchange, Options};
 
 /// RackHD's AMQP conventions: a dialect without envelope, signatures and serial numbers.
 ///
@@ -79,20 +80,6 @@ pub struct RackHd {
 
 /// How long RackHD waits for a reply.
 const TIMEOUT: Duration = Duration::from_millis(1000);
-
-/// An exchange as a dialect needs it: a topic exchange, that is declared with these options or only looked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Exchange {
-    /// What it is called on the bus.
-    pub name: Text,
-    /// It outlives the broker.
-    pub durable: bool,
-    /// It goes with its last queue.
-    pub auto_delete: bool,
-    /// It is only looked for.
-    pub passive: bool,
-}
 
 impl RackHd {
     /// In the words of a profile.
@@ -156,12 +143,28 @@ impl RackHd {
         &self.profile
     }
 
-    /// The exchanges that messages of the routes, events and contracts go by.
+    /// The exchanges that messages of the routes, events and contracts go by, as the profile declares them.
     #[must_use]
-    pub fn exchanges(&self) -> Vec<Exchange> {
+    pub fn exchanges(&self) -> Vec<(Text, Exchange)> {
         let Profile { durable, auto_delete, passive, .. } = self.profile;
+        let exchange = Exchange::topic().durable(durable).auto_delete(auto_delete);
+        let exchange = if passive { exchange.passive() } else { exchange };
         let plain = self.table.exchanges().into_iter();
-        plain.map(|plain| Exchange { name: self.profile.exchange(plain), durable, auto_delete, passive }).collect()
+        plain.map(|plain| (self.profile.exchange(plain), exchange.clone())).collect()
+    }
+
+    /// The options of a connection on which this dialect is spoken: the same, with its [exchanges](Self::exchanges).
+    ///
+    /// ```no_run
+    /// # use rmi_amqp::{Amqp, Options, rackhd::RackHd};
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let dialect = RackHd::on();
+    /// let amqp = Amqp::connect("amqp://localhost").options(dialect.options(Options::default())).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn options(&self, options: Options) -> Options {
+        self.exchanges().into_iter().fold(options, |options, (name, exchange)| options.exchange(name, exchange))
     }
 
     fn topics(&self, all: Vec<(String, Vec<Text>)>, purpose: Purpose) -> impl Iterator<Item = Subscription> {

@@ -1,5 +1,5 @@
 //! A proxy that stands between two ends of a connection, and does to it what networks do: cuts it, stalls it, resets it, delays it,
-//! splits what is sent into single bytes, joins it into large pieces, or changes a byte.
+//! splits what is sent into single bytes or a few, joins it into large pieces, or changes a byte.
 
 use std::{
     io,
@@ -24,8 +24,8 @@ use tokio::{
 /// What is done to what is sent, in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
-    /// Writes each byte by itself.
-    pub split: bool,
+    /// Writes so many bytes at a time.
+    pub split: Option<usize>,
     /// Waits so long for more, and writes all of it at once.
     pub join: Option<Duration>,
     /// Lets so much time pass before each piece.
@@ -171,7 +171,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             continue;
         }
         let (end, ended) = watch::channel(None);
-        lock(&shared.ends).push(Ends { end });
+        let mut ends = lock(&shared.ends);
+        ends.retain(|ends| !ends.end.is_closed());
+        ends.push(Ends { end });
+        drop(ends);
         tokio::spawn(connect(near, Arc::clone(&shared), ended));
     }
 }
@@ -239,9 +242,9 @@ impl Pipe {
             }
             self.carried += piece.len() as u64;
             self.shared.carried.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            if manner.split {
-                for byte in &piece {
-                    self.to.write_all(std::slice::from_ref(byte)).await?;
+            if let Some(size) = manner.split {
+                for part in piece.chunks(size.max(1)) {
+                    self.to.write_all(part).await?;
                     tokio::task::yield_now().await;
                 }
             } else {

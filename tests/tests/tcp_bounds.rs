@@ -182,6 +182,20 @@ async fn who_brings_nothing_that_is_let_in_is_not_kept() {
 }
 
 #[tokio::test]
+async fn the_pauses_of_a_dialler_begin_anew_when_something_has_come() {
+    let curt = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = quick().pauses(Duration::from_millis(1), HOUR);
+    let dialler = Tcp::connect(curt.local_addr().unwrap().to_string()).options(options).await.unwrap();
+    // Were it not so, the last would come after hours.
+    for _ in 0..24 {
+        let (mut link, _) = soon("it is dialled again", curt.accept()).await.unwrap();
+        let received = dialler.counters().received;
+        tokio::io::AsyncWriteExt::write_all(&mut link, b"not now\n").await.unwrap();
+        until(&dialler, "it is heard", |counters| counters.received > received).await;
+    }
+}
+
+#[tokio::test]
 async fn any_time_can_be_asked_for_signs_of_life() {
     let tcp = listening(quick().keepalive(Duration::MAX)).await;
     for after in [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(40_000), Duration::MAX] {

@@ -140,7 +140,7 @@ macro_rules! tcp {
 
 const JOINED: Manner = Manner { join: Some(Duration::from_millis(3)), ..AS_IT_IS };
 const DELAYED: Manner = Manner { delay: Some(Duration::from_millis(2)), ..AS_IT_IS };
-const AS_IT_IS: Manner = Manner { split: false, join: None, delay: None, garble: None, cut_after: None };
+const AS_IT_IS: Manner = Manner { split: None, join: None, delay: None, garble: None, cut_after: None };
 
 tcp! {
     a_listener_receives: true, Between::Nothing;
@@ -157,7 +157,7 @@ tcp! {
 mod in_single_bytes {
     use super::*;
 
-    const SPLIT: Manner = Manner { split: true, ..AS_IT_IS };
+    const SPLIT: Manner = Manner { split: Some(1), ..AS_IT_IS };
 
     struct This(Ends);
 

@@ -120,6 +120,22 @@ async fn an_agent_that_dials_is_called_before_it_has_called() {
     }
 }
 
+#[derive(Clone, Debug, rmi_core::RemoteEvent)]
+enum Heard {
+    #[remote(key = "heard")]
+    Something,
+}
+
+#[tokio::test]
+async fn events_do_not_go_by_links_and_whoever_wants_them_is_told() {
+    let agent = Listening::start("agent").await;
+    let subscribed = agent.endpoint.subscribe::<Heard>().await.unwrap_err().to_string();
+    let published = agent.endpoint.publish(&Heard::Something).await.unwrap_err().to_string();
+    for error in [subscribed, published] {
+        assert!(error.contains("binding 0 goes by links") && error.contains("`.over(number)`"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_call_survives_the_loss_of_its_link_by_tcp() {
     let mut agent = Listening::start("agent").await;

@@ -493,6 +493,35 @@ fn a_server_by_the_text_is_told_how_tasks_are() {
     assert_eq!(said["params"]["msg"], "the agent has no images: start it with --cache and --images");
 }
 
+/// The next link may lead to a server that has given the same `task_id` to another task. It asks, and is told.
+#[test]
+fn the_end_of_a_task_that_outlives_its_link_is_in_the_status() {
+    let dir = TempDir::new().unwrap();
+    let disk = dir.path().join("sda");
+    fs::File::create(&disk).unwrap().set_len(64 * MIB as u64).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (at, disk) = (listener.local_addr().unwrap().to_string(), format!("sda={}", disk.display()));
+    let run = ["run", "--insecure", "--server", &at, "--id", "a:b:c:d", "--disk", &disk, "--dialect", "source"];
+    let _agent = Process::start(&run);
+    let dialled = || Wire(BufReader::new(listener.accept().unwrap().0));
+    let mut wire = dialled();
+    wire.say(&json!({"id": "e", "version": "v1", "method": "decom.disk_erase", "params": {"task_id": "t2"}}));
+    while wire.next()["method"] != "task_status" {}
+    drop(wire);
+    let mut wire = dialled();
+    for asked in 0.. {
+        wire.say(&json!({"id": format!("s{asked}"), "version": "v1", "method": "status", "params": {}}));
+        let status = wire.next();
+        assert_eq!(status["id"], format!("s{asked}"), "nothing is said that was not asked: {status}");
+        let task = &status["result"]["tasks"][0];
+        assert_eq!(task["task_id"], "\"e\"");
+        if task["state"] != "running" {
+            assert_eq!(task["state"], "complete");
+            break;
+        }
+    }
+}
+
 #[test]
 fn what_is_not_said_or_cannot_be_is_refused_with_a_reason() {
     let run = |arguments: &[&str]| {

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
     let _ = log.try_init();
 
     match run(command, &out) {
+        Ok(Exit::Result) if out.has_lost() => Exit::Usage.into(),
         Ok(exit) => exit.into(),
         Err(ending) => {
             out.ending(&ending);

@@ -27,6 +27,8 @@ pub(crate) struct Out {
     stderr: bool,
     /// Nobody reads the results any more.
     closed: Cell<bool>,
+    /// Results could not be written.
+    lost: Cell<bool>,
 }
 
 impl Out {
@@ -42,6 +44,7 @@ impl Out {
             stdout: colored(io::stdout().is_terminal()),
             stderr: colored(io::stderr().is_terminal()),
             closed: Cell::new(false),
+            lost: Cell::new(false),
         }
     }
 
@@ -52,8 +55,8 @@ impl Out {
 
     /// Results for programs, which go there.
     pub(crate) fn to(results: impl Write + 'static) -> Self {
-        let (results, closed) = (RefCell::new(Box::new(results) as Box<dyn Write>), Cell::new(false));
-        Out { results, json: true, stdout: false, stderr: false, closed }
+        let results = RefCell::new(Box::new(results) as Box<dyn Write>);
+        Out { results, json: true, stdout: false, stderr: false, closed: Cell::new(false), lost: Cell::new(false) }
     }
 
     /// Whether results are lines for programs.
@@ -71,6 +74,11 @@ impl Out {
         self.closed.get()
     }
 
+    /// Whether results are missing where they should have been written.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost.get()
+    }
+
     /// Whether remarks go to a terminal that can be drawn on.
     pub(crate) fn can_draw(&self) -> bool {
         io::stderr().is_terminal() && !is_dumb()
@@ -85,8 +93,11 @@ impl Out {
     /// A text as the result.
     pub(crate) fn text(&self, text: &str) {
         let mut results = self.results.borrow_mut();
-        // A pipe that nobody reads is no failure of ours.
-        if writeln!(results, "{text}").and_then(|()| results.flush()).is_err() {
+        if let Err(error) = writeln!(results, "{text}").and_then(|()| results.flush()) {
+            // A pipe that nobody reads is no failure of ours; a disk that is full has lost a result.
+            if error.kind() != io::ErrorKind::BrokenPipe && !self.lost.replace(true) {
+                self.note(&format!("rmi: the result could not be written: {error}"));
+            }
             self.closed.set(true);
         }
     }

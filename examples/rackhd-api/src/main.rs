@@ -25,8 +25,8 @@ impl Lookup for Leases {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     println!("exchanges of the last release, as they are declared:");
-    for exchange in rackhd_api::on().exchanges() {
-        println!("  {} (durable {}, auto_delete {})", exchange.name, exchange.durable, exchange.auto_delete);
+    for (name, exchange) in rackhd_api::on().exchanges() {
+        println!("  {name}: {exchange:?}");
     }
 
     let bus = Memory::new();

@@ -85,6 +85,12 @@ fn without_events(binding: &Binding) -> Option<String> {
     if !binding.features.events {
         return Some(format!("the protocol of binding {index} has no events; choose another binding with `.over(number)`"));
     }
+    if binding.has_links {
+        return Some(format!(
+            "binding {index} goes by links, and nobody stands between who could copy events to those who subscribe: bind the endpoint \
+             to a bus as well, and choose that with `.over(number)`"
+        ));
+    }
     if !binding.transport.capabilities().topics {
         return Some(format!("the transport of binding {index} has no topics; choose another binding with `.over(number)`"));
     }

@@ -91,3 +91,16 @@ fn a_reader_that_goes_away_is_no_panic() {
         assert_eq!(output.status.code(), Some(0), "{line}: {said}");
     }
 }
+
+#[test]
+fn a_result_that_could_not_be_written_is_not_told_to_be_there() {
+    let agent = Agent::insecure();
+    for form in ["", "--json"] {
+        let line = format!("call {} dog dog.echo hello --insecure {form}", agent.url);
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_rmi")).args(words(&line)).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the result could not be written"), "{said}");
+    }
+}

@@ -89,7 +89,8 @@ impl Conversation {
     }
 
     fn ping(&mut self, at: Moment<'_>) -> Action {
-        self.ping_at = Some(at.now + self.settings.ping);
+        // One that is too far away for the clock never comes.
+        self.ping_at = at.now.checked_add(self.settings.ping);
         self.ask("ping", "{}", For::Itself, at)
     }
 
@@ -300,7 +301,7 @@ impl Conversation {
     }
 
     fn woken(&mut self, at: Moment<'_>) -> Vec<Action> {
-        if self.heard.is_some_and(|heard| at.now >= heard + self.settings.silence) {
+        if self.heard.is_some_and(|heard| at.now.saturating_duration_since(heard) >= self.settings.silence) {
             let silence = self.settings.silence;
             return self.close(format!("nothing was heard for {silence:?}"));
         }
@@ -330,8 +331,32 @@ impl Session for Conversation {
     }
 
     fn wake(&self) -> Option<Instant> {
-        let silence = self.heard? + self.settings.silence;
-        let next = self.ping_at.map_or(silence, |ping| ping.min(silence));
-        (!self.over).then_some(next)
+        let silence = self.heard?.checked_add(self.settings.silence);
+        let next = [silence, self.ping_at].into_iter().flatten().min();
+        next.filter(|_| !self.over)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        protocol::{JsonLines, Moment},
+        time::SystemClock,
+        transport::LinkId,
+    };
+
+    #[test]
+    fn a_time_beyond_the_clock_never_comes() {
+        let end = JsonLines::agent("a:b").silence(Duration::MAX).handshake(false).ping_every(Duration::MAX);
+        let mut conversation = Conversation::new(Arc::clone(&end.settings), Vec::new());
+        let link = Link { id: LinkId(1), generation: 1, peer: None };
+        let now = Instant::now();
+        let moment = |now| Moment::new(now, &SystemClock);
+        assert_eq!(conversation.on(LinkEvent::Up(&link), moment(now)).len(), 2, "its server, and a first ping");
+        assert_eq!(conversation.wake(), None);
+        assert!(conversation.on(LinkEvent::Wake, moment(now + Duration::from_secs(1 << 30))).is_empty());
     }
 }

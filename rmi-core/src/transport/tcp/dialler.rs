@@ -179,6 +179,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::transport::tcp::Options;
 
     #[tokio::test]
     async fn an_address_that_does_not_answer_leaves_time_for_others() {
@@ -198,6 +199,17 @@ mod tests {
         assert_eq!(reached.peer_addr().unwrap(), other);
         let error = connect(&[at], Duration::from_millis(20)).await.unwrap_err();
         assert!(error.to_string().contains(&at.to_string()), "{error}");
+    }
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_are_half_random() {
+        let end = End::new(Options::default().pauses(Duration::from_millis(100), Duration::from_secs(10)));
+        for (failures, whole) in [(0, 100), (1, 200), (3, 800), (7, 10_000), (u32::MAX, 10_000)] {
+            let whole = Duration::from_millis(whole);
+            let pauses: Vec<_> = (0..64).map(|_| pause(&end, failures)).collect();
+            assert!(pauses.iter().all(|pause| (whole / 2..=whole).contains(pause)), "{failures}: {pauses:?}");
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{failures}: all alike");
+        }
     }
 
     #[tokio::test]

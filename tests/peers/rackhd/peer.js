@@ -1,0 +1,77 @@
+'use strict';
+
+// Plays a process of RackHD for the suites: takes orders as lines of JSON, and tells what came of them and what it hears.
+//
+//     node peer.js URL PREFIX on|legacy
+
+const readline = require('readline');
+const { Messenger, failure } = require('./messenger');
+const leases = require('./leases');
+
+const [url, prefix, generation] = process.argv.slice(2);
+
+function say(line) {
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+/** What is known of a message. */
+function heard(data, message) {
+    const { exchange, routingKey } = message.fields;
+    const { type, contentType, correlationId, replyTo } = message.properties;
+    return { exchange, key: routingKey, type, contentType, correlationId, replyTo, body: data };
+}
+
+const orders = {
+    /** Serves the leases of a table. */
+    async leases(messenger, { table }) {
+        await leases.serve(messenger, table);
+    },
+
+    /** Replies to everything under a pattern with the same, and tells what it was; with nothing where there is no reply. */
+    async serve(messenger, { exchange, pattern, type, reply, error }) {
+        await messenger.subscribe(exchange, pattern, type, (data, message) => {
+            say({ heard: heard(data, message) });
+            if (error) {
+                throw failure(error.name, error.message, error);
+            }
+            return reply;
+        });
+    },
+
+    async request(messenger, { exchange, key, type, body, timeout }) {
+        try {
+            const { data, properties } = await messenger.request(exchange, key, type, body, timeout);
+            return { resolved: data, type: properties.type, correlationId: properties.correlationId };
+        } catch (error) {
+            const { name, message, stack, context, status } = error;
+            return { rejected: { name, message, stack, context, status } };
+        }
+    },
+
+    async publish(messenger, { exchange, key, type, body }) {
+        messenger.publish(exchange, key, type, body);
+    },
+
+    /** What would have brought a process of RackHD down. */
+    async harmed(messenger) {
+        return { harmed: messenger.harmed };
+    },
+};
+
+async function main() {
+    const messenger = await Messenger.connect(url, { prefix, legacy: generation === 'legacy' });
+    say({ ready: true });
+    for await (const line of readline.createInterface({ input: process.stdin })) {
+        const order = JSON.parse(line);
+        // Requests wait side by side.
+        orders[order.do](messenger, order)
+            .then((done) => say({ id: order.id, ...done }))
+            .catch((error) => say({ id: order.id, failed: String(error.stack) }));
+    }
+    await messenger.close();
+}
+
+main().catch((error) => {
+    process.stderr.write(`${error.stack}\n`);
+    process.exit(1);
+});
