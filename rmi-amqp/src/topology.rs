@@ -103,6 +103,7 @@ impl Exchange {
 pub struct Queues {
     quorum: bool,
     passive: bool,
+    auto_delete: bool,
     expires: Option<Duration>,
     delivery_limit: Option<u32>,
     max_length: Option<u32>,
@@ -128,6 +129,14 @@ impl Queues {
     #[must_use]
     pub fn expires(mut self, after: Duration) -> Self {
         self.expires = Some(after);
+        self
+    }
+
+    /// They go with their last subscriber, and what waits in them goes as well: gofer has it so together with an
+    /// [expiry](Queues::expires), for agents whose `[model] expiration` is set.
+    #[must_use]
+    pub fn auto_delete(mut self) -> Self {
+        self.auto_delete = true;
         self
     }
 
@@ -241,7 +250,8 @@ impl Plan {
             let queues = &options.queues;
             // What expires by itself is this program's own, and nobody else has made it.
             let passive = queues.passive && subscription.expires.is_none();
-            let declare = QueueDeclareOptions { passive, durable: true, ..QueueDeclareOptions::default() };
+            let auto_delete = queues.auto_delete && subscription.expires.is_none();
+            let declare = QueueDeclareOptions { passive, durable: true, auto_delete, ..QueueDeclareOptions::default() };
             let dead = queues.dead_letters.as_ref().map(|(queue, room)| Ok((convert::queue(queue)?, *room))).transpose()?;
             (declare, queues.arguments(subscription.expires), dead)
         } else if own {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use serde_json::{Value, json};
@@ -40,8 +40,9 @@ impl Peer {
 
     async fn start(role: &str, options: &Value) -> Self {
         let script = peers().join("peer.py");
-        let mut child = Command::new(python())
-            // Its tracebacks belong into its messages; nothing is written beside its sources.
+        let python = tokio::task::spawn_blocking(python).await.expect("it is installed");
+        let mut child = Command::new(python)
+            // Nothing is written beside its sources.
             .args(["-B", "-u"])
             .arg(script)
             .args([role, &options.to_string()])
@@ -135,15 +136,18 @@ fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/gofer")
 }
 
-/// The interpreter in the virtual environment that `install` makes.
-fn python() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
-    let python = target.join("peers/gofer/bin/python");
-    assert!(
-        python.exists(),
-        "the virtual environment of the peers in Python is missing: run ./tests/run, or ./tests/peers/gofer/install, which needs python3 \
-         with venv (Debian: apt-get install python3-venv)"
-    );
-    python
+/// The interpreter in the peer's virtual environment, which is made now where it is not there.
+fn python() -> &'static Path {
+    static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
+        let home = target.join("peers/gofer");
+        let installed = std::process::Command::new(peers().join("install")).arg(&home).status().expect("bash runs");
+        assert!(
+            installed.success(),
+            "the peer in Python cannot be installed: see above, or run tests/peers/gofer/install by hand"
+        );
+        home.join("venv/bin/python")
+    });
+    &PYTHON
 }

@@ -177,8 +177,10 @@ class Client(object):
 
     def do_declare(self, order):
         """Declares a queue as gofer's agent does: refused where it is there and not the same."""
+        expiration = order.get('expiration')
+        arguments = {'x-expires': expiration * 1000} if expiration else {}
         with wire.Channel(self.url) as channel:
-            channel.channel.queue_declare(order['queue'], durable=True, exclusive=False, auto_delete=False, arguments={})
+            channel.channel.queue_declare(order['queue'], durable=True, auto_delete=bool(expiration), arguments=arguments)
         return {'declared': order['queue']}
 
     def do_take(self, order):

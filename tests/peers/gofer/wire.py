@@ -7,12 +7,11 @@ import hashlib
 import hmac
 import importlib
 import json
+import sys
 import traceback
 import uuid
 
 import pika
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 
 VERSION = '2.0'
 
@@ -99,6 +98,10 @@ class Keys(object):
     """Ed25519 over the digest's text, under a name: `<name>:<base64>`."""
 
     def __init__(self, name, key, ring):
+        # Not above: it takes a while, and few need it.
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives import serialization
+        self.invalid = InvalidSignature
         self.name = name
         with open(key, 'rb') as file:
             self.key = serialization.load_pem_private_key(file.read(), None)
@@ -114,7 +117,7 @@ class Keys(object):
         name, _, signed = signature.rpartition(':')
         try:
             self.ring[name].verify(base64.b64decode(signed), digest.encode())
-        except (KeyError, InvalidSignature):
+        except (KeyError, self.invalid):
             raise ValueError('no key of %r signed this' % name)
 
 
@@ -223,7 +226,6 @@ def seen(method, properties, body):
 
 def exception_out():
     """The exception that is being handled, as gofer's agent writes it."""
-    import sys
     kind, instance, _ = sys.exc_info()
     text = traceback.format_exc()
     args = instance.args if isinstance(instance, Exception) else None
