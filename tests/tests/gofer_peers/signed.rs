@@ -6,7 +6,7 @@ use kennel::DogClient;
 use rmi_core::{
     CallError, Keyring, Trust,
     error::Phase,
-    seal::{DigestKeys, Gofer, PrivateKey},
+    seal::{DigestKeys, Gofer, PrivateKey, PublicKey},
 };
 use rmi_tests::{clock::FakeClock, gofer::came, raw::kind};
 use serde_json::{Value, json};
@@ -59,17 +59,18 @@ impl Files {
         Path::new(self.home.path()).join(format!("{name}.{ending}"))
     }
 
-    /// What a peer in Python has: its own key, and another's.
-    fn theirs(&self, name: &str, trusted: &str) -> Value {
-        let ring = json!({trusted: self.path(trusted, "pem")});
-        json!({"authenticator": {"name": name, "key": self.path(name, "key"), "ring": ring}})
+    /// What a peer in Python has: its own key, and another's under the name that it is called by.
+    fn theirs(&self, name: &str, (trusted, file): (&str, &str)) -> Value {
+        json!({"name": name, "key": self.path(name, "key"), "ring": {trusted: self.path(file, "pem")}})
     }
 
-    /// What ours has: its own key, and another's under the name that it is called by.
-    fn ours(&self, name: &str, trusted: &str) -> Trust {
-        let (key, keyring) = (PrivateKey::load(self.path(name, "key")).unwrap(), Keyring::new());
-        let pem = std::fs::read_to_string(self.path(trusted, "pem")).unwrap();
-        keyring.trust(trusted.to_owned(), rmi_core::seal::PublicKey::from_pem(&pem).unwrap()).unwrap();
+    fn public(&self, name: &str) -> PublicKey {
+        PublicKey::from_pem(&std::fs::read_to_string(self.path(name, "pem")).unwrap()).unwrap()
+    }
+
+    /// What ours signs with, under a name, and whom it believes.
+    fn ours(&self, name: &str, file: &str, keyring: Keyring) -> Trust {
+        let key = PrivateKey::load(self.path(file, "key")).unwrap();
         Trust::sealed(Gofer::new(DigestKeys::new(name.to_owned(), key, keyring)))
     }
 }
@@ -77,36 +78,34 @@ impl Files {
 /// Everybody signs with a key of his own, and is known by it, although gofer's messages name nobody.
 #[tokio::test]
 async fn keys_say_who_speaks() {
-    let files = Files::new();
-    let dog = unique("dog");
-    // It is called `dog` in its signatures, as its routing says.
-    let builder = rmi_core::Endpoint::builder("dog").bind(rmi_core::Native::default(), amqp().await, files.ours("dog", "walker"));
-    let _agent = serving(builder).start().await.unwrap();
-    let walker = client(files.theirs("walker", "dog")["authenticator"].clone()).await;
-    assert!(walker.call("dog", "Dog.bark", json!(["x"]), json!({})).await["retval"].is_string());
+    let (files, dog, theirs) = (Files::new(), unique("dog"), unique("theirs"));
+    let keyring = Keyring::new();
+    keyring.trust("walker", files.public("walker")).unwrap();
+    let _agent = kennel(&dog, files.ours(&dog, "dog", keyring)).await;
+    let walker = client(files.theirs("walker", (&dog, "dog"))).await;
+    assert!(walker.call(&dog, "Dog.bark", json!(["x"]), json!({})).await["retval"].is_string());
     // Whoever has another key is nobody, also under a name that is known.
-    let mut stranger = files.theirs("stranger", "dog");
     for name in ["stranger", "walker"] {
-        stranger["authenticator"]["name"] = name.into();
-        let said = client(stranger["authenticator"].clone()).await.call("dog", "Dog.bark", json!(["x"]), json!({})).await;
+        let mut stranger = files.theirs("stranger", (&dog, "dog"));
+        stranger["name"] = name.into();
+        let said = client(stranger).await.call(&dog, "Dog.bark", json!(["x"]), json!({})).await;
         assert_eq!((&said["raised"], &said["args"][0]), (&json!("DocumentError"), &json!("security.authentication")), "{name}");
     }
 
     // An agent of gofer's that has a key is heard when it may answer for the address.
-    let _peer = agent(&dog, files.theirs("dog", "walker")).await;
+    let authenticator = files.theirs("dog", ("walker", "walker"));
+    let _peer = agent(&theirs, json!({"authenticator": authenticator})).await;
     let keyring = Keyring::new();
-    let pem = std::fs::read_to_string(files.path("dog", "pem")).unwrap();
-    keyring.trust("dog", rmi_core::seal::PublicKey::from_pem(&pem).unwrap()).unwrap();
-    let key = PrivateKey::load(files.path("walker", "key")).unwrap();
-    let trust = Trust::sealed(Gofer::new(DigestKeys::new("walker", key, keyring.clone())));
+    keyring.trust("dog", files.public("dog")).unwrap();
+    let trust = files.ours("walker", "walker", keyring.clone());
     let builder = rmi_core::Endpoint::builder("walker").bind(rmi_core::Native::gofer(), amqp().await, trust);
     let caller = builder.start().await.unwrap();
-    let dogs: DogClient = caller.client(dog.as_str());
+    let dogs: DogClient = caller.client(theirs.as_str());
     match dogs.bark("x").timeout(SECOND / 2).await {
         Err(CallError::Timeout { phase: Phase::Total, .. }) => {}
-        other => panic!("{other:?}: it may not answer for {dog}"),
+        other => panic!("{other:?}: it may not answer for {theirs}"),
     }
-    keyring.allow_answers("dog", dog.clone());
+    keyring.allow_answers("dog", theirs.clone());
     assert!(dogs.bark("x").await.unwrap().contains('x'));
 }
 
