@@ -52,7 +52,10 @@ impl std::str::FromStr for Url {
                 Ok(Url::Tcp(at.to_owned()))
             }
             Some(("tcp", _)) => Err("write a host and a port, as in tcp://127.0.0.1:7000".to_owned()),
-            Some(("amqp" | "amqps", at)) if !at.is_empty() => Ok(Url::Amqp(text.to_owned())),
+            Some(("amqp" | "amqps", _)) => {
+                Amqp::connect(text).check().map_err(|error| error.to_string())?;
+                Ok(Url::Amqp(text.to_owned()))
+            }
             _ => Err("write amqp://[USER[:PASSWORD]@]HOST[:PORT][/VHOST] or tcp://HOST:PORT".to_owned()),
         }
     }
@@ -63,12 +66,7 @@ impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Url::Tcp(at) => write!(f, "tcp://{at}"),
-            Url::Amqp(url) => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("amqp", url));
-                let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-                let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
-                write!(f, "{scheme}://{hosts}{}", path.split('?').next().unwrap_or_default())
-            }
+            Url::Amqp(url) => f.write_str(&Amqp::connect(url.as_str()).shown()),
         }
     }
 }
@@ -230,10 +228,10 @@ mod tests {
     fn each_dialect_is_for_the_url_before_it() {
         let amqp = "amqp://me:secret@broker";
         let all = parsed(&format!("--url {amqp} --dialect rackhd --dialect envelope --url tcp://[::1]:7000")).unwrap();
-        assert_eq!(all, ["amqp://broker Rackhd", "amqp://broker Envelope", "tcp://[::1]:7000 Envelope"]);
+        assert_eq!(all, ["amqp://broker:5672 Rackhd", "amqp://broker:5672 Envelope", "tcp://[::1]:7000 Envelope"]);
         assert!(!format!("{:?}", amqp.parse::<Url>()).contains("secret"));
-        let both = parsed("--url tcp://a:0 --url amqp://b --dialect rackhd-legacy").unwrap();
-        assert_eq!(both, ["tcp://a:0 Envelope", "amqp://b RackhdLegacy"]);
+        let both = parsed("--url tcp://a:0 --url amqp://b:5672 --dialect rackhd-legacy").unwrap();
+        assert_eq!(both, ["tcp://a:0 Envelope", "amqp://b:5672 RackhdLegacy"]);
     }
 
     #[test]
@@ -244,7 +242,7 @@ mod tests {
             ("--url tcp://a:1 --dialect rackhd", "amqp://"),
             ("--url amqp://a --dialect rackhd --url amqp://a --dialect rackhd", "twice"),
             ("--url tcp://a", "a host and a port"),
-            ("--url amqp://", "tcp://HOST:PORT"),
+            ("--url amqp://a:x", "port"),
             ("--url http://a", "tcp://HOST:PORT"),
         ] {
             let error = parsed(arguments).unwrap_err();
