@@ -7,6 +7,7 @@ pub mod clock;
 pub mod crash;
 pub mod eager;
 pub mod failures;
+pub mod gofer;
 pub mod journal;
 pub mod lines;
 pub mod on_core;
