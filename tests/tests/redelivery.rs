@@ -31,7 +31,7 @@ async fn delivered_again(world: &World, sn: &str, own: bool) -> (Agent, String) 
     assert_eq!(taken.len(), 1);
     drop((taken, gone));
     agent.watch.open(2);
-    let mut told = vec![how(&outcome(&mut replies).await).to_owned(), how(&outcome(&mut replies).await).to_owned()];
+    let mut told = [how(&outcome(&mut replies).await).to_owned(), how(&outcome(&mut replies).await).to_owned()];
     told.sort();
     (agent, told.join(", "))
 }
