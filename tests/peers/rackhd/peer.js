@@ -48,6 +48,20 @@ const orders = {
         }
     },
 
+    /** Asks by RabbitMQ's direct reply queue, which RackHD does not do and others may. */
+    async direct(messenger, { exchange, key, type, body }) {
+        const channel = await messenger.receive.createChannel();
+        const replied = new Promise((resolve) => {
+            channel.consume('amq.rabbitmq.reply-to', (message) => resolve(messenger.parse(message)), { noAck: true }).then(() => {
+                const properties = messenger.properties(type, { replyTo: 'amq.rabbitmq.reply-to' });
+                channel.publish(messenger.exchange(exchange), key, messenger.body(type, body), properties);
+            });
+        });
+        const resolved = await replied;
+        await channel.close();
+        return { resolved };
+    },
+
     async publish(messenger, { exchange, key, type, body }) {
         messenger.publish(exchange, key, type, body);
     },
