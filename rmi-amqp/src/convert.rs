@@ -96,9 +96,9 @@ pub(crate) fn properties(frame: &Frame, options: &Options) -> Result<BasicProper
     Ok(properties)
 }
 
-/// Milliseconds as text; RabbitMQ takes no more than 2^32 - 1.
+/// Milliseconds as text, and never none; RabbitMQ takes no more than 2^32 - 1.
 fn expiration(ttl: Duration) -> ShortString {
-    ShortString::from(ttl.as_millis().min(u128::from(u32::MAX)).to_string())
+    ShortString::from(ttl.as_millis().max(1).min(u128::from(u32::MAX)).to_string())
 }
 
 /// What came beside a payload. What most messages have costs nothing.

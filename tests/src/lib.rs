@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod rabbit;
 pub mod raw;
 pub mod routes;
+pub mod scoped;
 pub mod soon;
 pub mod steps;
 pub mod tap;

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
+use rmi_amqp::Amqp;
 use rmi_core::{
     Ed25519, Endpoint, Keyring, Native, Trust,
     endpoint::{BuildError, Builder},
@@ -22,7 +23,7 @@ use crate::{
 /// How an agent is reached, and how it is trusted.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// How and where the agent is reached: tcp://HOST:PORT or tls://HOST:PORT
+    /// How and where the agent is reached: tcp://HOST:PORT, tls://HOST:PORT, or by RabbitMQ: amqp[s]://[USER[:PASSWORD]@]HOST[:PORT][/VHOST]
     #[arg(value_name = "URL")]
     pub(crate) url: Url,
     /// Sign with this private key (`rmi keygen` makes one); needs --trust
@@ -86,6 +87,9 @@ impl Connection {
     /// The one place where a scheme becomes a transport.
     async fn transport(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
         let at = self.url.authority.as_str();
+        if matches!(self.url.scheme, Scheme::Amqp | Scheme::Amqps) {
+            return self.broker().await;
+        }
         let tls = self.tls.check(self.url.scheme == Scheme::Tls, self.listen)?;
         let opened = if self.listen {
             let listen = Tcp::listen(at);
@@ -103,6 +107,23 @@ impl Connection {
         match opened {
             Ok(transport) => Ok(Arc::new(transport)),
             Err(error) if self.listen => Err(Ending::transport(format!("nothing can listen at {}", self.url), &error)),
+            Err(error) => Err(self.advise(Ending::transport(format!("{} cannot be reached", self.url), &error))),
+        }
+    }
+
+    async fn broker(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
+        if self.listen {
+            return Err(
+                Ending::usage("nobody listens at a broker: agents and callers both dial it").try_this("it without --listen")
+            );
+        }
+        let name = format!("rmi, process {}", std::process::id());
+        let mut connect = Amqp::connect(self.url.authority.as_str()).options(rmi_amqp::Options::default().name(name));
+        if let Some(tls) = self.tls.broker(self.url.scheme == Scheme::Amqps)? {
+            connect = connect.tls(tls);
+        }
+        match connect.await {
+            Ok(amqp) => Ok(Arc::new(amqp)),
             Err(error) => Err(self.advise(Ending::transport(format!("{} cannot be reached", self.url), &error))),
         }
     }
@@ -167,6 +188,9 @@ impl Connection {
     /// What helps against an ending on this connection.
     pub(crate) fn advise(&self, ending: Box<Ending>) -> Box<Ending> {
         match ending.exit() {
+            Exit::Transport if matches!(self.url.scheme, Scheme::Amqp | Scheme::Amqps) => {
+                ending.try_this(format!("is RabbitMQ at {}, and may you use its virtual host?", self.url))
+            }
             Exit::Transport => ending.try_this(format!("is an agent listening at {}?", self.url)),
             Exit::Timeout if self.insecure => ending.try_this("a longer --timeout"),
             Exit::Timeout => ending.try_this(

@@ -60,6 +60,7 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
                     None => return,
                 }
             }
+            deliveries.stop();
             drop(receiving);
             // Without its subscription the bus would give to others what handlers are still busy with.
             core.stage.closed().await;

@@ -82,6 +82,12 @@ pub(super) async fn cancelled_before_its_start_it_never_runs<S: Setting>(setting
     assert_eq!(error.fate(), Fate::NeverRan);
     assert!(matches!(error, CallError::Cancelled), "{error:?}");
     // While the other one still runs.
+    soon("the bus has its outcome", async {
+        while agent.endpoint.running() > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!((agent.watch.ran(), agent.endpoint.running()), (1, 1));
     agent.watch.open(1);
     assert_eq!(held.await.unwrap(), "held");

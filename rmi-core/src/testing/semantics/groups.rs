@@ -8,7 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Setting, agent, agent_with, caller, probe::Seen};
+use super::{
+    Setting, agent, agent_with, caller, calling,
+    probe::Seen,
+    tap::{calls, published},
+};
 use crate::{
     CallError, Context,
     call::Retry,
@@ -101,7 +105,8 @@ pub(super) async fn the_rest_of_a_group_is_cancelled<S: Setting>(setting: &S) {
 }
 
 pub(super) async fn a_quorum_is_so_many_results<S: Setting>(setting: &S) {
-    let (agent, (_caller, probe)) = (agent(setting).await, caller(setting, "caller").await);
+    let (agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let probe = &caller.probe;
     agent.watch.open(2);
     let two = probe.hold("x").group(["agent"; 3]).quorum(2).await.unwrap();
     assert_eq!(two.ok().count(), 2);
@@ -109,11 +114,12 @@ pub(super) async fn a_quorum_is_so_many_results<S: Setting>(setting: &S) {
     let failed = probe.hold("y").group(["nobody", "missing", "agent"]).quorum(2).await.unwrap_err();
     assert_eq!(failed.gathered.len(), 2);
     // Where there never can, nobody is called.
-    let ran = agent.watch.ran();
+    let sent = || caller.tap.count(published(calls("hold")));
+    let before = sent();
     let failed = probe.hold("z").group(["agent"]).quorum(2).await.unwrap_err();
     assert_eq!(failed.gathered.len(), 0);
     probe.who().await.unwrap();
-    assert_eq!(agent.watch.ran(), ran);
+    assert_eq!(sent(), before);
 }
 
 pub(super) async fn a_group_tries_each_agent_again<S: Setting>(setting: &S) {
