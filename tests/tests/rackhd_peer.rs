@@ -255,7 +255,8 @@ async fn whoever_cannot_agree_on_an_exchange_takes_it_as_it_is() {
     let refused = with(Profile::on().auto_delete(true)).await.unwrap_err();
     assert!(format!("{refused:?}").contains("auto_delete"), "{refused:?}");
     let (world, _endpoint) = with(Profile::on().auto_delete(true).passive(true)).await.unwrap();
-    let dhcp: DhcpClient = world.caller("on-http").await.client("dhcp");
+    let caller = world.caller("on-http").await;
+    let dhcp: DhcpClient = caller.client("dhcp");
     assert!(dhcp.ip_in_range("10.1.1.2".parse().unwrap()).await.unwrap());
 }
 

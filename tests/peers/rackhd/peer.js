@@ -57,7 +57,8 @@ const orders = {
                 channel.publish(messenger.exchange(exchange), key, messenger.body(type, body), properties);
             });
         });
-        const resolved = await replied;
+        const late = new Promise((_, reject) => setTimeout(() => reject(new Error('no reply')), 10000).unref());
+        const resolved = await Promise.race([replied, late]);
         await channel.close();
         return { resolved };
     },
