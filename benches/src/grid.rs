@@ -28,12 +28,19 @@ pub trait Case: Copy + Debug + PartialEq + Send + Sync + 'static {
     const ALL: &'static [Self];
     /// What is nothing but the way there and back: the curve and this are the ceiling of what is signed.
     const FLOOR: Self;
+    /// What is counted, in a second.
+    const UNIT: &'static str = "calls/s";
 
     /// Its name on the command line and in the table.
     fn name(self) -> &'static str;
 
     /// Whether its calls are signed.
     fn is_signed(self) -> bool;
+
+    /// What of this case is nothing but the way there and back, where cases have different ways.
+    fn floor(self) -> Self {
+        Self::FLOOR
+    }
 }
 
 /// All that can be called.
@@ -41,12 +48,12 @@ pub trait Callees {
     /// Its cases.
     type Case: Case;
 
-    /// Puts a load on one of them.
+    /// Puts a load on one of them; `None` when it is not there.
     ///
     /// # Errors
     ///
     /// A call failed, or came back with something else than what it took there.
-    fn put(&self, runtime: &Runtime, case: Self::Case, load: Load) -> Result<Sample, Error>;
+    fn put(&self, runtime: &Runtime, case: Self::Case, load: Load) -> Result<Option<Sample>, Error>;
 }
 
 /// What was measured at one number of calls in flight with one payload.
@@ -79,17 +86,17 @@ impl<C: Case> Round<C> {
         Some(figure(&self.sample(case)?) / figure(&self.sample(to)?))
     }
 
-    /// The throughput of signed calls in proportion to what the curve leaves possible, if nothing but [`Case::FLOOR`] were needed
+    /// The throughput of signed calls in proportion to what the curve leaves possible, if nothing but its [floor](Case::floor) were needed
     /// besides.
     #[must_use]
     pub fn of_ceiling(&self, case: C) -> Option<f64> {
-        Some(self.sample(case)?.throughput / self.price?.ceiling(self.sample(C::FLOOR)?.cpu))
+        Some(self.sample(case)?.throughput / self.price?.ceiling(self.sample(case.floor())?.all_cpu()))
     }
 
     /// The same in CPU time, whatever else the machine did: the curve and the floor in proportion to what a signed call took.
     #[must_use]
     pub fn of_ceiling_in_cpu(&self, case: C) -> Option<f64> {
-        Some(self.price?.cpu(self.sample(C::FLOOR)?.cpu) / self.sample(case)?.cpu)
+        Some(self.price?.cpu(self.sample(case.floor())?.all_cpu()) / self.sample(case)?.all_cpu())
     }
 }
 
@@ -116,7 +123,8 @@ impl<C: Case> Group<C> {
             if case.is_signed() && before.is_none() {
                 before = Some(self.curve.measure(options.window / 4)?);
             }
-            round.samples.push((case, callees.put(runtime, case, load)?));
+            let sample = callees.put(runtime, case, load).map_err(|error| format!("{}: {error}", self.label(case)))?;
+            round.samples.extend(sample.map(|sample| (case, sample)));
         }
         if let Some(before) = before {
             round.price = Some(before.mean(self.curve.measure(options.window / 4)?));
@@ -138,6 +146,9 @@ pub fn run<C: Callees>(
     goals: &[Goal<C::Case>],
 ) -> Result<(), Error> {
     let mut groups = groups(runtime, options)?;
+    if groups.is_empty() {
+        return Ok(());
+    }
     for _ in 0..options.rounds {
         for group in &mut groups {
             let round = group.round(runtime, callees, options)?;
@@ -149,19 +160,27 @@ pub fn run<C: Callees>(
     Ok(())
 }
 
+/// Whether a case is wanted with any payload and any number of calls in flight.
+pub fn wants(options: &Options, case: impl Case) -> bool {
+    let labels = IN_FLIGHT.iter().flat_map(|many| PAYLOADS.map(|payload| format!("{}/{many}/{payload}", case.name())));
+    labels.into_iter().any(|label| options.wants(&label))
+}
+
 /// Those of which a case is wanted. A call has the same texts on every transport.
 fn groups<C: Case>(runtime: &Runtime, options: &Options) -> Result<Vec<Group<C>>, Error> {
     let mut groups = Vec::new();
     for payload in PAYLOADS {
         let call = runtime.block_on(tap::call(payload))?;
         let [request, outcome] = &call;
-        println!(
-            "a call with {payload} bytes each way: request {} bytes, {} signed; outcome {} bytes, {} signed",
-            request.text.len(),
-            request.sealed.len(),
-            outcome.text.len(),
-            outcome.sealed.len()
-        );
+        if C::ALL.iter().any(|case| case.is_signed()) {
+            println!(
+                "a call with {payload} bytes each way: request {} bytes, {} signed; outcome {} bytes, {} signed",
+                request.text.len(),
+                request.sealed.len(),
+                outcome.text.len(),
+                outcome.sealed.len()
+            );
+        }
         let curve = Curve::new(call.iter().map(|message| message.text.as_bytes()))?;
         for in_flight in IN_FLIGHT {
             let group = Group { in_flight, payload, curve: curve.clone(), rounds: Vec::new() };

@@ -3,7 +3,9 @@
 //! Only ratios within one round of one run count, so this is no statistics of single figures: every case runs once in each round,
 //! in the same order, and a ratio is formed between two cases of one round.
 
+pub mod broker;
 pub mod curve;
+pub mod flow;
 pub mod grid;
 pub mod load;
 pub mod options;

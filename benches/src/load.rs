@@ -28,6 +28,15 @@ pub struct Load {
     pub window: Duration,
 }
 
+impl Load {
+    /// When it is measured, if it begins now: from and to.
+    #[must_use]
+    pub fn times(&self) -> (Instant, Instant) {
+        let open = Instant::now() + self.window / WARM_UP;
+        (open, open + self.window)
+    }
+}
+
 /// What was measured in one window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
@@ -35,14 +44,46 @@ pub struct Sample {
     pub throughput: f64,
     /// CPU time of the whole process for a call, in microseconds: client, server and bus, and the harness (some 60 ns).
     pub cpu: f64,
+    /// CPU time of a broker, which is another process, for a call, in microseconds; 0 where there is none.
+    pub broker: f64,
     /// The time that half of the calls take at most, in microseconds.
     pub p50: f64,
     /// The time that 99 of 100 calls take at most, in microseconds.
     pub p99: f64,
 }
 
+impl Sample {
+    /// What was counted between two moments, and how long each took, in nanoseconds.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was counted.
+    pub fn of(from: &Look, to: &Look, window: Duration, mut times: Vec<u32>) -> Result<Self, Error> {
+        if times.is_empty() {
+            return Err("not one call ended within the window: make it longer".into());
+        }
+        let calls = times.len() as f64;
+        let window = window.as_secs_f64();
+        // The looks are a little late, each by its own.
+        let each = |used: Duration| used.as_secs_f64() / (to.at - from.at).as_secs_f64() * window / calls * 1e6;
+        Ok(Sample {
+            throughput: calls / window,
+            cpu: each(to.own - from.own),
+            broker: each(to.broker.saturating_sub(from.broker)),
+            p50: percentile(&mut times, 50),
+            p99: percentile(&mut times, 99),
+        })
+    }
+
+    /// The CPU time of all who took part in a call, in microseconds.
+    #[must_use]
+    pub fn all_cpu(&self) -> f64 {
+        self.cpu + self.broker
+    }
+}
+
 /// How long callers run before they are measured, as a part of the window.
-const WARM_UP: u32 = 3;
+pub const WARM_UP: u32 = 3;
 
 /// Puts a load on for one window.
 ///
@@ -50,36 +91,48 @@ const WARM_UP: u32 = 3;
 ///
 /// A call failed, or came back with something else than what it took there.
 pub fn put(runtime: &Runtime, callee: &impl Echo, load: Load) -> Result<Sample, Error> {
+    put_by(runtime, callee, load, None)
+}
+
+/// The same, by way of a broker: a process of this id.
+///
+/// # Errors
+///
+/// As [`put`], or there is no such process.
+pub fn put_by(runtime: &Runtime, callee: &impl Echo, load: Load, broker: Option<u32>) -> Result<Sample, Error> {
     let text: Arc<str> = crate::text(load.payload).into();
-    let open = Instant::now() + load.window / WARM_UP;
-    let close = open + load.window;
+    let (open, close) = load.times();
     let callers: Vec<_> =
         (0..load.in_flight).map(|_| runtime.spawn(call(callee.clone(), Arc::clone(&text), open, close))).collect();
     // This thread is none of the runtime's: it sleeps, and looks at the clocks twice.
-    let from = look_at(open);
-    let to = look_at(close);
+    let from = Look::at(open, broker)?;
+    let to = Look::at(close, broker)?;
     let mut times = Vec::new();
     for caller in callers {
         times.append(&mut runtime.block_on(caller)??);
     }
-    if times.is_empty() {
-        return Err("not one call ended within the window: make it longer".into());
-    }
-    let calls = times.len() as f64;
-    let busy = (to.1 - from.1).as_secs_f64() / (to.0 - from.0).as_secs_f64();
-    let window = load.window.as_secs_f64();
-    Ok(Sample {
-        throughput: calls / window,
-        cpu: busy * window / calls * 1e6,
-        p50: percentile(&mut times, 50),
-        p99: percentile(&mut times, 99),
-    })
+    Sample::of(&from, &to, load.window, times)
 }
 
-/// The wall clock and the process's CPU time, at a moment or as soon after it as this thread runs.
-fn look_at(moment: Instant) -> (Instant, Duration) {
-    thread::sleep(moment.saturating_duration_since(Instant::now()));
-    (Instant::now(), process::cpu())
+/// What the clocks say at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    at: Instant,
+    own: Duration,
+    broker: Duration,
+}
+
+impl Look {
+    /// At a moment, or as soon after it as this thread runs, which is to be none of the runtime's.
+    ///
+    /// # Errors
+    ///
+    /// The broker is not there.
+    pub fn at(moment: Instant, broker: Option<u32>) -> Result<Self, Error> {
+        thread::sleep(moment.saturating_duration_since(Instant::now()));
+        let broker = broker.map_or(Ok(Duration::ZERO), process::cpu_of)?;
+        Ok(Look { at: Instant::now(), own: process::cpu(), broker })
+    }
 }
 
 /// Calls until the window closes, and returns how long each call that ended in it took, in nanoseconds.

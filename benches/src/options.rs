@@ -18,7 +18,7 @@ pub struct Options {
 }
 
 const USAGE: &str = "\
-Usage: cargo bench -p rmi-benches [--bench calls|tcp|parts|allocations|events|journal|layers|scale|soak] [-- OPTIONS]
+Usage: cargo bench -p rmi-benches [--bench calls|tcp|amqp|parts|allocations|events|journal|layers|scale|soak] [-- OPTIONS]
 
     --quick         3 rounds of 100 ms: what is taken when nothing is said
     --full          7 rounds of 300 ms

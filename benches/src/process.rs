@@ -25,16 +25,40 @@ fn duration(used: Timespec) -> Duration {
     Duration::new(u64::try_from(used.tv_sec).unwrap_or_default(), u32::try_from(used.tv_nsec).unwrap_or_default())
 }
 
+/// The CPU time of all threads of another process that are still there, as the scheduler counts it.
+///
+/// # Errors
+///
+/// There is no such process, or the kernel has no `schedstat`.
+pub fn cpu_of(pid: u32) -> Result<Duration, Error> {
+    let mut nanos = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end between the two.
+        let Ok(stat) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        nanos += stat.split_ascii_whitespace().next().ok_or("schedstat is empty")?.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanos))
+}
+
 /// The memory of the process that is in RAM, in bytes.
 ///
 /// # Errors
 ///
 /// The kernel has no `/proc/self/statm`.
 pub fn resident() -> Result<u64, Error> {
-    let pages: u64 = fs::read_to_string("/proc/self/statm")?
+    resident_of(std::process::id())
+}
+
+/// The memory of another process that is in RAM, in bytes.
+///
+/// # Errors
+///
+/// There is no such process, or the kernel has no `/proc`.
+pub fn resident_of(pid: u32) -> Result<u64, Error> {
+    let pages: u64 = fs::read_to_string(format!("/proc/{pid}/statm"))?
         .split_ascii_whitespace()
         .nth(1)
-        .ok_or("/proc/self/statm has no second figure")?
+        .ok_or("statm has no second figure")?
         .parse()?;
     Ok(pages * page_size() as u64)
 }

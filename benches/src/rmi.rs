@@ -1,7 +1,10 @@
 //! Ourselves: an agent and a caller on an in-memory bus or with a link between them, as a user starts them.
 
+mod flows;
+
 use std::{convert::Infallible, time::Duration};
 
+use rmi_amqp::{self as amqp, Amqp};
 use rmi_core::{
     Ed25519, Endpoint, Keyring, Memory, Native, Trust,
     endpoint::{Builder, Figures, WindowSize},
@@ -10,6 +13,7 @@ use rmi_core::{
     transport::{Transport, tcp::Tcp},
 };
 
+pub use self::flows::{EventFlow, OneWayFlow};
 use crate::{Error, load::Echo};
 
 /// Says what it hears.
@@ -45,6 +49,30 @@ pub enum Sealing {
     /// Ed25519 at both ends, each with a key of its own.
     Signed,
 }
+
+impl Sealing {
+    /// What two who have these addresses start with, to trust each other.
+    ///
+    /// # Errors
+    ///
+    /// There is no randomness to make keys of.
+    pub fn trust(self, names: [&str; 2]) -> Result<[Trust; 2], Error> {
+        match self {
+            Sealing::Unsigned => Ok([Trust::insecure(), Trust::insecure()]),
+            Sealing::Signed => {
+                let keys = [PrivateKey::generate()?, PrivateKey::generate()?];
+                let keyring = Keyring::new();
+                for (name, key) in names.iter().zip(&keys) {
+                    keyring.trust(*name, key.public())?;
+                }
+                Ok(keys.map(|key| Ed25519::new(key, keyring.clone()).into()))
+            }
+        }
+    }
+}
+
+/// How long handlers may take to end.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The agent's address.
 pub const AGENT: &str = "parrot";
@@ -116,21 +144,35 @@ impl Pair {
         special_agent: impl FnOnce(Builder) -> Builder,
         special_caller: impl FnOnce(Builder) -> Builder,
     ) -> Result<Self, Error> {
-        let (agent, caller) = match sealing {
-            Sealing::Unsigned => (Trust::insecure(), Trust::insecure()),
-            Sealing::Signed => {
-                let (agent, caller) = (PrivateKey::generate()?, PrivateKey::generate()?);
-                let keyring = Keyring::new();
-                keyring.trust(AGENT, agent.public())?;
-                keyring.trust(CALLER, caller.public())?;
-                (Ed25519::new(agent, keyring.clone()).into(), Ed25519::new(caller, keyring).into())
-            }
-        };
-        let agent = Endpoint::builder(AGENT).bind(Native::default(), agents, agent).serve(ParrotServer::new(Polly));
-        let caller = Endpoint::builder(CALLER).bind(Native::default(), callers, caller);
-        let (agent, caller) = (special_agent(agent).start().await?, special_caller(caller).start().await?);
-        let client = caller.client(AGENT);
-        Ok(Pair { agent, caller, client })
+        Pair::named([AGENT, CALLER], agents, callers, sealing, special_agent, special_caller).await
+    }
+
+    /// Starts both at a broker, each with a connection of its own. Their addresses end with `number`: others are at that broker.
+    ///
+    /// # Errors
+    ///
+    /// The broker cannot be reached, or one of the endpoints does not start.
+    pub async fn over_rabbit(url: &str, number: usize, sealing: Sealing, options: amqp::Options) -> Result<Self, Error> {
+        let (agents, callers) = (Amqp::connect(url).options(options.clone()).await?, Amqp::connect(url).options(options).await?);
+        let names = [AGENT, CALLER].map(|name| format!("{name}{number}"));
+        let names = names.each_ref().map(String::as_str);
+        Pair::named(names, agents, callers, sealing, |agent| agent, |caller| caller).await
+    }
+
+    async fn named(
+        [agent, caller]: [&str; 2],
+        agents: impl Transport,
+        callers: impl Transport,
+        sealing: Sealing,
+        special_agent: impl FnOnce(Builder) -> Builder,
+        special_caller: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self, Error> {
+        let [agents_trust, callers_trust] = sealing.trust([agent, caller])?;
+        let served = Endpoint::builder(agent).bind(Native::default(), agents, agents_trust).serve(ParrotServer::new(Polly));
+        let calling = Endpoint::builder(caller).bind(Native::default(), callers, callers_trust);
+        let (served, calling) = (special_agent(served).start().await?, special_caller(calling).start().await?);
+        let client = calling.client(agent);
+        Ok(Pair { agent: served, caller: calling, client })
     }
 
     /// What the caller's and the agent's only binding have counted.
@@ -145,7 +187,6 @@ impl Pair {
     ///
     /// A handler still ran after five seconds.
     pub async fn stop(self) -> Result<(), Error> {
-        const GRACE: Duration = Duration::from_secs(5);
         let _ = self.caller.shutdown(GRACE).await?;
         let drained = self.agent.shutdown(GRACE).await?;
         if drained.left_behind > 0 { Err(format!("{} handlers were left behind", drained.left_behind).into()) } else { Ok(()) }

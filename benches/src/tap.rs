@@ -41,14 +41,11 @@ pub struct Captured {
 ///
 /// The call fails, or is not one request and one outcome.
 pub async fn call(payload: usize) -> Result<[Captured; 2], Error> {
-    let bus = Memory::new();
-    let tap = Tap { bus: bus.clone(), seen: Arc::default() };
-    let seen = Arc::clone(&tap.seen);
-    let other = Tap { bus, seen: Arc::clone(&seen) };
-    let pair = Pair::on(tap, other, Sealing::Signed, None).await?;
+    let tap = Tap::default();
+    let pair = Pair::on(tap.clone(), tap.clone(), Sealing::Signed, None).await?;
     pair.client.spawned(crate::text(payload)).await?;
     pair.stop().await?;
-    let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    let seen = tap.seen();
     let [request, outcome]: [Captured; 2] = seen
         .into_iter()
         .map(read)
@@ -77,11 +74,19 @@ pub fn delivery(text: &Text) -> Delivery {
     Delivery::new(text.clone().into_bytes(), "queue", Purpose::Requests, Acker::settled())
 }
 
-/// A seat on the bus that keeps what is published.
-#[derive(Debug)]
-struct Tap {
+/// A seat on an in-memory bus that keeps what is published by it and its clones.
+#[derive(Clone, Debug, Default)]
+pub struct Tap {
     bus: Memory,
     seen: Arc<Mutex<Vec<Bytes>>>,
+}
+
+impl Tap {
+    /// What was published since this was asked last.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Bytes> {
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 #[async_trait]

@@ -118,7 +118,7 @@ macro_rules! by_proxy {
     )*};
 }
 
-const AS_IT_IS: Manner = Manner { split: false, join: None, delay: None, garble: None, cut_after: None };
+const AS_IT_IS: Manner = Manner { split: None, join: None, delay: None, garble: None, cut_after: None };
 const DELAYED: Manner = Manner { delay: Some(Duration::from_millis(1)), ..AS_IT_IS };
 
 fn reset(proxy: &Proxy, outage: Duration) {

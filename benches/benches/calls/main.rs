@@ -64,14 +64,15 @@ struct Callees {
 impl grid::Callees for Callees {
     type Case = Case;
 
-    fn put(&self, runtime: &Runtime, case: Case, load: Load) -> Result<Sample, Error> {
-        match case {
+    fn put(&self, runtime: &Runtime, case: Case, load: Load) -> Result<Option<Sample>, Error> {
+        let sample = match case {
             Case::Bare => load::put(runtime, &self.bare, load),
             Case::Tarpc => load::put(runtime, &self.tarpc, load),
             Case::Spawned => load::put(runtime, &Spawned(self.unsigned.client.clone()), load),
             Case::Inline => load::put(runtime, &Inline(self.unsigned.client.clone()), load),
             Case::Signed => load::put(runtime, &Spawned(self.signed.client.clone()), load),
-        }
+        };
+        sample.map(Some)
     }
 }
 

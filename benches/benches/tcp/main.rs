@@ -104,8 +104,8 @@ impl Callees {
 impl grid::Callees for Callees {
     type Case = Case;
 
-    fn put(&self, runtime: &Runtime, case: Case, load: Load) -> Result<Sample, Error> {
-        match case {
+    fn put(&self, runtime: &Runtime, case: Case, load: Load) -> Result<Option<Sample>, Error> {
+        let sample = match case {
             Case::Lines => load::put(runtime, &self.lines, load),
             Case::TarpcJson => load::put(runtime, &self.tarpc_json, load),
             Case::TarpcBincode => load::put(runtime, &self.tarpc_bincode, load),
@@ -115,7 +115,8 @@ impl grid::Callees for Callees {
             Case::Spawned => load::put(runtime, &Spawned(self.unsigned.client.clone()), load),
             Case::InlineSigned => load::put(runtime, &Inline(self.signed.client.clone()), load),
             Case::Signed => load::put(runtime, &Spawned(self.signed.client.clone()), load),
-        }
+        };
+        sample.map(Some)
     }
 }
 

@@ -38,7 +38,7 @@ impl Aim {
 
 /// Prints every goal that there are figures for. The median of the ratio over the rounds decides.
 pub(super) fn print<C: Case>(groups: &[Group<C>], goals: &[Goal<C>]) {
-    println!("\n{:<38} {:>9} {:>7}   {:<8} {:<22} ", "goal", "in flight", "bytes", "aim", "min / median / max");
+    println!("\n{:<46} {:>9} {:>7}   {:<8} {:<22} ", "goal", "in flight", "bytes", "aim", "min / median / max");
     for goal in goals {
         let meant = |group: &&Group<C>| goal.at.contains(&group.in_flight) && goal.payloads.contains(&group.payload);
         for group in groups.iter().filter(meant) {
@@ -48,7 +48,7 @@ pub(super) fn print<C: Case>(groups: &[Group<C>], goals: &[Goal<C>]) {
                 Aim::AtMost(most) => format!("<= {most}"),
             };
             let verdict = if goal.aim.is_reached_by(spread.median) { "reached" } else { "not reached" };
-            println!("{:<38} {:>9} {:>7}   {aim:<8} {spread:<22} {verdict}", goal.what, group.in_flight, group.payload);
+            println!("{:<46} {:>9} {:>7}   {aim:<8} {spread:<22} {verdict}", goal.what, group.in_flight, group.payload);
         }
     }
 }

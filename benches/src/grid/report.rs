@@ -24,7 +24,17 @@ pub struct Column<C> {
 pub(super) fn print<C: Case>(group: &Group<C>, columns: &[Column<C>]) {
     println!("\n{} in flight, {} bytes", group.in_flight, group.payload);
     let heads: String = columns.iter().map(|column| format!("{:<23}", column.head)).collect();
-    println!("{:<20} {:>10} {:>8} {:>9} {:>9}   {heads}", "case", "calls/s", "CPU us", "p50 us", "p99 us");
+    let by_broker = group.rounds.iter().flat_map(|round| &round.samples).any(|(_, sample)| sample.broker > 0.0);
+    let broker = |text: String| if by_broker { format!("{text:>10}") } else { String::new() };
+    println!(
+        "{:<24} {:>10} {:>8}{} {:>9} {:>9}   {heads}",
+        "case",
+        C::UNIT,
+        "CPU us",
+        broker("broker us".to_owned()),
+        "p50 us",
+        "p99 us"
+    );
     for &case in C::ALL {
         let median = |figure: fn(&Sample) -> f64| {
             Spread::of(group.over_rounds(|round| round.sample(case).as_ref().map(figure))).map(|spread| spread.median)
@@ -36,10 +46,11 @@ pub(super) fn print<C: Case>(group: &Group<C>, columns: &[Column<C>]) {
             format!("{:<23}", or_dash(spread))
         };
         println!(
-            "{:<20} {:>10} {:>8.2} {:>9.2} {:>9.2}   {}",
+            "{:<24} {:>10} {:>8.2}{} {:>9.2} {:>9.2}   {}",
             group.label(case),
             grouped(throughput),
             figure(|s| s.cpu),
+            broker(format!("{:.2}", figure(|s| s.broker))),
             figure(|s| s.p50),
             figure(|s| s.p99),
             columns.iter().map(ratio).collect::<String>(),
