@@ -7,6 +7,8 @@
 //! | [`contracts`] | designs a trait that others will call for years |
 //! | [`calls`] | calls: every verb, every time, every way in which it can go wrong |
 //! | [`serving`] | serves: instances, concurrency, progress, cancelling, limits, the end |
+//! | [`layers`] | decides and measures for all methods at once |
+//! | [`discovery`] | puts an endpoint together from many crates, or asks one what it serves |
 //! | [`events`] | tells everybody that something happened |
 //! | [`transports`] | chooses how messages travel: in memory, over TCP, with TLS |
 //! | [`security`] | decides who may call what, and looks after keys |
@@ -30,6 +32,12 @@ pub mod calls {}
 
 #[doc = include_str!("../guide/serving.md")]
 pub mod serving {}
+
+#[doc = include_str!("../guide/layers.md")]
+pub mod layers {}
+
+#[doc = include_str!("../guide/discovery.md")]
+pub mod discovery {}
 
 #[doc = include_str!("../guide/events.md")]
 pub mod events {}

@@ -14,6 +14,7 @@ pub mod event;
 #[cfg(all(
     any(doc, doctest),
     feature = "macros",
+    feature = "discovery",
     feature = "testing",
     feature = "policy",
     feature = "metrics",

@@ -47,6 +47,7 @@ pub(crate) use self::lane::soon;
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -172,9 +173,16 @@ pub fn run<H: Harness>(name: &str) {
     let check = checks::<H>().into_iter().find(|check| check.name == name);
     let check = check.unwrap_or_else(|| panic!("there is no check `{name}`"));
     let runtime = H::runtime().expect("a runtime for the check");
-    let verdict = runtime.block_on(check.run());
+    let verdict = catch_unwind(AssertUnwindSafe(|| runtime.block_on(check.run())));
     // A transport's own tasks need not end by themselves.
     runtime.shutdown_background();
+    let verdict = verdict.unwrap_or_else(|panic| {
+        eprintln!(
+            "`{name}` does not hold for this transport: what was expected, and where that is asked, is above. What a transport claims in \
+             `Transport::capabilities` is asked of it; what it denies is not, and has to be refused."
+        );
+        resume_unwind(panic)
+    });
     match (verdict, H::NOT_APPLICABLE.contains(&name)) {
         (Verdict::Held, false) => {}
         (Verdict::NotApplicable(why), true) => println!("`{name}` is not applicable: {why}"),
