@@ -148,7 +148,8 @@ impl Queues {
     }
 
     /// Says how many messages they hold: a publish to a full one fails with
-    /// [`Full`](rmi_core::transport::TransportErrorKind::Full).
+    /// [`Full`](rmi_core::transport::TransportErrorKind::Full). Say it where one publishes as well: elsewhere what is refused is
+    /// [`Ambiguous`](rmi_core::transport::TransportErrorKind::Ambiguous), because a queue that fails refuses in the same words.
     #[must_use]
     pub fn max_length(mut self, messages: u32) -> Self {
         self.max_length = Some(messages.max(1));
@@ -161,6 +162,11 @@ impl Queues {
     pub fn dead_letters(mut self, queue: impl Into<Text>, messages: u32) -> Self {
         self.dead_letters = Some((queue.into(), messages.max(1)));
         self
+    }
+
+    /// Whether what is not taken is a sign of that.
+    pub(crate) fn may_be_full(&self) -> bool {
+        self.max_length.is_some()
     }
 
     fn arguments(&self, expires: Option<Duration>) -> FieldTable {

@@ -285,7 +285,13 @@ impl Sending {
                 }
                 self.link.tally.full.add();
                 self.nacked = true;
-                self.done(frame, Err(full("the broker did not take it: a queue is full, or has failed")));
+                // A queue that fails may have delivered what it does not confirm; one that is full has not.
+                let told = if self.link.options.queues.may_be_full() {
+                    full("the broker did not take it: a queue is full, or has failed")
+                } else {
+                    ambiguous("the broker does not answer for it: a queue has failed, or is full; it may have been delivered")
+                };
+                self.done(frame, Err(told));
             }
             Outcome::Failed(error) => {
                 self.broken.get_or_insert(*error);

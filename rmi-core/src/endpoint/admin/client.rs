@@ -155,7 +155,8 @@ impl AdminClient {
         }
         match self.ask_within(Some(self.address.admin()), method, arguments, began).await {
             Err(CallError::NoAgent(_)) => None,
-            Err(CallError::Transport(e)) if e.kind == TransportErrorKind::Full => None,
+            // To ask twice does no harm.
+            Err(CallError::Transport(e)) if matches!(e.kind, TransportErrorKind::Full | TransportErrorKind::Ambiguous) => None,
             answer => Some(answer),
         }
     }
