@@ -30,7 +30,9 @@ pub(crate) fn queue(address: &str) -> Result<ShortString, TransportError> {
         return Err(refused("an address without a name: the broker would make one up"));
     }
     if address.contains('/') {
-        return Err(refused(format!("the address `{address}` has a `/`, which parts an exchange from a key: a queue has none")));
+        return Err(refused(format!(
+            "the address `{address}` has a `/`, which parts an exchange from a key, and the options say nothing of that exchange: a queue has none"
+        )));
     }
     if address.starts_with("amq.") {
         return Err(refused(format!("the address `{address}` begins with `amq.`, which the broker keeps for itself")));
@@ -58,6 +60,8 @@ impl Route {
                     "the address `{address}` leads to the exchange `{exchange}`, of which the options say nothing: nobody is led there by an address"
                 ))),
             },
+            Destination::Queue(name) if name.is_empty() => Err(refused("a queue without a name")),
+            Destination::Queue(name) => Ok(Route { exchange: ShortString::default(), key: short(name)? }),
             Destination::Topic { exchange, key } if exchange.is_empty() => {
                 Ok(Route { exchange: ShortString::from(TOPICS), key: short(key)? })
             }

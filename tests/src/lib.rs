@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod clock;
 pub mod crash;
 pub mod eager;
+pub mod gofer;
 pub mod journal;
 pub mod lines;
 pub mod on_core;
