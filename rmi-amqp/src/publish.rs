@@ -100,7 +100,16 @@ impl Publisher {
         let room = self.room(frame.payload.len()).await?;
         let confirmed = frame.mandatory || (frame.persistent && self.link.options.confirms);
         let (answer, told) = oneshot::channel();
-        let job = Job { frame, confirmed, given: Instant::now(), late: false, suspected: 0, repeated: false, answer: Some(answer), _room: room };
+        let job = Job {
+            frame,
+            confirmed,
+            given: Instant::now(),
+            late: false,
+            suspected: 0,
+            repeated: false,
+            answer: Some(answer),
+            _room: room,
+        };
         {
             let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.as_ref().ok_or_else(closed)?.send(job).map_err(|_| closed())?;
