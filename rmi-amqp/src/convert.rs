@@ -60,6 +60,8 @@ impl Route {
                     "the address `{address}` leads to the exchange `{exchange}`, of which the options say nothing: nobody is led there by an address"
                 ))),
             },
+            Destination::Queue(name) if name.is_empty() => Err(refused("a queue without a name")),
+            Destination::Queue(name) => Ok(Route { exchange: ShortString::default(), key: short(name)? }),
             Destination::Topic { exchange, key } if exchange.is_empty() => {
                 Ok(Route { exchange: ShortString::from(TOPICS), key: short(key)? })
             }

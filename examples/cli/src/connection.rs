@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
-use rmi_amqp::Amqp;
+use rmi_amqp::{Amqp, rackhd::RackHd};
 use rmi_core::{
     Ed25519, Endpoint, Keyring, Native, Trust,
     endpoint::{BuildError, Builder},
@@ -59,6 +59,21 @@ enum Dialect {
     Teeth,
     /// The provisioning agent's lines, as they were documented; nothing can be signed
     TeethDocumented,
+    /// RackHD's conventions on RabbitMQ, as its last release speaks; nothing can be signed, which need not be said
+    Rackhd,
+    /// RackHD's conventions as they were first written down; as rackhd otherwise
+    RackhdLegacy,
+}
+
+impl Dialect {
+    /// RackHD's conventions, with everything that is known of its services.
+    fn rackhd(self) -> Option<RackHd> {
+        match self {
+            Dialect::Rackhd => Some(rackhd_api::on()),
+            Dialect::RackhdLegacy => Some(rackhd_api::legacy()),
+            Dialect::Native | Dialect::Gofer | Dialect::Teeth | Dialect::TeethDocumented => None,
+        }
+    }
 }
 
 impl Connection {
@@ -70,9 +85,12 @@ impl Connection {
         if let Some(timeout) = timeout {
             builder = builder.timeout(timeout);
         }
-        if matches!(self.dialect, Dialect::Teeth | Dialect::TeethDocumented) && trust.is_sealed() {
+        if !matches!(self.dialect, Dialect::Native | Dialect::Gofer) && trust.is_sealed() {
             let ending = Ending::usage("this dialect has no place for signatures");
             return Err(ending.try_this("--insecure in place of --key and --trust; tls:// can tell who is there"));
+        }
+        if self.dialect.rackhd().is_some() && !self.url.is_brokers() {
+            return Err(Ending::usage("RackHD's conventions are spoken on RabbitMQ").try_this("amqp://HOST in place of the URL"));
         }
         let transport = self.transport().await?;
         self.bind(builder, transport, trust, &name, callee).start().await.map_err(|error| match error {
@@ -120,7 +138,11 @@ impl Connection {
             );
         }
         let name = format!("rmi, process {}", std::process::id());
-        let mut connect = Amqp::connect(self.url.authority.as_str()).options(rmi_amqp::Options::default().name(name));
+        let mut options = rmi_amqp::Options::default().name(name);
+        if let Some(rackhd) = self.dialect.rackhd() {
+            options = rackhd.options(options);
+        }
+        let mut connect = Amqp::connect(self.url.authority.as_str()).options(options);
         if let Some(tls) = self.tls.broker(self.url.scheme == Scheme::Amqps)? {
             connect = connect.tls(tls);
         }
@@ -132,13 +154,18 @@ impl Connection {
 
     /// The one place where a name becomes a dialect.
     fn bind(&self, builder: Builder, transport: Arc<dyn Transport>, trust: Trust, name: &str, callee: Callee<'_>) -> Builder {
+        if let Some(rackhd) = self.dialect.rackhd() {
+            return builder.bind(rackhd, transport, trust);
+        }
         let profile = match self.dialect {
             // Agents of gofer's are among those at a broker, and some of them read arguments by name nowhere else.
             Dialect::Native if self.url.is_brokers() => {
                 return builder.bind(Native::default().repeat_keywords(), transport, trust);
             }
-            Dialect::Native => return builder.bind(Native::default(), transport, trust),
             Dialect::Gofer => return builder.bind(Native::gofer(), transport, trust),
+            Dialect::Native | Dialect::Rackhd | Dialect::RackhdLegacy => {
+                return builder.bind(Native::default(), transport, trust);
+            }
             Dialect::Teeth => Profile::Deployed,
             Dialect::TeethDocumented => Profile::Documented,
         };
@@ -158,7 +185,9 @@ impl Connection {
         if let Some(name) = self.name.as_deref().filter(|name| name.is_empty() || name.len() > LONGEST_NAME) {
             return Err(Ending::usage(format!("a name has 1 to {LONGEST_NAME} bytes, and `--as` has {}", name.len())));
         }
-        if self.insecure {
+        // Where nothing can be signed, the dialect says so.
+        let unsigned = self.dialect.rackhd().is_some() && self.key.is_none() && self.trust.is_none();
+        if self.insecure || unsigned {
             let name = match &self.name {
                 Some(name) => name.clone(),
                 // Nobody else has it, so that nobody's replies are taken for another's.

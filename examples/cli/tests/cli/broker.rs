@@ -5,7 +5,10 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use rmi_tests::rabbit;
+use rmi_tests::{
+    on_core::{Bus, World},
+    rabbit,
+};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -70,6 +73,44 @@ fn events_are_published_and_heard_at_a_broker() {
     });
     let heard: serde_json::Value = serde_json::from_str(&heard).unwrap();
     assert_eq!(heard["event"]["key"], json!("dog.barked.rex"), "{heard}");
+}
+
+/// The lease service as RackHD's processes know it, in words that `rmi` is told.
+#[test]
+fn services_of_rackhd_are_called_in_their_words() {
+    let (url, runtime) = (rabbit::url(), tokio::runtime::Runtime::new().unwrap());
+    for (dialect, legacy) in [("rackhd", false), ("rackhd-legacy", true)] {
+        let bus = Bus::Rabbit(String::new());
+        let world = if legacy { World::legacy(&bus) } else { World::on(&bus) };
+        let _leases = runtime.block_on(world.leases());
+        // As it stands in the documentation: nothing can be signed, and nothing need be said about that.
+        let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "10.1.1.2", "--json"]);
+        assert_eq!((ended.status, &ended.end()["result"]), (0, &json!("08:00:27:52:d2:a4")), "{ended:?}");
+        let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "10.1.1.99"]);
+        assert!(ended.status == 1 && ended.stderr.contains("no such lease: 10.1.1.99"), "{ended:?}");
+        let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "::1"]);
+        assert!(ended.status == 2 && ended.stderr.contains("IPv4"), "{ended:?}");
+        assert_eq!(rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.nosuch"]).status, 4);
+    }
+    let ended = rmi(["call", "--dialect", "rackhd", "tcp://127.0.0.1:1", "dhcp", "dhcp.peekLeaseTable"]);
+    assert!(ended.status == 2 && ended.stderr.contains("RabbitMQ"), "{ended:?}");
+
+    let key = "graph.finished.4f2f";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rmi"));
+    command.args(["subscribe", "--dialect", "rackhd", &url, "graph.#", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut subscriber = Subscriber(child, stdout);
+    let mut heard = String::new();
+    std::thread::scope(|scope| {
+        let hearing = scope.spawn(|| subscriber.1.read_line(&mut heard));
+        while !hearing.is_finished() {
+            let ended = rmi(["publish", "--dialect", "rackhd", &url, key, r#"{"status":"succeeded"}"#]);
+            assert_eq!(ended.status, 0, "{ended:?}");
+        }
+        hearing.join().unwrap().unwrap();
+    });
+    assert!(heard.contains(key) && heard.contains("succeeded"), "{heard}");
 }
 
 #[test]
