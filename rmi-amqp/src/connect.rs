@@ -46,6 +46,24 @@ impl Connect {
         }
     }
 
+    /// Looks at the URL before anything is connected.
+    ///
+    /// # Errors
+    ///
+    /// It is not understood.
+    pub fn check(&self) -> Result<(), UrlError> {
+        self.url.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    /// Where it leads, without credentials: fit to be shown.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match &self.url {
+            Ok(url) => url.shown(),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// With these bounds, times and declarations. What the URL's query says (`heartbeat` in seconds, `frame_max` in bytes,
     /// `connection_timeout` in milliseconds, `auth_mechanism`) holds before it.
     pub fn options(mut self, options: Options) -> Self {

@@ -5,16 +5,19 @@ use std::{
     fmt,
     future::poll_fn,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream};
 use lapin::{
     Channel, Consumer,
-    options::{BasicConsumeOptions, BasicQosOptions},
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
     types::{FieldTable, ShortString},
 };
 use rmi_core::{
@@ -107,6 +110,7 @@ pub(crate) async fn subscribe(handle: &Arc<Handle>, subscription: Subscription) 
     }
     let (flows, incoming) = mpsc::channel(1);
     let (first, answered) = oneshot::channel();
+    let stopped = Arc::new(AtomicBool::new(false));
     let id = link.joins();
     handle.subscribers.enter(id, &plan.queue);
     let keeper = Keeper {
@@ -116,6 +120,7 @@ pub(crate) async fn subscribe(handle: &Arc<Handle>, subscription: Subscription) 
         closing: handle.closing.subscribe(),
         plan,
         flows,
+        stopped: Arc::clone(&stopped),
         first: Some(first),
     };
     // If nobody waits any more, its end is the subscription's.
@@ -124,6 +129,7 @@ pub(crate) async fn subscribe(handle: &Arc<Handle>, subscription: Subscription) 
         handle: Arc::clone(handle),
         incoming,
         current: None,
+        stopped,
         address: match &subscription.source {
             Source::Address(address) => Some(address.text().clone()),
             _ => None,
@@ -141,6 +147,7 @@ pub(crate) async fn subscribe(handle: &Arc<Handle>, subscription: Subscription) 
 /// A consumer on a channel of its own.
 struct Flow {
     consumer: Consumer,
+    channel: Channel,
     settler: Option<Arc<Settler>>,
     ended: Arc<Notify>,
 }
@@ -160,6 +167,7 @@ struct Keeper {
     closing: watch::Receiver<bool>,
     plan: Plan,
     flows: mpsc::Sender<Flow>,
+    stopped: Arc<AtomicBool>,
     /// Whoever subscribes waits for this.
     first: Option<oneshot::Sender<Result<(), TransportError>>>,
 }
@@ -179,6 +187,15 @@ impl Keeper {
         let mut state = self.link.watch();
         let mut pause = self.link.options.pause;
         while let Some(generation) = self.generation(&mut state).await {
+            if self.stopped.load(Ordering::Acquire) {
+                // What was received can no longer be settled, and nothing more is wanted.
+                self.link.leaves(self.id);
+                tokio::select! {
+                    () = self.flows.closed() => {}
+                    () = over(&mut self.closing) => {}
+                }
+                break;
+            }
             let opened = tokio::select! {
                 opened = self.open(&generation) => opened,
                 () = left(&mut state, generation.number) => continue,
@@ -254,7 +271,7 @@ impl Keeper {
             let consumer =
                 consumer.map_err(|error| told(&format!("the queue `{}` cannot be consumed", self.plan.queue), error))?;
             let settler = self.plan.acknowledged.then(|| Settler::start(channel.clone(), Arc::clone(&self.link.tally)));
-            Ok((Flow { consumer, settler, ended: Arc::default() }, channel))
+            Ok((Flow { consumer, channel: channel.clone(), settler, ended: Arc::default() }, channel))
         };
         let late = || disconnected(format!("the queue `{}` was not declared and consumed in {within:?}", self.plan.queue));
         timeout(within, opening).await.unwrap_or_else(|_| Err(late()))
@@ -283,7 +300,7 @@ impl Keeper {
 /// Lets go of a channel: what is settled is told, what is not the broker gives to others.
 async fn release(channel: &Channel, settler: Option<&Settler>) {
     if let Some(settler) = settler {
-        settler.flush();
+        settler.flush(false);
         settler.end();
     }
     if channel.status().connected() {
@@ -302,6 +319,8 @@ pub(crate) struct Inbox {
     handle: Arc<Handle>,
     incoming: mpsc::Receiver<Flow>,
     current: Option<Flow>,
+    /// Nothing more is wanted.
+    stopped: Arc<AtomicBool>,
     /// Where everything comes that is not a topic's.
     address: Option<Text>,
     purpose: Purpose,
@@ -317,8 +336,8 @@ impl Drop for Inbox {
     fn drop(&mut self) {
         self.handle.subscribers.leave(self.id);
         if let Some(settler) = self.current.as_ref().and_then(|flow| flow.settler.as_ref()) {
-            // What is settled from now on is too late; what was settled is told.
-            settler.flush();
+            // What is settled from now on is too late; what was settled is told. What goes back the broker takes with the channel.
+            settler.flush(false);
             settler.end();
         }
     }
@@ -373,6 +392,15 @@ impl Deliveries for Inbox {
                 Some(flow) => self.current = Some(flow),
                 None => return Ok(0),
             }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopped.store(true, Ordering::Release);
+        if let Some(flow) = &self.current {
+            // Asked once, it is on its way before whatever is settled from now on.
+            let options = BasicCancelOptions { nowait: true };
+            let _ = flow.channel.basic_cancel(flow.consumer.tag(), options).now_or_never();
         }
     }
 }

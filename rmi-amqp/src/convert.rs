@@ -37,7 +37,9 @@ pub(crate) fn queue(address: &str) -> Result<ShortString, TransportError> {
         return Err(refused("an address without a name: the broker would make one up"));
     }
     if address.contains('/') {
-        return Err(refused(format!("the address `{address}` has a `/`, which parts an exchange from a key: a queue has none")));
+        return Err(refused(format!(
+            "the address `{address}` has a `/`, which parts an exchange from a key, and the options say nothing of that exchange: a queue has none"
+        )));
     }
     if address.starts_with("amq.") {
         return Err(refused(format!("the address `{address}` begins with `amq.`, which the broker keeps for itself")));
@@ -65,6 +67,8 @@ impl<'a> Route<'a> {
                     "the address `{address}` leads to the exchange `{exchange}`, of which the options say nothing: nobody is led there by an address"
                 ))),
             },
+            Destination::Queue(name) if name.is_empty() => Err(refused("a queue without a name")),
+            Destination::Queue(name) => Ok(Route { exchange: "", key: fitting(name)? }),
             Destination::Topic { exchange, key } if exchange.is_empty() => Ok(Route { exchange: TOPICS, key: fitting(key)? }),
             Destination::Topic { exchange, key } => Ok(Route { exchange: fitting(exchange)?, key: fitting(key)? }),
             Destination::Link => Err(refused("a broker has no links with peers: publish to an address or a topic")),
@@ -113,9 +117,9 @@ pub(crate) fn properties(frame: &Frame, options: &Options) -> Result<BasicProper
     Ok(properties)
 }
 
-/// Milliseconds as text; RabbitMQ takes no more than 2^32 - 1.
+/// Milliseconds as text, and never none; RabbitMQ takes no more than 2^32 - 1.
 fn expiration(ttl: Duration) -> ShortString {
-    ShortString::from(ttl.as_millis().min(u128::from(u32::MAX)).to_string())
+    ShortString::from(ttl.as_millis().max(1).min(u128::from(u32::MAX)).to_string())
 }
 
 /// What came beside a payload. What most messages have costs nothing.

@@ -8,6 +8,9 @@ mod convert;
 mod counters;
 mod error;
 mod exchanges;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../guide/rabbitmq.md")]
+pub mod guide {}
 mod handle;
 mod link;
 mod options;

@@ -191,7 +191,8 @@ impl Options {
     /// Says what an exchange is like: how it is declared, whoever publishes to it or subscribes to it first. One that nothing is said of
     /// is taken as it is, and is a durable topic exchange where there is none and somebody subscribes.
     ///
-    /// An address `exchange/key` is published to only where something is said of its exchange.
+    /// An address `exchange/key` is published to only where something is said of its exchange. Whoever listens there has the queue `key`,
+    /// bound to the exchange by its own name.
     #[must_use]
     pub fn exchange(mut self, name: impl Into<Text>, exchange: Exchange) -> Self {
         self.exchanges.insert(name.into(), exchange);

@@ -43,6 +43,8 @@ struct Job {
     /// The broker is to confirm it.
     confirmed: bool,
     given: Instant,
+    /// It has waited for the link, or for a broker that took nothing.
+    late: bool,
     /// How often the broker has closed a channel while it was on its way.
     suspected: u8,
     answer: Option<oneshot::Sender<Result<Receipt, TransportError>>>,
@@ -86,7 +88,7 @@ impl Publisher {
         let room = self.room(frame.payload.len()).await?;
         let confirmed = frame.mandatory || (frame.persistent && self.link.options.confirms);
         let (answer, told) = oneshot::channel();
-        let job = Job { frame, confirmed, given: Instant::now(), suspected: 0, answer: Some(answer), _room: room };
+        let job = Job { frame, confirmed, given: Instant::now(), late: false, suspected: 0, answer: Some(answer), _room: room };
         {
             let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.as_ref().ok_or_else(closed)?.send(job).map_err(|_| closed())?;

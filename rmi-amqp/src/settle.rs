@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -14,9 +15,16 @@ use lapin::{
     options::{BasicAckOptions, BasicNackOptions},
 };
 use rmi_core::transport::{Disposition, Settle};
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
 use crate::counters::Tally;
+
+/// How long what is to be delivered again waits: where a subscriber gives back all it has because it leaves, the broker then does
+/// that for it, in its order, and does not deliver it here once more.
+const BACK: Duration = Duration::from_millis(10);
 
 /// Settles the deliveries of one channel, which has one consumer.
 #[derive(Debug)]
@@ -36,11 +44,17 @@ impl Settler {
             Arc::new(Settler { channel, window: Mutex::default(), wake: Notify::new(), dead: AtomicBool::new(false), tally });
         let sending = Arc::clone(&settler);
         tokio::spawn(async move {
+            let mut back = None;
             while !sending.is_dead() {
-                sending.wake.notified().await;
+                match back {
+                    None => sending.wake.notified().await,
+                    Some(due) => drop(timeout_at(due, sending.wake.notified()).await),
+                }
                 // Handlers that end at about the same time are told of together.
                 tokio::task::yield_now().await;
-                sending.flush();
+                let due = back.is_some_and(|due| Instant::now() >= due);
+                let waits = sending.flush(due);
+                back = if waits { back.filter(|_| !due).or_else(|| Some(Instant::now() + BACK)) } else { None };
             }
         });
         settler
@@ -56,12 +70,15 @@ impl Settler {
         self.wake.notify_one();
     }
 
-    /// Sends what is settled.
-    pub(crate) fn flush(&self) {
-        let Orders { nacks, up_to, single } = {
+    /// Sends what is settled; what is to be delivered again only if that is `due`. Says whether some of that waits.
+    pub(crate) fn flush(&self, due: bool) -> bool {
+        let (Orders { nacks, up_to, single }, waits) = {
             let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-            window.take()
+            (window.take(due), !window.back.is_empty())
         };
+        if self.is_dead() {
+            return false;
+        }
         // What goes back first: an acknowledgement of several would take it with it. The library queues a frame when it is first
         // asked, and would then wait for it to be written.
         for (tag, requeue) in nacks {
@@ -72,6 +89,7 @@ impl Settler {
             let _ = self.channel.basic_ack(tag, BasicAckOptions { multiple }).now_or_never();
             self.tally.acknowledgements.add();
         }
+        waits
     }
 }
 
@@ -94,7 +112,8 @@ struct Window {
     gone: u64,
     marks: VecDeque<Mark>,
     acked: Vec<u64>,
-    nacks: Vec<(u64, bool)>,
+    discarded: Vec<u64>,
+    back: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +121,8 @@ enum Mark {
     Open,
     /// To be acknowledged.
     Acked,
+    /// To be delivered again.
+    Back,
     /// The broker knows, or is about to be told by itself.
     Told,
 }
@@ -129,20 +150,27 @@ impl Window {
                 Mark::Acked
             }
             Disposition::Requeue | Disposition::Release => {
-                self.nacks.push((tag, true));
-                Mark::Told
+                self.back.push(tag);
+                Mark::Back
             }
             Disposition::Discard => {
-                self.nacks.push((tag, false));
+                self.discarded.push(tag);
                 Mark::Told
             }
         };
         true
     }
 
-    fn take(&mut self) -> Orders {
+    fn take(&mut self, due: bool) -> Orders {
+        let mut nacks: Vec<_> = self.discarded.drain(..).map(|tag| (tag, false)).collect();
+        if due {
+            for tag in std::mem::take(&mut self.back) {
+                self.told(tag);
+                nacks.push((tag, true));
+            }
+        }
         let mut up_to = None;
-        while let Some(mark) = self.marks.front().filter(|mark| **mark != Mark::Open) {
+        while let Some(mark) = self.marks.front().filter(|mark| matches!(mark, Mark::Acked | Mark::Told)) {
             if *mark == Mark::Acked {
                 up_to = Some(self.gone + 1);
             }
@@ -152,11 +180,16 @@ impl Window {
         let mut single = std::mem::take(&mut self.acked);
         single.retain(|tag| *tag > self.gone);
         for tag in &single {
-            if let Some(mark) = usize::try_from(tag - self.gone - 1).ok().and_then(|at| self.marks.get_mut(at)) {
-                *mark = Mark::Told;
-            }
+            self.told(*tag);
         }
-        Orders { nacks: std::mem::take(&mut self.nacks), up_to, single }
+        Orders { nacks, up_to, single }
+    }
+
+    fn told(&mut self, tag: u64) {
+        let at = tag.checked_sub(self.gone + 1).and_then(|at| usize::try_from(at).ok());
+        if let Some(mark) = at.and_then(|at| self.marks.get_mut(at)) {
+            *mark = Mark::Told;
+        }
     }
 }
 
@@ -170,9 +203,9 @@ mod tests {
         for tag in [1, 3, 2, 5] {
             assert!(window.settle(tag, Disposition::Ack));
         }
-        assert_eq!(window.take(), Orders { up_to: Some(3), single: vec![5], nacks: vec![] });
+        assert_eq!(window.take(true), Orders { up_to: Some(3), single: vec![5], nacks: vec![] });
         assert!(window.settle(4, Disposition::Ack));
-        assert_eq!(window.take(), Orders { up_to: Some(4), ..Orders::default() });
+        assert_eq!(window.take(true), Orders { up_to: Some(4), ..Orders::default() });
         assert_eq!((window.gone, window.marks.len()), (5, 0));
         assert!(!window.settle(5, Disposition::Requeue), "it was settled");
     }
@@ -182,10 +215,13 @@ mod tests {
         let mut window = Window::default();
         window.settle(1, Disposition::Requeue);
         window.settle(2, Disposition::Discard);
-        assert_eq!(window.take(), Orders { nacks: vec![(1, true), (2, false)], ..Orders::default() });
-        window.settle(4, Disposition::Release);
         window.settle(3, Disposition::Ack);
-        assert_eq!(window.take(), Orders { nacks: vec![(4, true)], up_to: Some(3), single: vec![] });
-        assert_eq!(window.gone, 4);
+        assert_eq!(window.take(false), Orders { nacks: vec![(2, false)], single: vec![3], ..Orders::default() });
+        assert_eq!(window.take(true), Orders { nacks: vec![(1, true)], ..Orders::default() });
+        assert_eq!(window.gone, 3);
+        window.settle(5, Disposition::Release);
+        window.settle(4, Disposition::Ack);
+        assert_eq!(window.take(true), Orders { nacks: vec![(5, true)], up_to: Some(4), single: vec![] });
+        assert_eq!(window.gone, 5);
     }
 }

@@ -103,6 +103,7 @@ impl Exchange {
 pub struct Queues {
     quorum: bool,
     passive: bool,
+    auto_delete: bool,
     expires: Option<Duration>,
     delivery_limit: Option<u32>,
     max_length: Option<u32>,
@@ -128,6 +129,14 @@ impl Queues {
     #[must_use]
     pub fn expires(mut self, after: Duration) -> Self {
         self.expires = Some(after);
+        self
+    }
+
+    /// They go with their last subscriber, and what waits in them goes as well: gofer has it so together with an
+    /// [expiry](Queues::expires), for agents whose `[model] expiration` is set.
+    #[must_use]
+    pub fn auto_delete(mut self) -> Self {
+        self.auto_delete = true;
         self
     }
 
@@ -212,7 +221,16 @@ impl Plan {
                 if subscription.sharing == Sharing::Broadcast {
                     return Err(refused("an address is one queue: what everybody is to get is published to a topic"));
                 }
-                (convert::queue(address.as_str())?, None)
+                let known = |exchange: &str| options.exchanges.get(exchange);
+                match address.as_str().split_once('/') {
+                    // As gofer does: the queue has the key's name, and is bound by it.
+                    Some((exchange, key)) if known(exchange).is_some() => {
+                        let queue = convert::queue(key)?;
+                        let declare = known(exchange).filter(|_| !is_builtin(exchange)).cloned();
+                        (queue.clone(), Some((Text::from(exchange), declare, vec![queue])))
+                    }
+                    _ => (convert::queue(address.as_str())?, None),
+                }
             }
             Source::Topic { exchange, patterns } => {
                 let (queue, bound) = topics(subscription, exchange, patterns, options)?;
@@ -230,7 +248,10 @@ impl Plan {
         let durable = subscription.durable;
         let (declare, mut arguments, mut dead) = if durable {
             let queues = &options.queues;
-            let declare = QueueDeclareOptions { passive: queues.passive, durable: true, ..QueueDeclareOptions::default() };
+            // What expires by itself is this program's own, and nobody else has made it.
+            let passive = queues.passive && subscription.expires.is_none();
+            let auto_delete = queues.auto_delete && subscription.expires.is_none();
+            let declare = QueueDeclareOptions { passive, durable: true, auto_delete, ..QueueDeclareOptions::default() };
             let dead = queues.dead_letters.as_ref().map(|(queue, room)| Ok((convert::queue(queue)?, *room))).transpose()?;
             (declare, queues.arguments(subscription.expires), dead)
         } else if own {

@@ -42,6 +42,14 @@ impl fmt::Debug for Url {
 }
 
 impl Url {
+    /// The URL without credentials.
+    pub(crate) fn shown(&self) -> String {
+        let scheme = if self.tls { "amqps" } else { "amqp" };
+        let hosts: Vec<_> = self.hosts.iter().map(Host::to_string).collect();
+        let vhost = if self.vhost == "/" { String::new() } else { format!("/{}", self.vhost) };
+        format!("{scheme}://{}{vhost}", hosts.join(","))
+    }
+
     /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost][?key=value&…]`.
     pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         let wrong = |what: &str| UrlError(what.to_owned());
@@ -138,6 +146,13 @@ mod tests {
         assert_eq!(url.hosts[0].to_string(), "broker:5672");
         assert_eq!(Url::parse("amqp://broker/").unwrap().vhost, "");
         assert_eq!(Url::parse("amqp://broker/%2f").unwrap().vhost, "/");
+    }
+
+    #[test]
+    fn what_is_shown_has_no_password() {
+        let shown = |url| Url::parse(url).unwrap().shown();
+        assert_eq!(shown("amqp://dog:secret@one,[::1]:7/kennel"), "amqp://one:5672,[::1]:7/kennel");
+        assert_eq!(shown("amqps://dog:secret@one?heartbeat=1"), "amqps://one:5671");
     }
 
     #[test]

@@ -38,6 +38,11 @@ pub trait Protocol: Send + Sync + Debug + 'static {
     /// What an endpoint in this role has to subscribe to.
     fn listen(&self, role: &Role<'_>) -> Vec<Subscription>;
 
+    /// The address for replies to an endpoint's own calls; `id` is unlike any other.
+    fn reply_address(&self, own: &Address, id: &str) -> Address {
+        Address::from(format!("{}.replies.{id}", own.key()))
+    }
+
     /// Writes a message. `None` when the dialect has no such message, so that nothing is sent.
     ///
     /// # Errors
@@ -80,7 +85,7 @@ pub enum Role<'a> {
         /// How many requests it may hold unsettled.
         prefetch: u32,
     },
-    /// Replies to calls, at an address that lives as long as the link does.
+    /// Replies to calls, at an address that lives as long as the link does, or longer: [`Features::replies_last`].
     Caller {
         /// The reply address.
         address: &'a Address,
@@ -118,6 +123,8 @@ pub struct Features {
     pub serials: Serials,
     /// Where replies come.
     pub replies: Replies,
+    /// With [`Replies::Shared`]: the address outlives a loss of the link. What is sent there meanwhile comes later.
+    pub replies_last: bool,
     /// It has `accepted`, `started` and `progress`.
     pub statuses: bool,
     /// It can say that a request was rejected, so that it is not read back as an exception.
@@ -140,6 +147,7 @@ impl Default for Features {
         Features {
             serials: Serials::Global,
             replies: Replies::Shared,
+            replies_last: false,
             statuses: false,
             rejections: false,
             admin: false,

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 pub use self::{
     ed25519::Ed25519,
-    gofer::{DigestAuthenticator, Gofer},
+    gofer::{DigestAuthenticator, DigestKeys, Gofer},
     keyring::{Keyring, KeyringError, TrustedKey},
     keys::{Fingerprint, FingerprintError, KeyError, PrivateKey, PublicKey},
     wrapper::{Wrapped, WrapperError, peel, wrap},

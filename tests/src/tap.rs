@@ -246,6 +246,10 @@ impl Deliveries for Tapped {
         }
         Ok(taken)
     }
+
+    fn stop(&mut self) {
+        self.deliveries.stop();
+    }
 }
 
 impl Drop for Tapped {

@@ -1,4 +1,5 @@
-//! A connection to RabbitMQ holds what every transport has to hold.
+//! A connection to RabbitMQ holds what every transport has to hold: straight, and with a proxy between that delays what is sent, cuts
+//! the connection, and resets it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{io, sync::Arc, time::Duration};
@@ -9,26 +10,33 @@ use rmi_core::{
     testing::conformance::{self, Harness},
     transport::Transport,
 };
-use rmi_tests::rabbit;
+use rmi_tests::{
+    proxy::{Manner, Proxy},
+    rabbit,
+};
 use tokio::runtime::{Builder, Runtime};
 
+/// A broker holds as much as it has memory and disk for.
+const OF_BOUNDS: &[&str] = &["who_drops_the_oldest_holds_up_nobody", "what_nobody_receives_is_bounded"];
+const WAIT: Duration = Duration::from_secs(2);
+
 fn options() -> Options {
-    Options::default()
-        .wait(Duration::from_secs(2))
-        .max_payload(2 << 20)
-        .pauses(Duration::from_millis(10), Duration::from_millis(40))
+    Options::default().wait(WAIT).max_payload(2 << 20).pauses(Duration::from_millis(10), Duration::from_millis(40))
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
 struct OnRabbit;
 
 #[async_trait]
 impl Harness for OnRabbit {
-    // A broker holds as much as it has memory and disk for.
-    const NOT_APPLICABLE: &'static [&'static str] = &["who_drops_the_oldest_holds_up_nobody", "what_nobody_receives_is_bounded"];
-    const PUBLISH_WAITS: Option<Duration> = Some(Duration::from_secs(2));
+    const NOT_APPLICABLE: &'static [&'static str] = OF_BOUNDS;
+    const PUBLISH_WAITS: Option<Duration> = Some(WAIT);
 
     fn runtime() -> io::Result<Runtime> {
-        Builder::new_multi_thread().worker_threads(1).enable_all().build()
+        runtime()
     }
 
     async fn start() -> Self {
@@ -41,4 +49,84 @@ impl Harness for OnRabbit {
     }
 }
 
-conformance::suite!(OnRabbit);
+mod straight {
+    use super::*;
+
+    conformance::suite!(OnRabbit);
+}
+
+/// Everything goes by one proxy.
+struct ByProxy {
+    proxy: Proxy,
+    url: String,
+}
+
+impl ByProxy {
+    async fn start(manner: Manner) -> Self {
+        let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
+        let (scheme, rest) = url.split_once("//").unwrap();
+        let (credentials, rest) = rest.split_once('@').unwrap();
+        let (at, vhost) = rest.split_once('/').unwrap();
+        let proxy = Proxy::to(tokio::net::lookup_host(at).await.unwrap().next().unwrap()).await;
+        proxy.behave(manner);
+        let url = format!("{scheme}//{credentials}@{}/{vhost}", proxy.at());
+        ByProxy { proxy, url }
+    }
+
+    async fn seat(&self) -> Arc<dyn Transport> {
+        Arc::new(Amqp::connect(&self.url).options(options()).await.unwrap())
+    }
+}
+
+macro_rules! by_proxy {
+    ($($name:ident: $manner:expr, $cut:expr;)*) => {$(
+        mod $name {
+            use super::*;
+
+            struct This(ByProxy);
+
+            #[async_trait]
+            impl Harness for This {
+                const NOT_APPLICABLE: &'static [&'static str] = OF_BOUNDS;
+                const PUBLISH_WAITS: Option<Duration> = Some(WAIT);
+
+                fn runtime() -> io::Result<Runtime> {
+                    runtime()
+                }
+
+                async fn start() -> Self {
+                    This(ByProxy::start($manner).await)
+                }
+
+                async fn seat(&self) -> Arc<dyn Transport> {
+                    self.0.seat().await
+                }
+
+                /// It cuts both ends, and does not say that to either: what is published next may go into the closed connection.
+                async fn cut(&self, seat: &Arc<dyn Transport>, outage: Duration) -> bool {
+                    let mut links = seat.links();
+                    links.next().await;
+                    let cut: fn(&Proxy, Duration) = $cut;
+                    cut(&self.0.proxy, outage);
+                    links.next().await;
+                    true
+                }
+            }
+
+            conformance::suite!(This);
+        }
+    )*};
+}
+
+const AS_IT_IS: Manner = Manner { split: None, join: None, delay: None, garble: None, cut_after: None };
+const DELAYED: Manner = Manner { delay: Some(Duration::from_millis(1)), ..AS_IT_IS };
+
+fn reset(proxy: &Proxy, outage: Duration) {
+    proxy.reset();
+    proxy.away(outage);
+}
+
+by_proxy! {
+    cut_by_a_proxy: AS_IT_IS, Proxy::away;
+    reset_by_a_proxy_that_delays: DELAYED, reset;
+}

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use rackhd_api::{
-    DhcpClient, DhcpEvent, GraphId, MacAddress, NodeId, Object, TaskClient,
+    DhcpClient, DhcpEvent, DhcpServer, GraphId, MacAddress, NodeId, Object, TaskClient,
     events::{GraphEvent, TftpEvent},
     logging::{Level, LogEvent},
 };
-use rmi_amqp::rackhd::Silence;
-use rmi_core::{CallError, error::Phase, transport::Receipt};
-use rmi_tests::on_core::{Bus, World, peer::Peer, table, without_stack};
+use rmi_amqp::rackhd::{Profile, Silence};
+use rmi_core::{CallError, Endpoint, Trust, error::Phase, transport::Receipt};
+use rmi_tests::on_core::{Bus, Leases, World, peer::Peer, table, without_stack};
 use serde_json::{Value, json};
 
 const NODE: &str = "507f191e810c19729de860ea";
@@ -224,6 +224,40 @@ async fn a_peer_hears_events() {
         assert_ne!(other, Receipt::NoRoute);
         peer.is_unharmed().await;
     }
+}
+
+#[tokio::test]
+async fn a_direct_reply_queue_is_replied_to_whatever_its_name_is() {
+    let world = World::on(&Bus::rabbit());
+    let _leases = world.leases().await;
+    let mut peer = Peer::start(&world).await;
+    // Their names are drawn, and many have a `/` in them.
+    for _ in 0..20 {
+        let asked = json!({ "value": "10.1.1.2" });
+        let order = json!({ "do": "direct", "exchange": "dhcp", "key": "methods.ipInRange", "type": "IpAddress", "body": asked });
+        assert_eq!(peer.order(order).await["resolved"], json!({ "value": true }));
+    }
+}
+
+/// An exchange is declared as the first who came declared it.
+#[tokio::test]
+async fn whoever_cannot_agree_on_an_exchange_takes_it_as_it_is() {
+    let world = World::on(&Bus::rabbit());
+    let _leases = world.leases().await;
+    let with = |profile: Profile| {
+        let world = World::new(&world.bus, world.bus.speaking(profile, "on."));
+        async move {
+            let seat = world.seat().await;
+            let builder = Endpoint::builder(world.bus.name("another")).bind(world.dialect.clone(), seat, Trust::insecure());
+            builder.serve(DhcpServer::new(Leases::default())).start().await.map(|endpoint| (world, endpoint))
+        }
+    };
+    let refused = with(Profile::on().auto_delete(true)).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("auto_delete"), "{refused:?}");
+    let (world, _endpoint) = with(Profile::on().auto_delete(true).passive(true)).await.unwrap();
+    let caller = world.caller("on-http").await;
+    let dhcp: DhcpClient = caller.client("dhcp");
+    assert!(dhcp.ip_in_range("10.1.1.2".parse().unwrap()).await.unwrap());
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ fn written(frame: &Frame) -> Value {
     let (exchange, key) = match &frame.to {
         Destination::Topic { exchange, key } => (exchange.to_string(), key.to_string()),
         Destination::Address(address) => (String::new(), address.to_string()),
+        Destination::Queue(name) => (String::new(), name.to_string()),
         other => panic!("{other:?}"),
     };
     let p = &frame.properties;
@@ -159,4 +160,19 @@ fn messages_of_the_last_release_are_read_and_written_again() {
 #[test]
 fn messages_of_the_first_generation_are_read_and_written_again() {
     assert_eq!(every_message_is_read_and_written_again("legacy", &rackhd_api::legacy()), [15, 13, 9]);
+}
+
+#[test]
+fn a_reply_goes_to_the_queue_that_was_named_whatever_its_name_is() {
+    let asked = &messages("head")[0];
+    for queue in ["amq.gen-VZhyEuJtEfQ1iQQkfrlCAg", "amq.rabbitmq.reply-to.g1h/ab+c==.x/y", "a/b"] {
+        let mut asked = asked.clone();
+        asked["properties"]["reply_to"] = json!(queue);
+        let dialect = rackhd_api::on();
+        let mut read = dialect.decode(&delivery(&asked, Purpose::Requests)).unwrap();
+        read.head.to = read.head.reply.clone().unwrap().to;
+        assert_eq!(read.head.to.exchange(), None, "it is no exchange and key to whoever looks at it");
+        read.body = Body::Outcome(Outcome::Result(json!("08:00:27:52:d2:a4").into()));
+        assert_eq!(written(&dialect.encode(&read).unwrap().unwrap())["routing_key"], queue);
+    }
 }

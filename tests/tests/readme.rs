@@ -38,6 +38,7 @@ fn every_link_to_a_file_leads_somewhere() {
         "CHANGELOG.md",
         "docs/semantics.md",
         "docs/wire.md",
+        "docs/gofer.md",
         "docs/macro.md",
         "benches/README.md",
     ] {

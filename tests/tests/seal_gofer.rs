@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use rmi_core::seal::{
-    AuthError, Authenticator, Demands, DigestAuthenticator, Gofer, Principal, Sealed, Signature, Wrapped, peel, wrap,
+    AuthError, Authenticator, Demands, DigestAuthenticator, DigestKeys, Gofer, Keyring, Principal, PrivateKey, Sealed, Signature,
+    Wrapped, peel, wrap,
 };
 use serde_json::Value;
 use sha2::Sha256;
@@ -130,4 +131,27 @@ fn gofers_peers_name_no_sender_and_no_date() {
     assert_eq!(authenticator.demands(), Demands { sender: false, dated: false });
     assert!(authenticator.answers("cats", "dog"));
     assert!(!authenticator.answers("dogs", "dogs"));
+}
+
+#[test]
+fn digests_are_signed_with_keys_under_a_name() {
+    let (key, keyring) = (PrivateKey::generate().unwrap(), Keyring::new());
+    keyring.trust("walker", key.public()).unwrap();
+    let keys = DigestKeys::new("walker", key, keyring.clone());
+    let digest = "ab".repeat(32);
+    let signature = keys.sign(&digest).unwrap();
+    let walker = Principal::Key("walker".into());
+    assert_eq!(keys.validate(None, &digest, &signature), Ok(walker.clone()));
+    assert_eq!(keys.validate(Some("walker"), &digest, &signature), Ok(walker));
+    // Not for another digest, nor as somebody else, nor in another form.
+    assert_eq!(keys.validate(None, &"ac".repeat(32), &signature), Err(AuthError::BadSignature("walker".into())));
+    assert_eq!(keys.validate(Some("dog"), &digest, &signature), Err(AuthError::BadSignature("dog".into())));
+    let as_another = signature.replace("walker:", "dog:");
+    assert_eq!(keys.validate(None, &digest, &as_another), Err(AuthError::UnknownSender("dog".into())));
+    for wrong in ["walker", "walker:", "walker:%", ":", "", "walker:AAAA", "walker:\u{1F415}"] {
+        assert!(keys.validate(None, &digest, wrong).is_err(), "{wrong}");
+    }
+    assert!(keys.answers("walker", "walker") && !keys.answers("walker", "dog"));
+    keyring.allow_answers("walker", "dog");
+    assert!(keys.answers("walker", "dog"));
 }

@@ -21,9 +21,14 @@ fn root() -> &'static Path {
 /// The functions that are tests, by the name of their file.
 fn tests() -> BTreeMap<String, BTreeSet<String>> {
     let mut tests = BTreeMap::new();
-    for file in fs::read_dir(root().join("tests")).unwrap() {
-        let path = file.unwrap().path();
-        let Some(name) = path.file_name().unwrap().to_str().filter(|name| name.ends_with(".rs")) else { continue };
+    let list = |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let (folders, mut files): (Vec<_>, Vec<_>) = list(&root().join("tests")).into_iter().partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| list(folder)));
+    for path in files {
+        let name = path.strip_prefix(root().join("tests")).unwrap().to_str().unwrap();
+        if !name.ends_with(".rs") || name.starts_with("ui/") {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         let mut functions = BTreeSet::new();
         let mut is_test = false;

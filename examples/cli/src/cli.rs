@@ -13,6 +13,7 @@ Examples:
   rmi call tcp://127.0.0.1:7000 dog Dog.bark hello --insecure
   rmi call tcp://127.0.0.1:7000 dog Dog.wag 20 --kw delay=0.1 --watch --insecure
   rmi describe tcp://127.0.0.1:7000 dog --insecure
+  rmi call amqp://guest:guest@localhost dog Dog.bark hello --insecure        by RabbitMQ (kennel agent --url amqp://..)
   rmi keygen ann && rmi trust add trusted dog.pem           keys, to sign with and to trust
 
 Exit status:
@@ -42,7 +43,7 @@ RUST_LOG=rmi_core=debug shows what the endpoint does.";
 
 /// Calls, watches, describes and measures agents.
 ///
-/// An agent is a process that serves contracts at an address of a bus. Its URL says how it is reached (tcp://, tls://), and its
+/// An agent is a process that serves contracts at an address of a bus. Its URL says how it is reached (tcp://, tls://, amqp://), and its
 /// address which agent is meant. What is said is signed and verified (--key, --trust), or openly not (--insecure).
 #[derive(Debug, Parser)]
 #[command(name = "rmi", version, after_long_help = EXAMPLES, max_term_width = 130)]

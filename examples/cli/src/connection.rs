@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
+use rmi_amqp::{Amqp, rackhd::RackHd};
 use rmi_core::{
     Ed25519, Endpoint, Keyring, Native, Trust,
     endpoint::{BuildError, Builder},
@@ -22,7 +23,7 @@ use crate::{
 /// How an agent is reached, and how it is trusted.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// How and where the agent is reached: tcp://HOST:PORT or tls://HOST:PORT
+    /// How and where the agent is reached: tcp://HOST:PORT, tls://HOST:PORT, or by RabbitMQ: amqp[s]://[USER[:PASSWORD]@]HOST[:PORT][/VHOST]
     #[arg(value_name = "URL")]
     pub(crate) url: Url,
     /// Sign with this private key (`rmi keygen` makes one); needs --trust
@@ -56,6 +57,21 @@ enum Dialect {
     Teeth,
     /// The provisioning agent's lines, as they were documented; nothing can be signed
     TeethDocumented,
+    /// RackHD's conventions on RabbitMQ, as its last release speaks; nothing can be signed, which need not be said
+    Rackhd,
+    /// RackHD's conventions as they were first written down; as rackhd otherwise
+    RackhdLegacy,
+}
+
+impl Dialect {
+    /// RackHD's conventions, with everything that is known of its services.
+    fn rackhd(self) -> Option<RackHd> {
+        match self {
+            Dialect::Rackhd => Some(rackhd_api::on()),
+            Dialect::RackhdLegacy => Some(rackhd_api::legacy()),
+            Dialect::Native | Dialect::Teeth | Dialect::TeethDocumented => None,
+        }
+    }
 }
 
 impl Connection {
@@ -70,6 +86,9 @@ impl Connection {
         if self.dialect != Dialect::Native && trust.is_sealed() {
             let ending = Ending::usage("this dialect has no place for signatures");
             return Err(ending.try_this("--insecure in place of --key and --trust; tls:// can tell who is there"));
+        }
+        if self.dialect.rackhd().is_some() && !matches!(self.url.scheme, Scheme::Amqp | Scheme::Amqps) {
+            return Err(Ending::usage("RackHD's conventions are spoken on RabbitMQ").try_this("amqp://HOST in place of the URL"));
         }
         let transport = self.transport().await?;
         self.bind(builder, transport, trust, &name, callee).start().await.map_err(|error| match error {
@@ -86,6 +105,9 @@ impl Connection {
     /// The one place where a scheme becomes a transport.
     async fn transport(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
         let at = self.url.authority.as_str();
+        if matches!(self.url.scheme, Scheme::Amqp | Scheme::Amqps) {
+            return self.broker().await;
+        }
         let tls = self.tls.check(self.url.scheme == Scheme::Tls, self.listen)?;
         let opened = if self.listen {
             let listen = Tcp::listen(at);
@@ -107,10 +129,36 @@ impl Connection {
         }
     }
 
+    async fn broker(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
+        if self.listen {
+            return Err(
+                Ending::usage("nobody listens at a broker: agents and callers both dial it").try_this("it without --listen")
+            );
+        }
+        let name = format!("rmi, process {}", std::process::id());
+        let mut options = rmi_amqp::Options::default().name(name);
+        if let Some(rackhd) = self.dialect.rackhd() {
+            options = rackhd.options(options);
+        }
+        let mut connect = Amqp::connect(self.url.authority.as_str()).options(options);
+        if let Some(tls) = self.tls.broker(self.url.scheme == Scheme::Amqps)? {
+            connect = connect.tls(tls);
+        }
+        match connect.await {
+            Ok(amqp) => Ok(Arc::new(amqp)),
+            Err(error) => Err(self.advise(Ending::transport(format!("{} cannot be reached", self.url), &error))),
+        }
+    }
+
     /// The one place where a name becomes a dialect.
     fn bind(&self, builder: Builder, transport: Arc<dyn Transport>, trust: Trust, name: &str, callee: Callee<'_>) -> Builder {
+        if let Some(rackhd) = self.dialect.rackhd() {
+            return builder.bind(rackhd, transport, trust);
+        }
         let profile = match self.dialect {
-            Dialect::Native => return builder.bind(Native::default(), transport, trust),
+            Dialect::Native | Dialect::Rackhd | Dialect::RackhdLegacy => {
+                return builder.bind(Native::default(), transport, trust);
+            }
             Dialect::Teeth => Profile::Deployed,
             Dialect::TeethDocumented => Profile::Documented,
         };
@@ -130,7 +178,9 @@ impl Connection {
         if let Some(name) = self.name.as_deref().filter(|name| name.is_empty() || name.len() > LONGEST_NAME) {
             return Err(Ending::usage(format!("a name has 1 to {LONGEST_NAME} bytes, and `--as` has {}", name.len())));
         }
-        if self.insecure {
+        // Where nothing can be signed, the dialect says so.
+        let unsigned = self.dialect.rackhd().is_some() && self.key.is_none() && self.trust.is_none();
+        if self.insecure || unsigned {
             let name = match &self.name {
                 Some(name) => name.clone(),
                 // Nobody else has it, so that nobody's replies are taken for another's.
@@ -167,6 +217,9 @@ impl Connection {
     /// What helps against an ending on this connection.
     pub(crate) fn advise(&self, ending: Box<Ending>) -> Box<Ending> {
         match ending.exit() {
+            Exit::Transport if matches!(self.url.scheme, Scheme::Amqp | Scheme::Amqps) => {
+                ending.try_this(format!("is RabbitMQ at {}, and may you use its virtual host?", self.url))
+            }
             Exit::Transport => ending.try_this(format!("is an agent listening at {}?", self.url)),
             Exit::Timeout if self.insecure => ending.try_this("a longer --timeout"),
             Exit::Timeout => ending.try_this(

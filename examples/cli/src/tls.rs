@@ -3,14 +3,18 @@
 use std::{fs, path::PathBuf};
 
 use clap::Args;
-use rmi_core::transport::tcp::tls::{ClientTls, ServerTls};
+use rmi_core::transport::{
+    TransportError,
+    tcp::tls::{ClientTls, ServerTls},
+};
 
 use crate::ending::Ending;
 
 /// What tls:// needs.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TlsArguments {
-    /// Believe certificates that these authorities have signed (PEM); tls:// needs it, and with --listen it demands certificates
+    /// Believe certificates that these authorities have signed (PEM); tls:// needs it, amqps:// believes the machine's authorities
+    /// without it, and with --listen it demands certificates
     #[arg(help_heading = "TLS", long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
     /// Present this certificate (PEM), with those that lead to its authority
@@ -31,6 +35,28 @@ pub(crate) enum Tls {
 }
 
 impl TlsArguments {
+    /// What a connection to a broker needs of this.
+    pub(crate) fn broker(&self, wanted: bool) -> Result<Option<rmi_amqp::Tls>, Box<Ending>> {
+        let given = self.tls_ca.is_some() || self.tls_cert.is_some() || self.tls_name.is_some();
+        if !wanted {
+            let ending = || Ending::usage("what is given for TLS is of no use to amqp://").try_this("amqps://");
+            return if given { Err(ending()) } else { Ok(None) };
+        }
+        let unusable = |error: TransportError| Ending::usage(error.message);
+        let mut tls = match &self.tls_ca {
+            Some(authorities) => rmi_amqp::Tls::trusts(read(authorities)?),
+            None => rmi_amqp::Tls::system(),
+        }
+        .map_err(unusable)?;
+        if let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            tls = tls.presents(read(cert)?, read(key)?).map_err(unusable)?;
+        }
+        Ok(Some(match &self.tls_name {
+            Some(name) => tls.server_name(name.as_str()),
+            None => tls,
+        }))
+    }
+
     /// What the URL's scheme needs of this: nothing without TLS, and then nothing may be given.
     pub(crate) fn check(&self, wanted: bool, listens: bool) -> Result<Option<Tls>, Box<Ending>> {
         if !wanted {

@@ -2,12 +2,20 @@
 
 use std::fmt;
 
+use rmi_amqp::Amqp;
+
 /// Where to, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) scheme: Scheme,
-    /// Host and port.
+    /// Host and port; the whole URL, with credentials, where it is a broker's.
     pub(crate) authority: String,
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// How messages travel.
@@ -17,6 +25,10 @@ pub(crate) enum Scheme {
     Tcp,
     /// Lines over TLS.
     Tls,
+    /// RabbitMQ.
+    Amqp,
+    /// RabbitMQ, over TLS.
+    Amqps,
 }
 
 impl std::str::FromStr for Url {
@@ -30,10 +42,11 @@ impl std::str::FromStr for Url {
             "tcp" => Scheme::Tcp,
             "tls" => Scheme::Tls,
             // Each of these gets its place in `connection.rs`, with the transport's own crate.
-            "amqp" | "amqps" => return Err("AMQP is not built into this program yet: tcp:// and tls:// are".to_owned()),
-            "mqtt" | "mqtts" => return Err("MQTT is not built into this program yet: tcp:// and tls:// are".to_owned()),
+            "amqp" => return broker(Scheme::Amqp, text),
+            "amqps" => return broker(Scheme::Amqps, text),
+            "mqtt" | "mqtts" => return Err("MQTT is not built into this program yet: tcp://, tls:// and amqp:// are".to_owned()),
             "memory" => return Err("a bus in memory is inside one process, and nobody else is on it: use tcp://".to_owned()),
-            other => return Err(format!("there is no transport for `{other}://`: write tcp:// or tls://")),
+            other => return Err(format!("there is no transport for `{other}://`: write tcp://, tls:// or amqp://")),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
@@ -50,13 +63,19 @@ impl std::str::FromStr for Url {
     }
 }
 
+/// A broker's URL is its transport's to read.
+fn broker(scheme: Scheme, text: &str) -> Result<Url, String> {
+    Amqp::connect(text).check().map_err(|error| error.to_string())?;
+    Ok(Url { scheme, authority: text.to_owned() })
+}
+
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Tcp => "tcp",
-            Scheme::Tls => "tls",
-        };
-        write!(f, "{scheme}://{}", self.authority)
+        match self.scheme {
+            Scheme::Tcp => write!(f, "tcp://{}", self.authority),
+            Scheme::Tls => write!(f, "tls://{}", self.authority),
+            Scheme::Amqp | Scheme::Amqps => f.write_str(&Amqp::connect(self.authority.as_str()).shown()),
+        }
     }
 }
 
@@ -73,6 +92,16 @@ mod tests {
     }
 
     #[test]
+    fn the_password_of_a_broker_is_not_shown() {
+        let url: Url = "amqp://dog:secret@broker/kennel".parse().unwrap();
+        assert_eq!(
+            (url.to_string(), format!("{url:?}")),
+            ("amqp://broker:5672/kennel".to_owned(), "amqp://broker:5672/kennel".to_owned())
+        );
+        assert!(url.authority.contains("secret"));
+    }
+
+    #[test]
     fn what_is_no_url_is_told_what_to_write() {
         let cases = [
             ("127.0.0.1:7000", "tcp://127.0.0.1:7000"),
@@ -82,7 +111,8 @@ mod tests {
             ("tcp://::1:7000", "brackets"),
             ("tcp://a:1/path", "behind the port"),
             ("tcp://me@a:1", "before the host"),
-            ("amqp://a:1", "not built"),
+            ("amqp://a:x", "the port of `a`"),
+            ("amqps://", "host"),
             ("mqtt://a:1", "not built"),
             ("memory://", "one process"),
             ("http://a:1", "`http://`"),

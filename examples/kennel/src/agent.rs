@@ -9,13 +9,19 @@ use std::{
 };
 
 use clap::Args;
-use rmi_core::{Ed25519, Endpoint, Keyring, Native, Trust, journal::Durable, seal::PrivateKey, transport::tcp::Tcp};
+use rmi_amqp::Amqp;
+use rmi_core::{
+    Ed25519, Endpoint, Keyring, Native, Trust,
+    journal::Durable,
+    seal::PrivateKey,
+    transport::{Transport, tcp::Tcp},
+};
 
 use crate::{Chance, CowboyArgs, CowboyServer, DogArgs, DogModuleServer, DogServer, Module, Ranch};
 
-/// Serve the classes `Dog`, `Cowboy` and `dog` over TCP, until ctrl-c or SIGTERM
+/// Serve the classes `Dog`, `Cowboy` and `dog` over TCP or RabbitMQ, until ctrl-c or SIGTERM
 ///
-/// Says on standard output where it listens, when it does. It drains when it is told to stop: what runs may finish.
+/// Says on standard output where it is reached, when it is. It drains when it is told to stop: what runs may finish.
 ///
 /// On SIGHUP it reads the directory of --trust again.
 ///
@@ -23,8 +29,13 @@ use crate::{Chance, CowboyArgs, CowboyServer, DogArgs, DogModuleServer, DogServe
 #[derive(Clone, Debug, Args)]
 pub struct Agent {
     /// Where to listen; port 0 is any that is free
-    #[arg(long, value_name = "HOST:PORT")]
-    pub listen: String,
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "url")]
+    pub listen: Option<String>,
+    /// The broker to be reached by, in place of a port: amqp[s]://[USER[:PASSWORD]@]HOST[:PORT][/VHOST]
+    ///
+    /// Several agents may have one address, and share its requests; one with --journal has to be the only one.
+    #[arg(long, value_name = "URL", conflicts_with = "listen")]
+    pub url: Option<String>,
     /// The agent's address, which callers name
     #[arg(long, default_value = "dog")]
     pub address: String,
@@ -56,29 +67,42 @@ impl Agent {
                 let names = keyring.senders().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 (Trust::from(Ed25519::new(PrivateKey::load(key)?, keyring)), format!("signed; callers: {names}"))
             }
-            _ => (Trust::insecure(), "insecure: whoever reaches the port can call".to_owned()),
+            _ => (Trust::insecure(), "insecure: whoever reaches it can call".to_owned()),
         };
         let mut builder = Endpoint::builder(self.address.as_str());
         if let Some(directory) = &self.journal {
             builder = builder.journal(Durable::open(directory)?);
         }
-        let listener = Tcp::listen(self.listen).await?;
-        let at = listener.local_addr().ok_or("a listener has an address")?;
+        // At a port nobody else listens, and with a journal nobody else may: what this agent has never had, nobody has.
+        if self.listen.is_some() || self.journal.is_some() {
+            builder = builder.queue_of_its_own();
+        }
+        let (transport, at) = reached(self.listen, self.url).await?;
         let barks = Arc::new(AtomicU64::new(0));
         let endpoint = builder
-            // Nobody else listens at this port: what this agent has never had, nobody has.
-            .queue_of_its_own()
-            .bind(Native::default(), listener, trust)
+            .bind(Native::default(), transport, trust)
             .serve(DogServer::per_call(move |me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Arc::clone(&barks)))))
             .serve(CowboyServer::per_call(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
             .serve(DogModuleServer::new(Module))
             .start()
             .await?;
-        say(&format!("{} listens at tcp://{at} ({how})", self.address));
+        say(&format!("{} listens at {at} ({how})", self.address));
         let _ = endpoint.run_until(stop).await?;
         say("drained");
         Ok(())
     }
+}
+
+/// How the agent is reached, and where that is.
+async fn reached(listen: Option<String>, url: Option<String>) -> Result<(Arc<dyn Transport>, String), Box<dyn Error>> {
+    if let Some(url) = url {
+        let connect = Amqp::connect(url);
+        let at = connect.shown();
+        return Ok((Arc::new(connect.await?), at));
+    }
+    let listener = Tcp::listen(listen.ok_or("neither a port nor a broker is named")?).await?;
+    let at = listener.local_addr().ok_or("a listener has an address")?;
+    Ok((Arc::new(listener), format!("tcp://{at}")))
 }
 
 /// Reads the keys again whenever SIGHUP says so; what cannot be read leaves those that were read before.

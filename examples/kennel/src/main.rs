@@ -15,6 +15,12 @@ use kennel::agent::Agent;
 ///
 ///   rmi call tcp://127.0.0.1:7000 dog Dog.bark hello --insecure
 ///
+/// or meet them at RabbitMQ:
+///
+///   kennel agent --url amqp://guest:guest@localhost --insecure
+///
+///   rmi call amqp://guest:guest@localhost dog Dog.bark hello --insecure
+///
 /// RUST_LOG=rmi_core=debug shows what the endpoints do.
 #[derive(Debug, Parser)]
 #[command(name = "kennel", version)]

@@ -119,6 +119,7 @@ impl Sending {
             _ = until.changed() => true,
             taken = given.recv_many(&mut batch, BATCH), if !(given.is_closed() && given.is_empty()) => {
                 self.waiting.extend(batch);
+                self.late();
                 taken > 0 || !self.waiting.is_empty()
             }
             () = &mut self.look, if !self.waiting.is_empty() => {
@@ -153,6 +154,8 @@ impl Sending {
             }
             if blocked.borrow_and_update().is_none() {
                 self.send(&channels);
+            } else {
+                self.late();
             }
             let ends = *until.borrow_and_update();
             if over && self.waiting.is_empty() && self.on_its_way.is_empty() {
@@ -199,18 +202,16 @@ impl Sending {
             if job.is_abandoned() {
                 continue;
             }
-            let waited = job.given.elapsed();
             let mut frame = job.frame.clone();
-            if let Some(ttl) = frame.ttl {
-                let Some(rest) = ttl.checked_sub(waited).filter(|rest| !rest.is_zero() || ttl.is_zero()) else {
+            if job.late
+                && let Some(ttl) = frame.ttl
+            {
+                let Some(rest) = ttl.checked_sub(job.given.elapsed()).filter(|rest| !rest.is_zero()) else {
                     self.link.tally.given_up.add();
                     job.answer(Err(disconnected(format!("its time to live, {ttl:?}, passed before it could be sent"))));
                     continue;
                 };
-                // A moment is not worth another number in every message.
-                if waited > Duration::from_millis(1) {
-                    frame.ttl = Some(rest);
-                }
+                frame.ttl = Some(rest);
             }
             let options = &self.link.options;
             let route = Route::of(&frame.to, options).and_then(Route::strings);
@@ -341,6 +342,7 @@ impl Sending {
             }
             if job.frame.repeatable && !job.is_abandoned() && job.suspected < SUSPECTED {
                 self.link.tally.repeated.add();
+                job.late = true;
                 again.push_back(job);
                 continue;
             }
@@ -352,6 +354,15 @@ impl Sending {
         }
         again.append(&mut self.waiting);
         self.waiting = again;
+        self.late();
+    }
+
+    /// Those that wait do so for more than their turn: that counts as a part of their time to live.
+    fn late(&mut self) {
+        // The last ones are those that are not marked yet.
+        for job in self.waiting.iter_mut().rev().take_while(|job| !job.late) {
+            job.late = true;
+        }
     }
 
     /// There is nothing more to come: whether everything was done.

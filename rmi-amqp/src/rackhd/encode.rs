@@ -87,7 +87,7 @@ impl RackHd {
         };
         let (queue, correlation) = token.map_or((None, None), |token| (token.queue, token.correlation));
         let to = match queue {
-            Some(queue) => Destination::Topic { exchange: Text::EMPTY, key: queue.into_owned().into() },
+            Some(queue) => Destination::Queue(queue.into_owned().into()),
             None => Destination::Address(head.to.clone()),
         };
         let mut frame = self.frame(to, content, correlation.map(|id| Text::from(id.into_owned())));

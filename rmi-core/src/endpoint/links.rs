@@ -60,6 +60,7 @@ pub(crate) async fn listen(core: &Arc<Core>, binding: &Arc<Binding>, role: &Role
                     None => return,
                 }
             }
+            deliveries.stop();
             drop(receiving);
             // Without its subscription the bus would give to others what handlers are still busy with.
             core.stage.closed().await;
@@ -147,6 +148,9 @@ pub(crate) async fn connect(
                     drop(arrived(&core, &binding, &link, &contracts));
                     if link.generation > generation && replies.is_some() {
                         generation = link.generation;
+                        if binding.features.replies_last {
+                            continue;
+                        }
                         replies = await_replies_again(&core, &binding, Duration::ZERO).await;
                     }
                 }
@@ -239,7 +243,7 @@ fn departed(binding: &Binding, link: LinkId, why: &str) {
         lock(&binding.peers).down(link);
         binding.pending.lose_link(link);
         binding.way_made.notify_waiters();
-    } else {
+    } else if !binding.features.replies_last {
         lose_replies(binding);
     }
 }
@@ -285,7 +289,7 @@ struct Awaited {
 }
 
 async fn await_replies(core: &Arc<Core>, binding: &Arc<Binding>) -> Result<Awaited, TransportError> {
-    let address = Address::from(format!("{}.replies.{}", binding.own.key(), binding.clock.id()));
+    let address = binding.protocol.reply_address(&binding.own, &binding.clock.id().to_string());
     let ended = Arc::new(Cancellation::default());
     let role = Role::Caller { address: &address };
     let lost = Arc::clone(&ended);

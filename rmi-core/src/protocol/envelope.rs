@@ -9,7 +9,10 @@ mod fields;
 mod names;
 mod values;
 
+use std::time::Duration;
+
 use crate::{
+    address::Address,
     message::{Body, Message},
     protocol::{Features, Protocol, ProtocolError, Refused, Replies, Role, Serials},
     text::Text,
@@ -35,6 +38,8 @@ pub struct Native {
     further: Vec<Text>,
     kwargs: bool,
     exchange: Text,
+    reply_exchange: Text,
+    replies_last: Option<Duration>,
 }
 
 impl Native {
@@ -42,6 +47,13 @@ impl Native {
     #[must_use]
     pub fn new() -> Self {
         Native::default()
+    }
+
+    /// The envelope towards agents of gofer's: named arguments are [written twice](Native::repeat_keywords), and replies are
+    /// [kept](Native::keep_replies) for ten minutes, because such an agent cannot be asked for them again.
+    #[must_use]
+    pub fn gofer() -> Self {
+        Native::new().repeat_keywords().keep_replies(Duration::from_secs(600))
     }
 
     /// Also reads messages of another version, which have the same form. What is written stays version "2.0".
@@ -56,6 +68,23 @@ impl Native {
     #[must_use]
     pub fn repeat_keywords(mut self) -> Self {
         self.kwargs = true;
+        self
+    }
+
+    /// Has replies to the endpoint's calls come by a durable queue that outlives a loss of the link by so long, and is acknowledged:
+    /// a reply that is sent meanwhile comes later. It costs the bus more than a queue that goes with its link, for which agents of ours
+    /// are asked again instead.
+    #[must_use]
+    pub fn keep_replies(mut self, after: Duration) -> Self {
+        self.replies_last = Some(after);
+        self
+    }
+
+    /// Has replies to the endpoint's calls come through this exchange: their address is `<exchange>/<queue>`. On AMQP the options of the
+    /// transport say what the exchange is like.
+    #[must_use]
+    pub fn reply_exchange(mut self, exchange: impl Into<Text>) -> Self {
+        self.reply_exchange = exchange.into();
         self
     }
 
@@ -85,6 +114,7 @@ impl Protocol for Native {
         Features {
             serials: Serials::Global,
             replies: Replies::Shared,
+            replies_last: self.replies_last.is_some(),
             statuses: true,
             rejections: true,
             admin: true,
@@ -96,7 +126,7 @@ impl Protocol for Native {
     }
 
     fn listen(&self, role: &Role<'_>) -> Vec<Subscription> {
-        let at = |address: &crate::Address, purpose| Subscription::new(Source::Address(address.clone()), purpose);
+        let at = |address: &Address, purpose| Subscription::new(Source::Address(address.clone()), purpose);
         match role {
             // Durable, as gofer declares it: an agent finds what was sent while it was away.
             Role::Agent { address, prefetch, .. } => vec![
@@ -112,7 +142,11 @@ impl Protocol for Native {
                 ]
             }
             Role::Caller { address } => {
-                vec![at(address, Purpose::Replies).sharing(Sharing::Exclusive).acknowledged(false).durable(false)]
+                let replies = at(address, Purpose::Replies).sharing(Sharing::Exclusive);
+                vec![match self.replies_last {
+                    Some(after) => replies.acknowledged(true).durable(true).expires(after),
+                    None => replies.acknowledged(false).durable(false),
+                }]
             }
             Role::Call { .. } => Vec::new(),
             Role::Events { patterns, pool, acknowledged, prefetch } => {
@@ -131,6 +165,11 @@ impl Protocol for Native {
                 vec![at(address, Purpose::Replies).sharing(Sharing::Competing).acknowledged(true).durable(true)]
             }
         }
+    }
+
+    fn reply_address(&self, own: &Address, id: &str) -> Address {
+        let queue = format!("{}.replies.{id}", own.key());
+        Address::from(if self.reply_exchange.is_empty() { queue } else { format!("{}/{queue}", self.reply_exchange) })
     }
 
     fn encode(&self, message: &Message) -> Result<Option<Frame>, ProtocolError> {

@@ -227,6 +227,7 @@ impl Protocol for JsonLines {
         Features {
             serials: Serials::PerLink,
             replies: Replies::SameLink,
+            replies_last: false,
             statuses: true,
             // A string cannot say that something never ran.
             rejections: self.settings.is_documented(),

@@ -1,8 +1,11 @@
+mod keys;
+
 use std::{fmt::Write, sync::Arc};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+pub use self::keys::DigestKeys;
 use super::{AuthError, Authenticator, Demands, Principal, Sealed, Signature};
 use crate::text::{Text, shown};
 

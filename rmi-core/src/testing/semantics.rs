@@ -75,7 +75,7 @@ use self::{
     probe::{ProbeClient, ProbeServer, Watch},
     tap::{Tap, tapped},
 };
-use crate::{Endpoint, endpoint::Builder, service::BoxFuture};
+use crate::{Endpoint, endpoint::Builder, service::BoxFuture, testing::conformance};
 
 /// How the endpoints of a pair of protocol and transport are bound. Each sentence starts one of its own.
 #[async_trait]
@@ -126,6 +126,18 @@ async fn agent_with<S: Setting>(setting: &S, special: impl FnOnce(Builder) -> Bu
     let (probing, watch) = Watch::new();
     let (builder, tap) = tapped(setting.endpoint("agent").await.serve(ProbeServer::new(probing)));
     Agent { endpoint: special(builder).start().await.expect("an agent starts"), watch, tap }
+}
+
+impl Agent {
+    /// Waits until no more than so many requests run: one is over when the bus has its outcome, which its caller may have before.
+    async fn at_most(&self, running: usize) {
+        conformance::soon("the bus has the outcomes", async {
+            while self.endpoint.running() > running {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
 }
 
 async fn caller<S: Setting>(setting: &S, name: &'static str) -> (Endpoint, ProbeClient) {

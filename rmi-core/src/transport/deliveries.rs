@@ -26,6 +26,10 @@ pub trait Deliveries: Send + fmt::Debug {
     ///
     /// The subscription cannot be kept up.
     async fn recv(&mut self, into: &mut Vec<Delivery>, max: usize) -> Result<usize, TransportError>;
+
+    /// No more is wanted, and nobody calls `recv` again; what was received can still be settled. A bus that delivers ahead leaves
+    /// the rest to others now, before it takes settled deliveries for an invitation.
+    fn stop(&mut self) {}
 }
 
 /// A frame that arrived.

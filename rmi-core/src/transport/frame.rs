@@ -49,6 +49,8 @@ impl Frame {
 pub enum Destination {
     /// A mailbox; the transport knows how it is called on its bus.
     Address(Address),
+    /// A mailbox by its exact name on the bus, whatever characters that has: no part of it is an exchange.
+    Queue(Text),
     /// A topic by its exact coordinates: an AMQP exchange and routing key, or an MQTT topic with no exchange.
     Topic {
         /// The exchange; empty where there are none.

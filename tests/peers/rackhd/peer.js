@@ -48,6 +48,21 @@ const orders = {
         }
     },
 
+    /** Asks by RabbitMQ's direct reply queue, which RackHD does not do and others may. */
+    async direct(messenger, { exchange, key, type, body }) {
+        const channel = await messenger.receive.createChannel();
+        const replied = new Promise((resolve) => {
+            channel.consume('amq.rabbitmq.reply-to', (message) => resolve(messenger.parse(message)), { noAck: true }).then(() => {
+                const properties = messenger.properties(type, { replyTo: 'amq.rabbitmq.reply-to' });
+                channel.publish(messenger.exchange(exchange), key, messenger.body(type, body), properties);
+            });
+        });
+        const late = new Promise((_, reject) => setTimeout(() => reject(new Error('no reply')), 10000).unref());
+        const resolved = await Promise.race([replied, late]);
+        await channel.close();
+        return { resolved };
+    },
+
     async publish(messenger, { exchange, key, type, body }) {
         messenger.publish(exchange, key, type, body);
     },

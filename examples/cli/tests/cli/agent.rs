@@ -32,8 +32,21 @@ impl Agent {
 
     /// One that listens there.
     pub(crate) fn listen(address: &str, arguments: &[&str], directory: &Path) -> Self {
+        Agent::reached(["--listen", address], "tcp://", arguments, directory)
+    }
+
+    /// One that is reached by a broker.
+    pub(crate) fn by_broker(url: &str, arguments: &[&str]) -> Self {
+        let mut agent = Agent::reached(["--url", url], "amqp://", arguments, Path::new("."));
+        // It does not say the credentials, which are wanted here.
+        agent.url = url.to_owned();
+        agent
+    }
+
+    fn reached(where_to: [&str; 2], scheme: &str, arguments: &[&str], directory: &Path) -> Self {
         let mut child = Command::new(program())
-            .args(["agent", "--listen", address])
+            .arg("agent")
+            .args(where_to)
             .args(arguments)
             .current_dir(directory)
             .stdout(Stdio::piped())
@@ -42,7 +55,7 @@ impl Agent {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let url = line.split_whitespace().find(|word| word.starts_with("tcp://"));
+        let url = line.split_whitespace().find(|word| word.starts_with(scheme));
         let url = url.unwrap_or_else(|| panic!("it does not say where it listens: {line:?}")).to_owned();
         Agent { child, stdout, url }
     }

@@ -40,7 +40,7 @@ fn the_command_line_is_status_2_and_says_what_to_do() {
         ("", "Usage: rmi call"),
         ("tcp://127.0.0.1:1 dog --insecure", "<CLASS.METHOD>"),
         ("127.0.0.1:1 dog Dog.bark --insecure", "tcp://127.0.0.1:7000"),
-        ("amqp://127.0.0.1:1 dog Dog.bark --insecure", "AMQP is not built into this program yet"),
+        ("amqp://127.0.0.1:x dog Dog.bark --insecure", "a number from 1 to 65535"),
         ("mqtt://127.0.0.1:1 dog Dog.bark --insecure", "MQTT is not built into this program yet"),
         ("http://127.0.0.1:1 dog Dog.bark --insecure", "there is no transport for `http://`"),
         ("tcp://127.0.0.1:1 dog bark --insecure", "as in `Dog.bark`"),

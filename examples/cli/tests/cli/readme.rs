@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use rmi_tests::rabbit;
 use tempfile::tempdir;
 
 use crate::{
@@ -32,6 +33,11 @@ fn the_commands_of_the_readme_work() {
             let agent = Agent::start(&rest.split_whitespace().collect::<Vec<_>>(), here.path());
             urls.push((format!("tcp://{address}"), agent.url.clone()));
             agents.push(agent);
+        } else if let Some(agent) = line.strip_prefix("kennel agent --url ") {
+            let (written, rest) = agent.trim_end_matches('&').split_once(' ').unwrap();
+            let agent = Agent::by_broker(&rabbit::url(), &rest.split_whitespace().collect::<Vec<_>>());
+            urls.push((written.to_owned(), agent.url.clone()));
+            agents.push(agent);
         } else if let Some(arguments) = line.strip_prefix("rmi ") {
             let ended = run(command().args(words(&arguments.replace('\'', ""))).current_dir(here.path()));
             assert_eq!(ended.status, 0, "{line}: {ended:?}");
@@ -40,5 +46,5 @@ fn the_commands_of_the_readme_work() {
             assert!(line.starts_with("cargo install --path examples/"), "nobody checks `{line}`");
         }
     }
-    assert!(agents.len() >= 2 && calls >= 8, "{calls} commands");
+    assert!(agents.len() >= 3 && calls >= 10, "{calls} commands");
 }

@@ -77,7 +77,8 @@ pub(super) async fn a_durable_address_outlives_its_subscriber<H: Harness>(harnes
     }
     let mut inbox = lane.inbox_with(expiring).await;
     let first = inbox.next().await;
-    assert_eq!((text(&first).as_str(), first.redelivered), ("kept", false));
+    // It may have been on its way to the one that has gone.
+    assert_eq!(text(&first), "kept");
     first.acker.settle(Disposition::Ack);
     assert_eq!(inbox.text().await, "too");
 

@@ -63,6 +63,7 @@ pub(super) async fn dropping_a_call_stops_nothing<S: Setting>(setting: &S) {
     assert_eq!(agent.watch.began().await, "awaited");
     assert_eq!(endpoint.figures()[0].calls_waiting, 0);
     probe.who().await.unwrap();
+    agent.at_most(2).await;
     assert_eq!((agent.watch.seen(), agent.endpoint.running()), (vec![], 2));
     agent.watch.open(2);
     for name in ["watched", "awaited"] {
@@ -82,6 +83,7 @@ pub(super) async fn cancelled_before_its_start_it_never_runs<S: Setting>(setting
     assert_eq!(error.fate(), Fate::NeverRan);
     assert!(matches!(error, CallError::Cancelled), "{error:?}");
     // While the other one still runs.
+    agent.at_most(1).await;
     assert_eq!((agent.watch.ran(), agent.endpoint.running()), (1, 1));
     agent.watch.open(1);
     assert_eq!(held.await.unwrap(), "held");

@@ -114,6 +114,7 @@ pub(super) async fn what_a_layer_rejects_is_neither_accepted_nor_run<S: Setting>
         }
         other => panic!("{other:?}"),
     }
+    agent.at_most(0).await;
     assert_eq!((agent.watch.ran(), agent.endpoint.running()), (0, 0));
     gate.closed.store(false, Ordering::SeqCst);
     assert_eq!(probe.echo("x").await.unwrap(), "x");

@@ -162,7 +162,8 @@ pub(super) async fn dropping_a_subscription_unsubscribes<S: Setting>(setting: &S
     drop(events);
     caller.tap.until(1, "it has left the bus", |passed| matches!(passed, Passed::Left)).await;
     let told = agent.endpoint.publish(&bound(11)).await.unwrap();
-    assert!(!tells || told == Receipt::NoRoute, "{told:?}");
+    // Nobody asked to be told of an event: some buses say so nevertheless.
+    assert!(!tells || told != Receipt::Stored, "{told:?}");
 }
 
 pub(super) async fn a_subscription_that_the_transport_gives_up_says_so<S: Setting>(setting: &S) {

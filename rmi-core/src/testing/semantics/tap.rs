@@ -197,9 +197,15 @@ impl Tap {
 }
 
 impl Inner {
-    fn saw(&self, passed: Passed) {
-        lock(&self.passed).push(passed);
+    /// Returns its place among all that was seen.
+    fn saw(&self, passed: Passed) -> usize {
+        let place = {
+            let mut all = lock(&self.passed);
+            all.push(passed);
+            all.len() - 1
+        };
         self.changed.notify_waiters();
+        place
     }
 
     fn text(&self, payload: &Bytes) -> Option<Text> {

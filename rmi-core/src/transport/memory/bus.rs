@@ -66,6 +66,7 @@ impl Bus {
             let Some(stored) = frame else { return Routed::Done(self.unroutable()) };
             let mailboxes = match &stored.frame.to {
                 Destination::Address(address) => self.read().address(address).cloned().into_iter().collect(),
+                Destination::Queue(name) => self.read().address(&name.clone().into()).cloned().into_iter().collect(),
                 Destination::Topic { exchange, key } => self.read().matching(exchange, key),
                 Destination::Link => Matching::new(),
             };

@@ -44,7 +44,7 @@ impl DeadLetters {
         let (redelivered, Frame { to, payload, properties, .. }) = (stored.redelivered, stored.frame);
         let (exchange, key) = match to {
             Destination::Topic { exchange, key } => (exchange, key),
-            Destination::Address(_) | Destination::Link => (Text::EMPTY, address.clone()),
+            Destination::Address(_) | Destination::Queue(_) | Destination::Link => (Text::EMPTY, address.clone()),
         };
         self.bytes += size;
         self.letters.push_back((size, DeadLetter { exchange, key, payload, properties, redelivered }));

@@ -117,6 +117,7 @@ impl Seat {
         }
         match &frame.to {
             Destination::Address(address) => check_name(address.text()),
+            Destination::Queue(name) => check_name(name),
             Destination::Topic { exchange, key } => check_name(exchange).and_then(|()| check_name(key)),
             Destination::Link => Err(refused("the in-memory bus has no links with peers: publish to an address or a topic")),
         }
@@ -338,6 +339,7 @@ fn after(duration: Duration) -> Instant {
 fn name(stored: Option<&Stored>) -> String {
     match stored.map(|stored| &stored.frame.to) {
         Some(Destination::Address(address)) => format!("`{address}`"),
+        Some(Destination::Queue(name)) => format!("`{name}`"),
         Some(Destination::Topic { exchange, key }) => format!("`{exchange}` under `{key}`"),
         Some(Destination::Link) | None => String::from("a link"),
     }

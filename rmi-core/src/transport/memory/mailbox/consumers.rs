@@ -163,7 +163,7 @@ impl Mailbox {
     fn deliver(&self, mut stored: Box<Stored>, consumer: &mut Consumer, at: &Arc<Attachment>, after: &mut After) -> Delivery {
         let (exchange, key) = match &stored.frame.to {
             Destination::Topic { exchange, key } => (exchange.clone(), key.clone()),
-            Destination::Address(_) | Destination::Link => (Text::EMPTY, self.name().clone()),
+            Destination::Address(_) | Destination::Queue(_) | Destination::Link => (Text::EMPTY, self.name().clone()),
         };
         let redelivered = stored.redelivered;
         let (payload, properties, acker) = if consumer.prefetch.is_some() {

@@ -1,0 +1,126 @@
+//! Agents that are reached by RabbitMQ.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use rmi_tests::{
+    on_core::{Bus, World},
+    rabbit,
+};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::{
+    agent::Agent,
+    program::{Ended, rmi, words},
+};
+
+fn ask(url: &str, command: &str) -> Ended {
+    let ended = rmi(words(&format!("{} --insecure", command.replace("{}", url))));
+    let shown = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(!shown.contains("guest:guest"), "credentials are shown: {shown}");
+    ended
+}
+
+#[test]
+fn an_agent_at_a_broker_is_called_and_described() {
+    let url = rabbit::url();
+    let mut agent = Agent::by_broker(&url, &["--address", "rex", "--insecure"]);
+    let ended = ask(&url, "call {} rex Dog.bark hello --json");
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert!(ended.end()["result"].as_str().is_some_and(|said| said.contains("hello")), "{ended:?}");
+    let ended = ask(&url, "call {} rex Dog.wag 3 --kw delay=0.01 --watch --json");
+    assert_eq!(ended.lines().iter().filter(|line| line["status"] == "progress").count(), 3, "{ended:?}");
+    assert!(ask(&url, "describe {} rex").stdout.contains("bark_times"));
+    assert_eq!(ask(&url, "call {} nobody Dog.bark hello").status, 4, "nobody there is told at once");
+
+    // Another agent of this address shares its requests, and both drain.
+    let other = Agent::by_broker(&url, &["--address", "rex", "--insecure"]);
+    assert_eq!(ask(&url, "call {} rex Dog.bark hello").status, 0);
+    drop(other);
+    assert_eq!(agent.signal(Signal::TERM), "drained\n");
+}
+
+/// A subscriber, which ends with this.
+struct Subscriber(Child, BufReader<ChildStdout>);
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn events_are_published_and_heard_at_a_broker() {
+    let url = rabbit::url();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rmi"));
+    command.args(["subscribe", &url, "dog.barked.*", "--insecure", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut subscriber = Subscriber(child, stdout);
+    let mut heard = String::new();
+    std::thread::scope(|scope| {
+        let hearing = scope.spawn(|| subscriber.1.read_line(&mut heard));
+        // It says nothing until it has heard something.
+        while !hearing.is_finished() {
+            let ended = rmi(["publish", &url, "dog.barked.rex", r#"{"words":"woof"}"#, "--insecure"]);
+            assert_eq!(ended.status, 0, "{ended:?}");
+        }
+        hearing.join().unwrap().unwrap();
+    });
+    let heard: serde_json::Value = serde_json::from_str(&heard).unwrap();
+    assert_eq!(heard["event"]["key"], json!("dog.barked.rex"), "{heard}");
+}
+
+/// The lease service as RackHD's processes know it, in words that `rmi` is told.
+#[test]
+fn services_of_rackhd_are_called_in_their_words() {
+    let (url, runtime) = (rabbit::url(), tokio::runtime::Runtime::new().unwrap());
+    for (dialect, legacy) in [("rackhd", false), ("rackhd-legacy", true)] {
+        let bus = Bus::Rabbit(String::new());
+        let world = if legacy { World::legacy(&bus) } else { World::on(&bus) };
+        let _leases = runtime.block_on(world.leases());
+        // As it stands in the documentation: nothing can be signed, and nothing need be said about that.
+        let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "10.1.1.2", "--json"]);
+        assert_eq!((ended.status, &ended.end()["result"]), (0, &json!("08:00:27:52:d2:a4")), "{ended:?}");
+        let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "10.1.1.99"]);
+        assert!(ended.status == 1 && ended.stderr.contains("no such lease: 10.1.1.99"), "{ended:?}");
+        let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "::1"]);
+        assert!(ended.status == 2 && ended.stderr.contains("IPv4"), "{ended:?}");
+        assert_eq!(rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.nosuch"]).status, 4);
+    }
+    let ended = rmi(["call", "--dialect", "rackhd", "tcp://127.0.0.1:1", "dhcp", "dhcp.peekLeaseTable"]);
+    assert!(ended.status == 2 && ended.stderr.contains("RabbitMQ"), "{ended:?}");
+
+    let key = "graph.finished.4f2f";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rmi"));
+    command.args(["subscribe", "--dialect", "rackhd", &url, "graph.#", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut subscriber = Subscriber(child, stdout);
+    let mut heard = String::new();
+    std::thread::scope(|scope| {
+        let hearing = scope.spawn(|| subscriber.1.read_line(&mut heard));
+        while !hearing.is_finished() {
+            let ended = rmi(["publish", "--dialect", "rackhd", &url, key, r#"{"status":"succeeded"}"#]);
+            assert_eq!(ended.status, 0, "{ended:?}");
+        }
+        hearing.join().unwrap().unwrap();
+    });
+    assert!(heard.contains(key) && heard.contains("succeeded"), "{heard}");
+}
+
+#[test]
+fn what_is_of_no_use_at_a_broker_is_told() {
+    let url = rabbit::url();
+    let ended = ask(&url, "call {} dog Dog.bark hello --listen");
+    assert_eq!(ended.status, 2, "{ended:?}");
+    assert!(ended.stderr.contains("broker"), "{ended:?}");
+    assert_eq!(ask(&url, "call {} dog Dog.bark hello --tls-name x").status, 2);
+    let ended = ask("amqp://dog:secret@127.0.0.1:1/kennel", "call {} dog Dog.bark hello --json");
+    assert_eq!(ended.status, 6, "{ended:?}");
+    assert!(ended.stdout.contains("127.0.0.1:1") && !ended.stdout.contains("secret"), "{ended:?}");
+}

@@ -1,0 +1,135 @@
+//! `dhcp serve`: the table as a process of its own, which others call.
+
+use std::{error::Error, future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Args;
+use rmi_core::{Endpoint, Keyring, Trust, time::SystemClock};
+
+use crate::{
+    DhcpServer, Leases, Ledger, Pool, Terms,
+    trusted::Trusted,
+    wire::{Wire, Wires},
+};
+
+/// Serve the lease table over RabbitMQ and TCP, until ctrl-c or SIGTERM
+///
+/// Says on standard output where it is reached, when it is. It drains when it is told to stop: what runs may finish. What it has answered is
+/// in the file of --store, which one process has at a time.
+///
+/// On SIGHUP it reads the directory of --trust again.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Serve {
+    #[command(flatten)]
+    wires: Wires,
+    /// The addresses that are leased: a network's, or from one to another, as in 10.1.1.10-10.1.1.200
+    #[arg(long, value_name = "POOL")]
+    pool: Pool,
+    /// The file that keeps the table; made if it is not there
+    #[arg(long, value_name = "FILE")]
+    store: PathBuf,
+    /// The service's address in the native envelope; in RackHD's words nobody names one
+    #[arg(long, value_name = "NAME", default_value = "dhcp")]
+    address: String,
+    /// How long leases are
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = lease_time)]
+    lease_time: Duration,
+    #[command(flatten)]
+    trusted: Trusted,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Beside RackHD's own services, and for callers of the native envelope, on one broker:
+    dhcp serve --url amqp://localhost --dialect rackhd --dialect envelope --pool 10.1.1.0/24 --store leases.redb --insecure
+  Signed over TCP, without a broker:
+    dhcp serve --url tcp://127.0.0.1:7000 --pool 10.1.1.0/24 --store leases.redb --key dhcp.key --trust trusted
+  Who has an address?
+    rmi call --dialect rackhd amqp://localhost dhcp dhcp.lookupIpLease 10.1.1.2";
+
+/// A lease of less than this is asked for again before it was answered.
+const SHORTEST: Duration = Duration::from_secs(10);
+/// What DHCP can say, except for ever (RFC 2132, section 9.2).
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64 - 1);
+
+fn lease_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}: write a time, as in 12h or 1d"))?;
+    if (SHORTEST..=LONGEST).contains(&time) {
+        Ok(time)
+    } else {
+        Err(format!("a lease takes from {} to {}", humantime::format_duration(SHORTEST), humantime::format_duration(LONGEST)))
+    }
+}
+
+impl Serve {
+    /// Looks at what no single argument says.
+    ///
+    /// # Errors
+    ///
+    /// It is not said who is trusted.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        if self.wires.0.iter().any(Wire::is_sealable) { self.trusted.check() } else { Ok(()) }
+    }
+
+    /// Serves until the future is ready, and drains then.
+    ///
+    /// # Errors
+    ///
+    /// A key or the store cannot be read, a broker or a port cannot be had, or what was sent at the end could not be flushed.
+    pub async fn run(self, stop: impl Future) -> Result<(), Box<dyn Error>> {
+        let terms = Terms { lease: self.lease_time, ..Terms::default() };
+        let ledger = Arc::new(Ledger::open(self.store, self.pool, terms, SystemClock)?);
+        let mut builder = Endpoint::builder(self.address.as_str());
+        let mut reached = Vec::new();
+        let sealed = if self.wires.0.iter().any(Wire::is_sealable) { Some(self.trusted.sealed()?) } else { None };
+        if let Some(keyring) = sealed.as_ref().and_then(|(_, keyring)| keyring.clone()) {
+            reload_on_hangup(keyring)?;
+        }
+        for wire in &self.wires.0 {
+            // What nothing can be signed in is named by who starts it, and is listed with what it is.
+            let signed = sealed.as_ref().filter(|_| wire.is_sealable()).map(|(trust, _)| trust.clone());
+            let trust = signed.unwrap_or_else(Trust::insecure);
+            let how = if trust.is_sealed() { "signed" } else { "insecure: whoever reaches it can call" };
+            let (bound, at) = wire.listen(builder, &self.address, trust).await?;
+            builder = bound;
+            reached.push(format!("{} at {at} ({how})", self.address));
+        }
+        let leases = Leases::new(Arc::clone(&ledger), self.wires.0.len());
+        let builder = builder.serve(DhcpServer::new(leases.clone())).serve(rackhd_api::DhcpServer::new(leases));
+        let endpoint = builder.start().await?;
+        for line in &reached {
+            say(line);
+        }
+        say(&format!("serving {} addresses, {}", self.pool.size(), self.pool));
+        let _ = endpoint.run_until(stop).await?;
+        tokio::task::spawn_blocking(move || ledger.close()).await?;
+        say("drained");
+        Ok(())
+    }
+}
+
+/// Reads the keys again whenever SIGHUP says so; what cannot be read leaves those that were read before.
+#[cfg(unix)]
+fn reload_on_hangup(keyring: Keyring) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let keyring = keyring.clone();
+            let read = tokio::task::spawn_blocking(move || keyring.reload()).await;
+            say(if matches!(read, Ok(Ok(()))) { "the keys were read again" } else { "the keys could not be read again" });
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn reload_on_hangup(_: Keyring) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Whoever started the service may have stopped listening to it.
+fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

@@ -1,0 +1,72 @@
+//! What a call means, over RabbitMQ: the native envelope, sealed and not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rmi_amqp::{Amqp, Options};
+use rmi_core::{
+    Endpoint, Native,
+    endpoint::Builder,
+    testing::semantics::{self, Setting},
+};
+use rmi_tests::{rabbit, scoped::Scoped, world::World};
+
+/// Endpoints on one broker, each pair of them among names of its own.
+struct Pair {
+    world: World,
+    url: String,
+    scope: String,
+}
+
+impl Pair {
+    async fn start(world: World) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
+        let scope = format!("semantics.{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Pair { world, url, scope }
+    }
+
+    async fn endpoint(&self, name: &'static str) -> Builder {
+        let options = Options::default().pauses(Duration::from_millis(10), Duration::from_millis(40));
+        let amqp = Amqp::connect(&self.url).options(options).await.unwrap();
+        let scoped = Scoped::new(Arc::new(amqp), &self.scope);
+        Endpoint::builder(name).bind(Native::new(), scoped, self.world.trust(name)).clock(self.world.clock.clone())
+    }
+}
+
+macro_rules! native_on_rabbit {
+    ($($name:ident: $world:expr, $not_applicable:expr;)*) => {$(
+        mod $name {
+            use super::*;
+
+            struct This(Pair);
+
+            #[async_trait]
+            impl Setting for This {
+                const NOT_APPLICABLE: &'static [(&'static str, &'static str)] = $not_applicable;
+
+                async fn start() -> Self {
+                    This(Pair::start($world).await)
+                }
+
+                async fn endpoint(&self, name: &'static str) -> Builder {
+                    self.0.endpoint(name).await
+                }
+            }
+
+            semantics::suite!(This);
+        }
+    )*};
+}
+
+native_on_rabbit! {
+    sealed: World::sealed(), &[];
+    unsealed: World::unsealed(), &[("only_its_own_principal_cancels", "nobody signs: all are one principal")];
+}
