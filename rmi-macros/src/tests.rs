@@ -144,6 +144,28 @@ fn the_grammar_is_the_documented_one() {
 }
 
 #[test]
+fn each_option_is_shown_in_the_snapshot_that_the_grammar_names() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let text = fs::read_to_string(docs.join("macro.md")).expect("the document");
+    let options = text.lines().filter(|line| line.starts_with('|') && line.contains("| `"));
+    let mut shown = 0;
+    for row in options {
+        let (_, option) = row.split_once("| `").expect("an option");
+        let key = option.split([' ', '`']).next().expect("its name");
+        let name = row.trim_end_matches([' ', '|']).rsplit_once("| ").expect("a last column").1;
+        let link = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        let snapshot = docs.join(link.unwrap_or_else(|| panic!("`{name}` links to nothing: {row}")));
+        assert!(snapshot.exists(), "{}", snapshot.display());
+        let source = fs::read_to_string(snapshot.with_extension("").with_extension("rs")).expect("what it was expanded from");
+        let says = |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == key);
+        let marks = source.lines().filter_map(|line| line.split_once("#[remote(")).map(|(_, options)| options);
+        assert!(marks.clone().any(says), "{name} does not show `{key}`: {row}");
+        shown += 1;
+    }
+    assert!(shown > 30, "{shown} options");
+}
+
+#[test]
 fn every_mistake_is_reported_and_the_trait_stays() {
     let expanded = do_remote(
         quote!(nonsense),

@@ -8,7 +8,7 @@ use rmi_core::{
     Ed25519, Endpoint, Keyring, Native, Trust,
     endpoint::{BuildError, Builder},
     protocol::{JsonLines, json_lines::Profile},
-    seal::PrivateKey,
+    seal::{DigestKeys, Gofer, PrivateKey},
     time::{Clock, SystemClock},
     transport::{Transport, tcp::Tcp},
 };
@@ -51,8 +51,10 @@ pub(crate) struct Connection {
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Dialect {
-    /// The envelope that gofer speaks as well
+    /// The envelope that gofer speaks as well; with --key and --trust, signed with Ed25519
     Native,
+    /// The same towards agents of gofer's, whose replies are kept while the link is down; with --key and --trust, signed by gofer's scheme
+    Gofer,
     /// The provisioning agent's lines, as it was deployed; nothing can be signed
     Teeth,
     /// The provisioning agent's lines, as they were documented; nothing can be signed
@@ -69,7 +71,7 @@ impl Dialect {
         match self {
             Dialect::Rackhd => Some(rackhd_api::on()),
             Dialect::RackhdLegacy => Some(rackhd_api::legacy()),
-            Dialect::Native | Dialect::Teeth | Dialect::TeethDocumented => None,
+            Dialect::Native | Dialect::Gofer | Dialect::Teeth | Dialect::TeethDocumented => None,
         }
     }
 }
@@ -83,11 +85,11 @@ impl Connection {
         if let Some(timeout) = timeout {
             builder = builder.timeout(timeout);
         }
-        if self.dialect != Dialect::Native && trust.is_sealed() {
+        if !matches!(self.dialect, Dialect::Native | Dialect::Gofer) && trust.is_sealed() {
             let ending = Ending::usage("this dialect has no place for signatures");
             return Err(ending.try_this("--insecure in place of --key and --trust; tls:// can tell who is there"));
         }
-        if self.dialect.rackhd().is_some() && !matches!(self.url.scheme, Scheme::Amqp | Scheme::Amqps) {
+        if self.dialect.rackhd().is_some() && !self.url.is_brokers() {
             return Err(Ending::usage("RackHD's conventions are spoken on RabbitMQ").try_this("amqp://HOST in place of the URL"));
         }
         let transport = self.transport().await?;
@@ -105,7 +107,7 @@ impl Connection {
     /// The one place where a scheme becomes a transport.
     async fn transport(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
         let at = self.url.authority.as_str();
-        if matches!(self.url.scheme, Scheme::Amqp | Scheme::Amqps) {
+        if self.url.is_brokers() {
             return self.broker().await;
         }
         let tls = self.tls.check(self.url.scheme == Scheme::Tls, self.listen)?;
@@ -156,6 +158,11 @@ impl Connection {
             return builder.bind(rackhd, transport, trust);
         }
         let profile = match self.dialect {
+            // Agents of gofer's are among those at a broker, and some of them read arguments by name nowhere else.
+            Dialect::Native if self.url.is_brokers() => {
+                return builder.bind(Native::default().repeat_keywords(), transport, trust);
+            }
+            Dialect::Gofer => return builder.bind(Native::gofer(), transport, trust),
             Dialect::Native | Dialect::Rackhd | Dialect::RackhdLegacy => {
                 return builder.bind(Native::default(), transport, trust);
             }
@@ -211,13 +218,17 @@ impl Connection {
         let name = self.name.clone().or_else(|| Some(key.file_stem()?.to_str()?.to_owned()));
         let unnamed = || Ending::usage("the key's file does not say your name").try_this("--as NAME");
         let name = name.filter(|name| !name.is_empty()).ok_or_else(unnamed)?;
-        Ok((Ed25519::new(private, keyring).into(), name))
+        let trust = match self.dialect {
+            Dialect::Gofer => Trust::sealed(Gofer::new(DigestKeys::new(name.as_str(), private, keyring))),
+            _ => Ed25519::new(private, keyring).into(),
+        };
+        Ok((trust, name))
     }
 
     /// What helps against an ending on this connection.
     pub(crate) fn advise(&self, ending: Box<Ending>) -> Box<Ending> {
         match ending.exit() {
-            Exit::Transport if matches!(self.url.scheme, Scheme::Amqp | Scheme::Amqps) => {
+            Exit::Transport if self.url.is_brokers() => {
                 ending.try_this(format!("is RabbitMQ at {}, and may you use its virtual host?", self.url))
             }
             Exit::Transport => ending.try_this(format!("is an agent listening at {}?", self.url)),

@@ -18,6 +18,13 @@ impl fmt::Debug for Url {
     }
 }
 
+impl Url {
+    /// Whether it leads to a broker, and not to a peer.
+    pub(crate) fn is_brokers(&self) -> bool {
+        matches!(self.scheme, Scheme::Amqp | Scheme::Amqps)
+    }
+}
+
 /// How messages travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {

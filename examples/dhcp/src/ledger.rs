@@ -126,9 +126,13 @@ mod tests {
             assert_eq!(ledger.read(|table, _| table.clone()), before);
         }
         fails.store(false, Ordering::SeqCst);
+        // Whatever the failed commit came to: what the file says is what the table says.
+        let (mac, ip) = (MacAddress([2, 0, 0, 0, 0, 9]), [10, 1, 1, 6].into());
+        Store::open(&path).unwrap().0.commit(&[Change::Pinned(mac, ip)]).unwrap();
         bind(3).unwrap();
         let after = ledger.read(|table, _| table.clone());
         assert!(after.lease(MacAddress([2, 0, 0, 0, 0, 1]), clock.now()).is_some(), "what was on the disk is there: {after:?}");
+        assert_eq!(after.pin(mac), Some(ip));
 
         ledger.close();
         assert_eq!(bind(4), Err(DhcpError::Store { reason: "the service ends".to_owned() }));

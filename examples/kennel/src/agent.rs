@@ -8,12 +8,12 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rmi_amqp::Amqp;
 use rmi_core::{
     Ed25519, Endpoint, Keyring, Native, Trust,
     journal::Durable,
-    seal::PrivateKey,
+    seal::{DigestKeys, Gofer, PrivateKey},
     transport::{Transport, tcp::Tcp},
 };
 
@@ -48,9 +48,21 @@ pub struct Agent {
     /// Sign nothing, and take requests of everybody
     #[arg(long, conflicts_with_all = ["key", "trust"])]
     pub insecure: bool,
+    /// How messages are written
+    #[arg(long, value_name = "NAME", default_value = "native")]
+    pub dialect: Dialect,
     /// Write down in this directory what becomes of requests, so that a crash loses none
     #[arg(long, value_name = "DIR")]
     pub journal: Option<PathBuf>,
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    /// The envelope that gofer speaks as well; with --key and --trust, signed with Ed25519
+    Native,
+    /// The same; with --key and --trust, signed by gofer's scheme
+    Gofer,
 }
 
 impl Agent {
@@ -65,7 +77,12 @@ impl Agent {
                 let keyring = Keyring::load(trust)?;
                 reload_on_hangup(keyring.clone())?;
                 let names = keyring.senders().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                (Trust::from(Ed25519::new(PrivateKey::load(key)?, keyring)), format!("signed; callers: {names}"))
+                let key = PrivateKey::load(key)?;
+                let trust = match self.dialect {
+                    Dialect::Native => Trust::from(Ed25519::new(key, keyring)),
+                    Dialect::Gofer => Trust::from(Gofer::new(DigestKeys::new(self.address.as_str(), key, keyring))),
+                };
+                (trust, format!("signed; callers: {names}"))
             }
             _ => (Trust::insecure(), "insecure: whoever reaches it can call".to_owned()),
         };

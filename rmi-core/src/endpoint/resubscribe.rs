@@ -96,3 +96,25 @@ pub(crate) async fn until<T, F: Future<Output = Result<T, TransportError>>>(
         pause = (2 * pause).clamp(PAUSE, LONGEST);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_to_the_longest() {
+        let (mut tries, mut last) = (0, Instant::now());
+        let mut pauses = Vec::new();
+        let attempt = || {
+            pauses.push(last.elapsed().as_millis());
+            (tries, last) = (tries + 1, Instant::now());
+            let kind = if tries < 10 { TransportErrorKind::Refused } else { TransportErrorKind::Closed };
+            std::future::ready(Err::<(), _>(TransportError::new(kind, "not yet")))
+        };
+        let ended = until(PAUSE, attempt, std::future::pending()).await;
+        assert!(matches!(ended, Some(Err(error)) if error.kind == TransportErrorKind::Closed));
+        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000]);
+    }
+}

@@ -59,3 +59,40 @@ const _: () = {
         }
     }
 };
+const _: () = {
+    use ::rmi_core::__private as __rmi;
+    #[allow(unused_imports)]
+    use ::rmi_core::__private::Fallback as _;
+    #[automatically_derived]
+    impl __rmi::RemoteError for PoolIsGone {
+        const DESCRIPTION: __rmi::ErrorType = __rmi::ErrorType::new(
+            &[__rmi::ErrorVariant::new("Gone", &[])],
+        );
+        fn to_exception(&self, __contract: &str) -> __rmi::Exception {
+            let __message: &dyn __rmi::Display = self;
+            match *self {
+                PoolIsGone { .. } => {
+                    let __writer = __rmi::ExceptionWriter::new(
+                        __contract,
+                        "Gone",
+                        __message,
+                    );
+                    __rmi::ExceptionWriter::finish(__writer)
+                }
+            }
+        }
+        fn from_exception(
+            __exception: &__rmi::Exception,
+            __contract: &str,
+        ) -> __rmi::Option<Self> {
+            if let __rmi::Some(_) = __rmi::ExceptionReader::new(
+                __exception,
+                __contract,
+                "Gone",
+            ) {
+                return __rmi::Some(PoolIsGone {});
+            }
+            __rmi::None
+        }
+    }
+};

@@ -6,3 +6,8 @@ pub struct PoolFull {
     #[remote(name = "capacity")]
     size: u32,
 }
+
+#[derive(RemoteError)]
+#[error("the pool is gone")]
+#[remote(name = "Gone")]
+pub struct PoolIsGone;

@@ -6,6 +6,7 @@ mod agent;
 mod broker;
 mod calls;
 mod ends;
+mod gofer;
 mod help;
 mod keys;
 mod lines;

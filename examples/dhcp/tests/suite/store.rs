@@ -56,14 +56,17 @@ fn a_damaged_file_is_refused_with_advice_and_left_as_it_is() {
     drop(store);
     let whole = fs::read(&path).unwrap();
     let row = whole.windows(4).position(|bytes| bytes == b"507f").expect("a row is in it");
-    let with = |at: usize| {
+    let address = whole.windows(7).position(|bytes| bytes == b"10.1.1.").expect("an address is in it");
+    let with = |at: usize, bits: u8| {
         let mut bytes = whole.clone();
-        bytes[at] ^= 0xff;
+        bytes[at] ^= bits;
         bytes
     };
     for (what, bytes) in [
-        ("a bit of a lease", with(row)),
-        ("its first byte", with(0)),
+        ("a byte of a lease", with(row, 0xff)),
+        // Nothing but its checksum tells 20.1.1.1 from 10.1.1.1.
+        ("a digit of an address", with(address, b'1' ^ b'2')),
+        ("its first byte", with(0, 0xff)),
         ("its second half is gone", whole[..whole.len() / 2].to_vec()),
         ("all but a few bytes are gone", whole[..40].to_vec()),
         ("nothing is left", Vec::new()),

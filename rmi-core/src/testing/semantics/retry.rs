@@ -1,6 +1,7 @@
 //! Trying again: what never ran, and what may run twice.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -162,7 +163,14 @@ pub(super) async fn a_one_way_call_is_sent_again_only_if_it_never_left<S: Settin
     let sn = note.await.unwrap().unwrap();
     assert_eq!(agent.watch.began().await, "at last");
     // Each attempt is a request of its own, and the serial number is that of the last.
-    assert_eq!(caller.tap.last(calls("note")).0.head.sn, Some(sn));
+    assert_eq!(caller.tap.last(calls("note")).0.head.sn, Some(sn.clone()));
+    let tried = caller.tap.passed().into_iter().filter_map(|passed| match passed {
+        Passed::Refused(message) | Passed::Published(message, _) if calls("note")(&message) => message.head.sn.clone(),
+        _ => None,
+    });
+    let tried: Vec<_> = tried.collect();
+    let numbers: HashSet<_> = tried.iter().collect();
+    assert!(tried.len() > 2 && numbers.len() == tried.len() && tried.last() == Some(&sn), "{tried:?}");
     let before = caller.tap.count(refused);
     // Whether it left is not known.
     caller.tap.break_with(Some(TransportErrorKind::Ambiguous));

@@ -41,13 +41,16 @@ pub(super) async fn the_total_time_covers_everything<S: Setting>(setting: &S) {
     let error = soon("its time ends it", caller.probe.echo("x").timeout(time)).await.unwrap_err();
     assert!(matches!(error, CallError::Timeout { phase: Phase::Send, after } if after == time), "{error:?}");
     caller.tap.release();
-    // Connecting: the link is away for longer.
+    // Connecting: the link is away for less, and is waited for.
     if bus {
         caller.tap.lose(OUTAGE * 10).await;
-        let error = soon("its time ends it", caller.probe.echo("x").timeout(time)).await.unwrap_err();
-        assert!(matches!(error, CallError::Timeout { phase: Phase::Send, after } if after == time), "{error:?}");
-        // And for less: it is waited for.
         assert_eq!(soon("there is a link again", caller.probe.echo("x")).await.unwrap(), "x");
+        // And for longer than anybody waits: whether or not the caller has heard of it when it calls.
+        caller.tap.lose(Duration::from_secs(3600)).await;
+        for _ in 0..2 {
+            let error = soon("its time ends it", caller.probe.echo("x").timeout(time)).await.unwrap_err();
+            assert!(matches!(error, CallError::Timeout { phase: Phase::Send, after } if after == time), "{error:?}");
+        }
     }
 }
 
