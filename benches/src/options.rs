@@ -11,7 +11,7 @@ pub struct Options {
     pub rounds: usize,
     /// How long a case is measured in each round.
     pub window: Duration,
-    /// Only cases whose name has this in it.
+    /// Only cases whose name has this in it, or one of several, which commas part.
     pub filter: String,
     /// How many calls the soak makes.
     pub calls: u64,
@@ -24,7 +24,7 @@ Usage: cargo bench -p rmi-benches [--bench calls|tcp|amqp|parts|allocations|even
     --full          7 rounds of 300 ms
     --rounds N      so many rounds
     --window TIME   how long a case is measured in each round: 300ms, 1s
-    --filter TEXT   only cases whose name has TEXT in it, as it is printed
+    --filter TEXT   only cases whose name has TEXT in it, as it is printed; or one of several: raw/64,safest/64
     --calls N       how many calls the soak makes: 1000000 unless it is said
     --help          this";
 
@@ -63,7 +63,7 @@ impl Options {
     /// Whether a case of this name is wanted.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
-        name.contains(&self.filter)
+        self.filter.split(',').any(|part| name.contains(part))
     }
 }
 
@@ -112,6 +112,8 @@ mod tests {
         let full = parse("--rounds 2 --full --filter signed --calls 7").unwrap().unwrap();
         assert_eq!((full.rounds, full.window, full.calls), (2, Duration::from_millis(300), 7));
         assert!(full.wants("signed/16/32") && !full.wants("inline/16/32"));
+        let either = parse("--filter raw/64,inline").unwrap().unwrap();
+        assert!(either.wants("raw/64/32") && either.wants("inline/1/32") && !either.wants("raw/16/32"));
         assert_eq!(parse("--window 1s").unwrap().unwrap().window, Duration::from_secs(1));
         assert_eq!(parse("--full --help").unwrap(), None);
     }

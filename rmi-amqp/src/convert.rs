@@ -18,10 +18,17 @@ const SHORT: usize = 255;
 
 /// A short string of AMQP.
 pub(crate) fn short(text: &str) -> Result<ShortString, TransportError> {
-    ShortString::try_new(text).map_err(|_| {
-        let begin: String = text.chars().take(40).collect();
-        refused(format!("`{begin}…` has {} bytes: AMQP carries names and properties of at most {SHORT}", text.len()))
-    })
+    ShortString::try_new(text).map_err(|_| too_long(text))
+}
+
+fn too_long(text: &str) -> TransportError {
+    let begin: String = text.chars().take(40).collect();
+    refused(format!("`{begin}…` has {} bytes: AMQP carries names and properties of at most {SHORT}", text.len()))
+}
+
+/// A text that is no longer than a short string.
+fn fitting(text: &str) -> Result<&str, TransportError> {
+    if text.len() > SHORT { Err(too_long(text)) } else { Ok(text) }
 }
 
 /// The name of a queue, from the address that it is.
@@ -41,35 +48,45 @@ pub(crate) fn queue(address: &str) -> Result<ShortString, TransportError> {
 }
 
 /// Where a frame goes: an exchange and a routing key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) exchange: ShortString,
-    pub(crate) key: ShortString,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route<'a> {
+    pub(crate) exchange: &'a str,
+    pub(crate) key: &'a str,
 }
 
-impl Route {
-    pub(crate) fn of(to: &Destination, options: &Options) -> Result<Self, TransportError> {
+impl<'a> Route<'a> {
+    pub(crate) fn of(to: &'a Destination, options: &Options) -> Result<Self, TransportError> {
         match to {
             Destination::Address(address) => match address.as_str().split_once('/') {
                 None if address.as_str().is_empty() => Err(refused("an address without a name")),
-                None => Ok(Route { exchange: ShortString::default(), key: short(address.as_str())? }),
+                None => Ok(Route { exchange: "", key: fitting(address.as_str())? }),
                 Some((exchange, key)) if !key.contains('/') && options.exchanges.contains_key(exchange) => {
-                    Ok(Route { exchange: short(exchange)?, key: short(key)? })
+                    Ok(Route { exchange: fitting(exchange)?, key: fitting(key)? })
                 }
                 Some((exchange, _)) => Err(refused(format!(
                     "the address `{address}` leads to the exchange `{exchange}`, of which the options say nothing: nobody is led there by an address"
                 ))),
             },
             Destination::Queue(name) if name.is_empty() => Err(refused("a queue without a name")),
-            Destination::Queue(name) => Ok(Route { exchange: ShortString::default(), key: short(name)? }),
-            Destination::Topic { exchange, key } if exchange.is_empty() => {
-                Ok(Route { exchange: ShortString::from(TOPICS), key: short(key)? })
-            }
-            Destination::Topic { exchange, key } => Ok(Route { exchange: short(exchange)?, key: short(key)? }),
+            Destination::Queue(name) => Ok(Route { exchange: "", key: fitting(name)? }),
+            Destination::Topic { exchange, key } if exchange.is_empty() => Ok(Route { exchange: TOPICS, key: fitting(key)? }),
+            Destination::Topic { exchange, key } => Ok(Route { exchange: fitting(exchange)?, key: fitting(key)? }),
             Destination::Link => Err(refused("a broker has no links with peers: publish to an address or a topic")),
             _ => Err(refused("RabbitMQ knows no such destination")),
         }
     }
+
+    /// The exchange and the key.
+    pub(crate) fn strings(self) -> Result<(ShortString, ShortString), TransportError> {
+        Ok((short(self.exchange)?, short(self.key)?))
+    }
+}
+
+/// Refuses what would not fit into [`properties`].
+pub(crate) fn check_properties(frame: &Frame) -> Result<(), TransportError> {
+    let given = &*frame.properties;
+    let texts = [&given.content_type, &given.content_encoding, &given.kind, &given.reply_to, &given.correlation_id];
+    texts.into_iter().flatten().try_for_each(|text| fitting(text).map(drop))
 }
 
 /// What travels beside a payload, as AMQP has it.

@@ -90,7 +90,7 @@ impl Amqp {
     }
 
     /// Refuses what this transport cannot carry.
-    fn check(&self, frame: &Frame) -> Result<Route, TransportError> {
+    fn check<'a>(&self, frame: &'a Frame) -> Result<Route<'a>, TransportError> {
         let options = &self.handle.link.options;
         let (length, max) = (frame.payload.len(), options.max_payload);
         if length > max {
@@ -101,7 +101,7 @@ impl Amqp {
         if let Some(link) = frame.link.filter(|link| *link != LINK) {
             return Err(unknown(link));
         }
-        convert::properties(frame, options)?;
+        convert::check_properties(frame)?;
         Route::of(&frame.to, options)
     }
 }
@@ -135,9 +135,7 @@ impl Transport for Amqp {
         if self.handle.is_closing() {
             return Err(closed());
         }
-        if !route.exchange.as_str().is_empty()
-            && !self.handle.link.exchanges.ensure(&self.handle.link, route.exchange.as_str()).await?
-        {
+        if !route.exchange.is_empty() && !self.handle.link.exchanges.ensure(&self.handle.link, route.exchange).await? {
             // Without the exchange there is nobody.
             return Ok(if frame.mandatory { Receipt::NoRoute } else { Receipt::Handed });
         }

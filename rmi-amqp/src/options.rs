@@ -56,7 +56,7 @@ impl Default for Options {
             name: None,
             sasl: Sasl::Plain,
             heartbeat: Duration::from_secs(10),
-            frame_max: 128 << 10,
+            frame_max: 32 << 10,
             connect_timeout: Duration::from_secs(10),
             wait: Duration::from_secs(30),
             linger: Duration::from_secs(5),
@@ -98,8 +98,8 @@ impl Options {
         self
     }
 
-    /// Says how many bytes a frame of AMQP has at most; longer payloads take several. 128 KiB unless told otherwise; a broker that wants
-    /// less has its way.
+    /// Says how many bytes a frame of AMQP has at most; longer payloads take several. A connection holds 64 such frames in memory, full or
+    /// not. 32 KiB unless told otherwise; a broker that wants less has its way.
     #[must_use]
     pub fn frame_max(mut self, bytes: u32) -> Self {
         self.frame_max = bytes.max(4096);

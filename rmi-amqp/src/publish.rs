@@ -119,13 +119,12 @@ impl Publisher {
 
     async fn room(&self, length: usize) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), TransportError> {
         let bytes = u32::try_from(length.min(self.link.options.waiting_bytes)).unwrap_or(u32::MAX).max(1);
-        let (frames, all) = (Arc::clone(&self.frames), Arc::clone(&self.bytes));
-        if let (Ok(frame), Ok(bytes)) = (Arc::clone(&frames).try_acquire_owned(), Arc::clone(&all).try_acquire_many_owned(bytes))
-        {
+        let (frames, all) = (|| Arc::clone(&self.frames), || Arc::clone(&self.bytes));
+        if let (Ok(frame), Ok(bytes)) = (frames().try_acquire_owned(), all().try_acquire_many_owned(bytes)) {
             return Ok((frame, bytes));
         }
         let wait = self.link.options.wait;
-        let both = async { Ok((frames.acquire_owned().await?, all.acquire_many_owned(bytes).await?)) };
+        let both = async { Ok((frames().acquire_owned().await?, all().acquire_many_owned(bytes).await?)) };
         match timeout(wait, both).await {
             Ok(room) => room.map_err(|_: tokio::sync::AcquireError| closed()),
             Err(_) => {

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -89,6 +89,10 @@ enum Flaw {
     LeaksSubscriptions,
     /// There is no bound.
     Unbounded,
+    /// A pause that is dropped does not end.
+    PauseNotCancelSafe,
+    /// A close that is dropped is taken for one that was made.
+    CloseNotCancelSafe,
     /// Closing does not end who waits.
     CloseLeavesWaiting,
     /// It publishes after it was closed.
@@ -163,6 +167,8 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::PublishesAgain, "a_publish_that_is_dropped_is_whole_or_not_at_all"),
     (Flaw::GivesMore, "no_more_is_received_than_was_asked_for"),
     (Flaw::LeaksSubscriptions, "a_subscribe_that_is_dropped_leaves_nothing"),
+    (Flaw::PauseNotCancelSafe, "a_pause_that_is_dropped_comes_back"),
+    (Flaw::CloseNotCancelSafe, "a_close_that_is_dropped_can_be_made_again"),
     (Flaw::Unbounded, "what_nobody_receives_is_bounded"),
     (Flaw::CloseLeavesWaiting, "closing_ends_the_deliveries"),
     (Flaw::PublishesClosed, "a_closed_transport_says_so"),
@@ -226,6 +232,7 @@ impl Harness for BrokenBus {
             silent,
             kept: Arc::default(),
             settling: Mutex::default(),
+            closing: AtomicBool::new(false),
         })
     }
 }
@@ -241,6 +248,7 @@ struct Broken {
     silent: LinkReporter,
     kept: Arc<Mutex<Vec<Box<dyn Deliveries>>>>,
     settling: Mutex<Vec<Arc<Settling>>>,
+    closing: AtomicBool,
 }
 
 impl fmt::Debug for Broken {
@@ -365,6 +373,10 @@ impl Transport for Broken {
             return Ok(());
         }
         self.cuts.fetch_add(1, Ordering::Relaxed);
+        if self.flaw == Flaw::PauseNotCancelSafe {
+            self.seat.pause(link, None).await?;
+            tokio::task::yield_now().await;
+        }
         if self.flaw == Flaw::LosesAtCut {
             self.settling.lock().unwrap().iter().for_each(|settling| settling.all(Disposition::Ack));
         }
@@ -374,6 +386,12 @@ impl Transport for Broken {
     async fn close(&self) -> Result<(), TransportError> {
         if self.flaw == Flaw::LosesLeft {
             self.settling.lock().unwrap().iter().for_each(|settling| settling.all(Disposition::Ack));
+        }
+        if self.flaw == Flaw::CloseNotCancelSafe {
+            if self.closing.swap(true, Ordering::Relaxed) {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
         }
         if self.flaw == Flaw::ClosesAll {
             let seats = self.seats.lock().unwrap().clone();

@@ -81,6 +81,9 @@ impl grid::Case for Case {
     }
 }
 
+/// Those that need Python.
+pub(crate) const PIKA: [Case; 3] = [Case::PikaEvent1, Case::PikaEvent8, Case::PikaOneWaySafest];
+
 pub(crate) const COLUMNS: [Column<Case>; 4] = [
     Column { head: "to raw-event1", to: Case::RawEvent1, figure: |s| s.throughput },
     Column { head: "to raw-event8", to: Case::RawEvent8, figure: |s| s.throughput },

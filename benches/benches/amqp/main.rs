@@ -52,7 +52,10 @@ fn bench(options: &Options) -> Result<(), Error> {
 
 /// The Python that has pika, where it is wanted and can be had.
 fn python(options: &Options) -> Option<PathBuf> {
-    if !options.filter.is_empty() && !options.filter.contains('/') && !options.filter.contains("pika") {
+    if !grid::wants(options, calls::Case::Pika)
+        && !grid::wants(options, calls::Case::PikaSafest)
+        && !flows::PIKA.iter().any(|case| grid::wants(options, *case))
+    {
         return None;
     }
     Pika::python().inspect_err(|error| println!("without pika: {error}")).ok()

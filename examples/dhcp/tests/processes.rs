@@ -7,6 +7,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
+    sync::OnceLock,
 };
 
 use rackhd_api::DhcpEvent;
@@ -90,6 +91,25 @@ fn file() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("leases.redb");
     (directory, path)
+}
+
+/// `rmi`, which stands beside ours when the whole workspace has been built, and is built here when it does not, or is older than its
+/// sources.
+fn rmi(arguments: &[&str]) -> Output {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let path = PROGRAM.get_or_init(|| {
+        let program = Path::new(env!("CARGO_BIN_EXE_dhcp")).with_file_name("rmi");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/src");
+        let age = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let newest = fs::read_dir(sources).unwrap().filter_map(|entry| age(&entry.unwrap().path())).max();
+        if age(&program) < newest {
+            let release = if cfg!(debug_assertions) { None } else { Some("--release") };
+            let built = Command::new(env!("CARGO")).args(["build", "-p", "rmi-cli"]).args(release).status().unwrap();
+            assert!(built.success());
+        }
+        program
+    });
+    program(path.to_str().unwrap(), arguments).output().unwrap()
 }
 
 #[test]
@@ -252,6 +272,14 @@ async fn rackhds_callers_and_native_ones_meet_at_one_broker() {
         let table: rackhd_api::DhcpClient = http.client("dhcp");
         let mac = "08:00:27:52:d2:a4".parse().unwrap();
         assert_eq!(table.lookup_ip_lease([10, 1, 1, 2].into()).await.unwrap(), Some(mac));
+        // The command line, as anybody on the bus.
+        let call = |arguments: &[&str]| {
+            let output = rmi(&[&["call", "--dialect", generation, &url, "dhcp"], arguments].concat());
+            assert!(output.status.success(), "{arguments:?}: {output:?}");
+            out(&output).trim_end().to_owned()
+        };
+        assert_eq!(call(&["dhcp.lookupIpLease", "10.1.1.2"]), "\"08:00:27:52:d2:a4\"");
+        assert_eq!(call(&["dhcp.ipInRange", "10.1.1.9"]), "false");
         assert_eq!(table.remove_lease(mac).await.unwrap().unwrap().ip_address.octets(), [10, 1, 1, 2]);
         let gone = lease(&["remove", "08:00:27:52:d2:a4"]);
         assert!(err(&gone).contains("has no lease"), "{gone:?}");

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The frames that are acknowledged, and of which it is not yet decided whether they were returned.
 #[derive(Debug, Default)]
 pub(super) struct Undecided {
+    /// Those that came while nothing was returned and nothing held: mostly all, and then there is nothing to look for.
+    plain: Vec<u64>,
     /// Each with the other frame whose return its acknowledgement carried.
     held: BTreeMap<u64, Option<u64>>,
     returned: BTreeSet<u64>,
@@ -19,6 +21,7 @@ pub(super) struct Undecided {
 impl Undecided {
     /// A frame was returned, whichever acknowledgement said so.
     pub(super) fn returned(&mut self, frame: u64) {
+        self.look();
         self.returned.insert(frame);
     }
 
@@ -28,14 +31,28 @@ impl Undecided {
 
     /// A frame was acknowledged, and with it another one's return came, or none.
     pub(super) fn acknowledged(&mut self, frame: u64, other: Option<u64>) {
+        if other.is_none() && self.held.is_empty() && self.returned.is_empty() {
+            self.plain.push(frame);
+            return;
+        }
+        self.look();
         self.held.insert(frame, other);
         self.carried.insert(frame, other);
+    }
+
+    /// Something is to be looked for: among those too that came before it.
+    fn look(&mut self) {
+        for frame in self.plain.drain(..) {
+            self.held.insert(frame, None);
+            self.carried.insert(frame, None);
+        }
     }
 
     /// Everything that has come has been looked at: what can be decided is, with whether it was returned. What waits for the
     /// acknowledgement of another frame, which may carry its own return, waits on; `on_its_way` says whether there will be one.
     pub(super) fn decide(&mut self, on_its_way: impl Fn(u64) -> bool, decided: &mut Vec<(u64, bool)>) {
-        let Undecided { held, returned, carried } = self;
+        let Undecided { plain, held, returned, carried } = self;
+        decided.extend(plain.drain(..).map(|frame| (frame, false)));
         held.retain(|frame, waits| {
             if returned.remove(frame) {
                 decided.push((*frame, true));
@@ -83,6 +100,18 @@ mod tests {
         undecided.acknowledged(4, None);
         assert_eq!(undecided.decided(&[]), [(3, true), (4, false)]);
         assert!(undecided.held.is_empty() && undecided.carried.is_empty() && undecided.returned.is_empty());
+    }
+
+    #[test]
+    fn a_return_that_comes_last_is_found_too() {
+        let mut undecided = Undecided::default();
+        undecided.acknowledged(3, None);
+        undecided.acknowledged(4, None);
+        undecided.returned(3);
+        undecided.acknowledged(7, Some(3));
+        assert_eq!(undecided.decided(&[]), [(3, true), (4, false), (7, false)]);
+        undecided.acknowledged(8, None);
+        assert_eq!(undecided.decided(&[]), [(8, false)]);
     }
 
     #[test]

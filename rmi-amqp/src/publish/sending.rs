@@ -12,7 +12,7 @@ use lapin::{
     options::{BasicPublishOptions, ConfirmSelectOptions},
     protocol::AMQPSoftError,
 };
-use rmi_core::transport::{Receipt, TransportError};
+use rmi_core::transport::{Frame, Receipt, TransportError};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, Sleep, sleep, sleep_until},
@@ -42,6 +42,7 @@ pub(super) struct Sending {
     on_its_way: BTreeMap<u64, Job>,
     answers: FuturesUnordered<BoxFuture<'static, (u64, Outcome)>>,
     undecided: Undecided,
+    decided: Vec<(u64, bool)>,
     next: u64,
     /// When those are looked at that have waited for long.
     look: Pin<Box<Sleep>>,
@@ -105,6 +106,7 @@ impl Sending {
             on_its_way: BTreeMap::new(),
             answers: FuturesUnordered::new(),
             undecided: Undecided::default(),
+            decided: Vec::new(),
             next: 0,
             look: Box::pin(sleep(Duration::ZERO)),
             broken: None,
@@ -207,15 +209,16 @@ impl Sending {
         while let Some(Some((frame, outcome))) = self.answers.next().now_or_never() {
             self.told(frame, outcome);
         }
-        let mut decided = Vec::new();
+        let mut decided = std::mem::take(&mut self.decided);
         let on_its_way = &self.on_its_way;
         self.undecided.decide(|frame| on_its_way.contains_key(&frame), &mut decided);
-        for (frame, returned) in decided {
+        for (frame, returned) in decided.drain(..) {
             if returned {
                 self.link.tally.no_route.add();
             }
             self.done(frame, Ok(if returned { Receipt::NoRoute } else { Receipt::Stored }));
         }
+        self.decided = decided;
     }
 
     /// Sends those that wait, as far as there is room on the way.
@@ -238,7 +241,8 @@ impl Sending {
                 frame.ttl = Some(rest);
             }
             let options = &self.link.options;
-            let (route, properties) = match (Route::of(&frame.to, options), convert::properties(&frame, options)) {
+            let route = Route::of(&frame.to, options).and_then(Route::strings);
+            let ((exchange, key), properties) = match (route, convert::properties(&frame, options)) {
                 (Ok(route), Ok(properties)) => (route, properties),
                 (Err(error), _) | (_, Err(error)) => {
                     job.answer(Err(error));
@@ -246,6 +250,7 @@ impl Sending {
                 }
             };
             let channel = Arc::clone(if job.confirmed { &channels.confirmed } else { &channels.plain });
+            let Frame { payload, mandatory, .. } = frame;
             let number = self.next;
             self.next += 1;
             self.on_its_way.insert(number, job);
@@ -255,8 +260,8 @@ impl Sending {
                     if !channel.status().connected() {
                         return (number, Outcome::NotSent);
                     }
-                    let options = BasicPublishOptions { mandatory: frame.mandatory, immediate: false };
-                    let published = channel.basic_publish(route.exchange, route.key, options, &frame.payload, properties).await;
+                    let options = BasicPublishOptions { mandatory, immediate: false };
+                    let published = channel.basic_publish(exchange, key, options, &payload, properties).await;
                     match published {
                         Ok(confirm) => (number, Outcome::from(confirm.await)),
                         Err(error) => (number, Outcome::Failed(Box::new(error))),
@@ -312,7 +317,7 @@ impl Sending {
                 && job.frame.payload == message.data
                 && !self.undecided.is_returned(*number)
                 && Route::of(&job.frame.to, options)
-                    .is_ok_and(|route| route.key == message.routing_key && route.exchange == message.exchange)
+                    .is_ok_and(|route| route.key == message.routing_key.as_str() && route.exchange == message.exchange.as_str())
         };
         let found = self.on_its_way.iter().find(|(number, job)| same(number, job)).map(|(number, _)| *number)?;
         self.undecided.returned(found);
@@ -414,7 +419,7 @@ fn is_to_blame(job: &Job, error: &lapin::Error, link: &Link) -> bool {
         AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED => {
             // NOT_FOUND - no exchange 'x' in vhost '/'
             let exchange = text.split_once("exchange '").and_then(|(_, rest)| rest.split_once('\'')).map(|(name, _)| name);
-            Route::of(&job.frame.to, &link.options).is_ok_and(|route| Some(route.exchange.as_str()) == exchange)
+            Route::of(&job.frame.to, &link.options).is_ok_and(|route| Some(route.exchange) == exchange)
         }
         // PRECONDITION_FAILED - message size 9 is larger than configured max size 5
         AMQPSoftError::PRECONDITIONFAILED => {

@@ -254,6 +254,8 @@ macro_rules! __rmi_conformance_each {
             dropping::a_receive_that_is_dropped_loses_nothing
             dropping::a_publish_that_is_dropped_is_whole_or_not_at_all
             dropping::a_subscribe_that_is_dropped_leaves_nothing
+            dropping::a_pause_that_is_dropped_comes_back
+            dropping::a_close_that_is_dropped_can_be_made_again
             room::what_nobody_receives_is_bounded
             closing::closing_ends_the_deliveries
             closing::a_closed_transport_says_so

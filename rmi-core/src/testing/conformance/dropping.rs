@@ -4,7 +4,7 @@ use super::{
     Harness, Verdict,
     lane::{Inbox, Lane, numbers, soon, text},
 };
-use crate::transport::{Disposition, Receipt, Sharing};
+use crate::transport::{Disposition, Receipt, Sharing, TransportErrorKind};
 
 /// Polls so many times, as often as it is woken, then drops the future.
 async fn polled<F: Future>(future: F, mut times: usize) -> Option<F::Output> {
@@ -108,5 +108,51 @@ pub(super) async fn a_subscribe_that_is_dropped_leaves_nothing<H: Harness>(harne
     let sending = lane.send_all(numbers(6));
     assert_eq!(inbox.texts(6).await, numbers(6), "somebody else took a frame");
     sending.await.expect("all of them were published");
+    Verdict::Held
+}
+
+/// `pause` dropped after each of its polls: the link stays, or is back after its time.
+pub(super) async fn a_pause_that_is_dropped_comes_back<H: Harness>(harness: &H) -> Verdict {
+    let lane = Lane::new(harness).await;
+    let mut inbox = lane.inbox().await;
+    for times in 1..4 {
+        // The harness knows which end it is that comes back.
+        let cutting = polled(harness.cut(&lane.sender, PAUSE), times);
+        if let Ok(Some(false)) = tokio::time::timeout(PAUSE, cutting).await
+            && times == 1
+        {
+            return Verdict::NotApplicable("its harness cannot cut a link");
+        }
+    }
+    let back = async {
+        loop {
+            // What is handed to a link that is about to leave may go with it.
+            let _ = lane.sender.publish(lane.frame("after").await).await;
+            if let Ok(text) = tokio::time::timeout(H::QUIET, inbox.text()).await {
+                return text;
+            }
+        }
+    };
+    assert_eq!(soon("a link that was paused is back", back).await, "after");
+    Verdict::Held
+}
+
+/// `close` dropped after each of its polls: the transport can still be closed, and then is.
+pub(super) async fn a_close_that_is_dropped_can_be_made_again<H: Harness>(_: &H) -> Verdict {
+    for times in 1..4 {
+        let harness = H::start().await;
+        let lane = Lane::new(&harness).await;
+        let mut inbox = lane.inbox().await;
+        for seat in [&lane.receiver, &lane.sender] {
+            drop(tokio::time::timeout(PAUSE, polled(seat.close(), times)).await);
+            drop(soon("a close ends after one that was dropped", seat.close()).await);
+        }
+        let mut none = Vec::new();
+        let count = soon("a `recv` ends with its transport", inbox.deliveries.recv(&mut none, 4)).await;
+        assert_eq!(count.expect("an end is no error"), 0);
+        let frame = lane.frame("late").await;
+        let error = soon("a publish ends", lane.sender.publish(frame)).await.expect_err("it is closed");
+        assert_eq!(error.kind, TransportErrorKind::Closed, "{error}");
+    }
     Verdict::Held
 }
