@@ -187,7 +187,8 @@ impl Protocol for Native {
             ttl: if is_request || is_event { head.ttl } else { None },
             mandatory: is_request,
             persistent: !is_event,
-            repeatable: head.sn.is_some() && !is_event,
+            // Requests and outcomes are told apart by their serial number; a second `progress` would be taken for another step.
+            repeatable: head.sn.is_some() && !is_event && !matches!(body, Body::Status(_)),
             ..Frame::new(to, payload)
         }))
     }
