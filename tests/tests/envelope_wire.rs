@@ -195,7 +195,8 @@ fn frames_carry_what_the_bus_has_to_know() {
         let (is_request, is_event) = (kind(&message) == "request", kind(&message) == "event");
         assert_eq!(frame.mandatory, is_request);
         assert_eq!(frame.persistent, !is_event);
-        assert_eq!(frame.repeatable, !is_event);
+        let is_status = matches!(message.body, Body::Status(_));
+        assert_eq!(frame.repeatable, !is_event && !is_status, "nobody drops a second event, or a second step");
         assert_eq!(frame.ttl.is_some(), is_request || is_event);
         assert_eq!(frame.properties.content_encoding.as_deref(), Some("utf-8"));
         assert_eq!((&frame.properties.content_type, &frame.properties.correlation_id, frame.link), (&None, &None, None));
