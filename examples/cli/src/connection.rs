@@ -23,7 +23,7 @@ use crate::{
 /// How an agent is reached, and how it is trusted.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// How and where the agent is reached: tcp://HOST:PORT, tls://HOST:PORT, or by RabbitMQ: amqp[s]://[USER[:PASSWORD]@]HOST[:PORT][/VHOST]
+    /// How and where the agent is reached: tcp://HOST:PORT, tls://HOST:PORT, or by RabbitMQ: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out
     #[arg(value_name = "URL")]
     pub(crate) url: Url,
     /// Sign with this private key (`rmi keygen` makes one); needs --trust

@@ -23,7 +23,7 @@ use crate::{
 pub struct LeaseCommand {
     #[command(subcommand)]
     what: What,
-    /// Where the service is reached: amqp[s]://[USER[:PASSWORD]@]HOST[:PORT][/VHOST] or tcp://HOST:PORT
+    /// Where the service is reached: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out or tcp://HOST:PORT
     #[arg(long, value_name = "URL", global = true, default_value = "tcp://127.0.0.1:7000")]
     url: Url,
     /// The service's address

@@ -98,7 +98,7 @@ impl Dialect {
 const URL: &str = "url";
 const DIALECT: &str = "dialect";
 
-const SEVERAL: &str = "Where to be reached: amqp[s]://[USER[:PASSWORD]@]HOST[:PORT][/VHOST], or tcp://HOST:PORT to listen at; any number \
+const SEVERAL: &str = "Where to be reached: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out, or tcp://HOST:PORT to listen at; any number \
                        of them";
 const EACH: &str = "In which words at the --url before it; envelope unless it is said. Several --dialect behind one --url are all \
                     spoken there";

@@ -31,7 +31,7 @@ pub struct Agent {
     /// Where to listen; port 0 is any that is free
     #[arg(long, value_name = "HOST:PORT", required_unless_present = "url")]
     pub listen: Option<String>,
-    /// The broker to be reached by, in place of a port: amqp[s]://[USER[:PASSWORD]@]HOST[:PORT][/VHOST]
+    /// The broker to be reached by, in place of a port: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out
     ///
     /// Several agents may have one address, and share its requests; one with --journal has to be the only one.
     #[arg(long, value_name = "URL", conflicts_with = "listen")]

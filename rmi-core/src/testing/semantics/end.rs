@@ -136,12 +136,14 @@ pub(super) async fn dropping_the_endpoint_stops_it<S: Setting>(setting: &S) {
     if redelivers {
         // What it had is the bus's again.
         agent.tap.until(1, "it has left the bus", |passed| matches!(passed, Passed::Left)).await;
-        let next = super::agent(setting).await;
+        let mut next = super::agent(setting).await;
         for call in [running, inline] {
             let ended = soon("another agent has it", call).await;
             assert!(matches!(ended, Err(CallError::Interrupted(_))), "{ended:?}");
         }
-        assert_eq!(next.watch.ran(), 0);
+        // The end may have overtaken an acknowledgement: what may run again then does.
+        let again = next.watch.seen();
+        assert!(!again.iter().any(|seen| matches!(seen, Seen::Began(name) if name != "a clone is left")), "{again:?}");
     }
 }
 
