@@ -22,7 +22,8 @@ async fn send_after_all(lane: &Lane, payload: &str) -> Receipt {
             match soon("a publish ends", lane.sender.publish(frame)).await {
                 Ok(Receipt::NoRoute) => {}
                 Ok(receipt) => return receipt,
-                Err(error) if error.kind == TransportErrorKind::Disconnected => {}
+                // One that went into a connection that was already lost may come, and is sent again.
+                Err(error) if matches!(error.kind, TransportErrorKind::Disconnected | TransportErrorKind::Ambiguous) => {}
                 Err(error) => panic!("after an outage a publish failed: {error}"),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -153,7 +154,8 @@ pub(super) async fn a_publish_waits_no_longer_than_it_may<H: Harness>(harness: &
     assert!(began.elapsed() >= wait, "a publish gave up after {:?}, and may wait {wait:?}", began.elapsed());
     send_after_all(&lane, "after").await;
     assert_eq!(inbox.text().await, "after");
-    inbox.nothing("it was not sent").await;
+    let rest = inbox.rest().await;
+    assert!(rest.iter().all(|text| text == "after"), "what was said not to be sent came: {rest:?}");
     Verdict::Held
 }
 
