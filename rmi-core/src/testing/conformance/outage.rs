@@ -22,8 +22,7 @@ async fn send_after_all(lane: &Lane, payload: &str) -> Receipt {
             match soon("a publish ends", lane.sender.publish(frame)).await {
                 Ok(Receipt::NoRoute) => {}
                 Ok(receipt) => return receipt,
-                // One that went into a connection that was already lost may come, and is sent again.
-                Err(error) if matches!(error.kind, TransportErrorKind::Disconnected | TransportErrorKind::Ambiguous) => {}
+                Err(error) if error.kind == TransportErrorKind::Disconnected => {}
                 Err(error) => panic!("after an outage a publish failed: {error}"),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -145,7 +144,8 @@ pub(super) async fn a_publish_waits_no_longer_than_it_may<H: Harness>(harness: &
     let mut inbox = lane.inbox().await;
     send_after_all(&lane, "before").await;
     assert_eq!(inbox.text().await, "before");
-    if !harness.cut(&lane.sender, wait * 2).await {
+    // Not a multiple of it: the link would come back just when a publish has waited long enough, and nobody would know what became of it.
+    if !harness.cut(&lane.sender, wait * 5 / 2).await {
         return UNCUT;
     }
     let began = Instant::now();
@@ -154,8 +154,7 @@ pub(super) async fn a_publish_waits_no_longer_than_it_may<H: Harness>(harness: &
     assert!(began.elapsed() >= wait, "a publish gave up after {:?}, and may wait {wait:?}", began.elapsed());
     send_after_all(&lane, "after").await;
     assert_eq!(inbox.text().await, "after");
-    let rest = inbox.rest().await;
-    assert!(rest.iter().all(|text| text == "after"), "what was said not to be sent came: {rest:?}");
+    inbox.nothing("it was not sent").await;
     Verdict::Held
 }
 
