@@ -227,14 +227,17 @@ static OWN: LazyLock<Own> = LazyLock::new(|| {
     Own { rabbit: Rabbit::with(&config), authority, port, _files: files }
 });
 
-async fn own() -> &'static Own {
-    tokio::task::spawn_blocking(|| &*OWN).await.unwrap()
+/// The broker, for as long as the guard is kept: one test kills it.
+async fn own() -> (&'static Own, tokio::sync::MutexGuard<'static, ()>) {
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let turn = TURN.lock().await;
+    (tokio::task::spawn_blocking(|| &*OWN).await.unwrap(), turn)
 }
 
 /// With TLS only those are talked to who are trusted, and only those are let in who show a certificate.
 #[tokio::test]
 async fn both_ends_prove_who_they_are() {
-    let Own { authority, port, .. } = own().await;
+    let (Own { authority, port, .. }, _turn) = own().await;
     let url = format!("amqps://guest:guest@127.0.0.1:{port}");
     let Identity { chain, key } = authority.vouch(&["dog"]);
     let trusting = || Tls::trusts(authority.pem()).unwrap().server_name("broker.example");
@@ -258,7 +261,7 @@ async fn both_ends_prove_who_they_are() {
 /// persistent, and everything goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_takes_nothing_for_a_while_is_killed_and_comes_back() {
-    let own = own().await;
+    let (own, _turn) = own().await;
     let blocking = |work: fn(&Rabbit)| tokio::task::spawn_blocking(move || work(&OWN.rabbit));
     let amqp = Amqp::connect(own.rabbit.url()).options(options().wait(Duration::from_secs(60))).await.unwrap();
     let queue = Subscription::new(Source::Address("options.kept".into()), Purpose::Requests).durable(true);
