@@ -7,6 +7,7 @@ use std::{
 
 use lapin::{ExchangeKind, options::ExchangeDeclareOptions, protocol::AMQPSoftError, types::FieldTable};
 use rmi_core::{text::Text, transport::TransportError};
+use tokio::time::timeout;
 
 use crate::{
     error::{soft, told},
@@ -35,8 +36,14 @@ impl Exchanges {
         if link.up().is_some_and(|generation| self.knows(generation.number, name)) {
             return Ok(true);
         }
+        let wait = link.options.wait;
+        // A broker that takes nothing answers nothing either.
+        timeout(wait, self.look(link, name)).await.unwrap_or_else(|_| Err(link.away(wait)))
+    }
+
+    async fn look(&self, link: &Link, name: &str) -> Result<bool, TransportError> {
         let generation = link.wait_up(link.options.wait).await?;
-        let channel = generation.channel(link.options.connect_timeout).await?;
+        let channel = generation.channel(link.options.wait).await?;
         let what = || format!("the exchange `{name}` cannot be published to");
         let declared = match link.options.exchanges.get(name) {
             Some(exchange) => exchange.declare(&channel, name).await,

@@ -33,6 +33,8 @@ pub struct Options {
     pub(crate) confirms: bool,
     pub(crate) persistent: bool,
     pub(crate) events: u32,
+    pub(crate) backlog: usize,
+    pub(crate) backlog_bytes: usize,
     pub(crate) queues: Queues,
     pub(crate) exchanges: BTreeMap<Text, Exchange>,
 }
@@ -69,6 +71,8 @@ impl Default for Options {
             confirms: true,
             persistent: true,
             events: 10_000,
+            backlog: 65_536,
+            backlog_bytes: 256 << 20,
             queues: Queues::default(),
             exchanges: BTreeMap::new(),
         }
@@ -99,10 +103,10 @@ impl Options {
     }
 
     /// Says how many bytes a frame of AMQP has at most; longer payloads take several. A connection holds 64 such frames in memory, full or
-    /// not. 32 KiB unless told otherwise; a broker that wants less has its way.
+    /// not. 32 KiB unless told otherwise; from 4 KiB to 1 MiB; a broker that wants less has its way.
     #[must_use]
     pub fn frame_max(mut self, bytes: u32) -> Self {
-        self.frame_max = bytes.max(4096);
+        self.frame_max = bytes.clamp(4096, 1 << 20);
         self
     }
 
@@ -178,6 +182,19 @@ impl Options {
     #[must_use]
     pub fn events(mut self, frames: u32) -> Self {
         self.events = frames.max(1);
+        self
+    }
+
+    /// Says how many messages of one subscription that acknowledges nothing may have come and not been taken, and how many bytes they
+    /// have together: replies, and the events of whoever lets the oldest be dropped. The broker sends them as fast as it can. At that
+    /// bound, which nobody reaches who is only busy, the oldest events are dropped ([`Counters::dropped`](crate::Counters::dropped)), and
+    /// a subscription to replies is ended ([`Counters::flooded`](crate::Counters::flooded)): an endpoint takes another reply address,
+    /// which whoever floods does not know, and asks for the outcomes that it waits for. 65,536 and 256 MiB unless told otherwise. What
+    /// is acknowledged is bounded by its prefetch.
+    #[must_use]
+    pub fn backlog(mut self, messages: usize, bytes: usize) -> Self {
+        self.backlog = messages.max(1);
+        self.backlog_bytes = bytes.max(1);
         self
     }
 

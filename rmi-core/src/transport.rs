@@ -14,7 +14,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub use self::{
-    deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Settle},
+    deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Interruptions, Settle},
     frame::{Destination, Frame, Properties, SharedProperties},
     links::{Link, LinkChange, LinkId, LinkReporter, Links},
     subscription::{Purpose, Sharing, Source, Subscription, WhenFull},
