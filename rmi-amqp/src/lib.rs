@@ -126,6 +126,7 @@ impl Transport for Amqp {
         capabilities.expiry = true;
         capabilities.topics = true;
         capabilities.durable = true;
+        capabilities.settle_within = self.handle.link.options.consumer_timeout;
         capabilities.max_payload = self.handle.link.options.max_payload;
         capabilities
     }

@@ -80,8 +80,13 @@ impl Generation {
     pub(crate) async fn channel(&self, within: Duration) -> Result<lapin::Channel, TransportError> {
         match timeout(within, self.connection.create_channel()).await {
             Ok(made) => made.map_err(|error| error::told("a channel cannot be opened", error)),
-            Err(_) => Err(disconnected(format!("a channel was not opened in {within:?}"))),
+            Err(_) => Err(disconnected(format!("a channel was not opened in {within:?}{}", self.silence()))),
         }
+    }
+
+    /// Why the broker says nothing, as far as it has said that.
+    pub(crate) fn silence(&self) -> String {
+        self.blocked.borrow().as_ref().map(|why| format!(": RabbitMQ takes nothing: {why}")).unwrap_or_default()
     }
 
     /// Whether the library still believes in it.
@@ -154,7 +159,7 @@ impl Link {
         match &*self.state.borrow() {
             State::Down(why) => disconnected(format!("there was no connection to RabbitMQ for {waited:?}: {why}")),
             State::Up(generation) => match &*generation.blocked.borrow() {
-                Some(why) => disconnected(format!("RabbitMQ took nothing for {waited:?}: {why}")),
+                Some(why) => disconnected(format!("RabbitMQ takes nothing, and did not for {waited:?}: {why}")),
                 None => disconnected(format!("it was not sent in {waited:?}")),
             },
             State::Closed => closed(),

@@ -33,6 +33,7 @@ pub struct Options {
     pub(crate) confirms: bool,
     pub(crate) persistent: bool,
     pub(crate) events: u32,
+    pub(crate) consumer_timeout: Option<Duration>,
     pub(crate) backlog: usize,
     pub(crate) backlog_bytes: usize,
     pub(crate) queues: Queues,
@@ -71,6 +72,7 @@ impl Default for Options {
             confirms: true,
             persistent: true,
             events: 10_000,
+            consumer_timeout: Some(Duration::from_secs(30 * 60)),
             backlog: 65_536,
             backlog_bytes: 256 << 20,
             queues: Queues::default(),
@@ -182,6 +184,15 @@ impl Options {
     #[must_use]
     pub fn events(mut self, frames: u32) -> Self {
         self.events = frames.max(1);
+        self
+    }
+
+    /// Says how long the broker waits for an acknowledgement (its `consumer_timeout`) before it closes the channel and delivers again;
+    /// `None` where that is switched off. An endpoint that serves a method whose callers wait for as long says so when it starts. 30
+    /// minutes unless told otherwise, as RabbitMQ has it.
+    #[must_use]
+    pub fn consumer_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.consumer_timeout = time.into();
         self
     }
 

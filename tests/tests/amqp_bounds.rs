@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
+    convert::Infallible,
+    future::IntoFuture,
+    io,
     sync::{
-        LazyLock,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,7 +16,7 @@ use std::{
 use rmi_amqp::{Amqp, Options};
 use rmi_core::{
     Endpoint, Native, Trust,
-    endpoint::Missed,
+    endpoint::{Builder, Missed},
     prelude::*,
     transport::{
         Deliveries, Delivery, Destination, Disposition, Frame, Link, LinkChange, LinkId, Links, Purpose, Receipt, Sharing,
@@ -21,7 +24,7 @@ use rmi_core::{
     },
 };
 use rmi_tests::{proxy::Proxy, rabbit::Rabbit, soon::soon};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 /// A broker of this file's own: some tests make it short of memory.
 static BROKER: LazyLock<Rabbit> = LazyLock::new(Rabbit::start);
@@ -33,8 +36,45 @@ async fn broker() -> (&'static Rabbit, MutexGuard<'static, ()>) {
     (tokio::task::spawn_blocking(|| &*BROKER).await.unwrap(), turn)
 }
 
-async fn ctl(arguments: &'static [&'static str]) -> String {
-    tokio::task::spawn_blocking(move || BROKER.ctl(arguments)).await.unwrap()
+/// The broker is short of memory, for as long as this is kept.
+struct Alarm;
+
+impl Alarm {
+    fn sounds() -> Self {
+        BROKER.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]);
+        Alarm
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        BROKER.ctl(&["set_vm_memory_high_watermark", "0.6"]);
+    }
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn writer(&self) -> impl Fn() -> Log + use<> {
+        let log = self.clone();
+        move || log.clone()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn options() -> Options {
@@ -194,7 +234,7 @@ async fn a_broker_that_takes_nothing_is_told_of_and_not_waited_for_too_long() {
     let inbox = amqp.subscribe(Subscription::new(Source::Address(address.as_str().into()), Purpose::Requests)).await.unwrap();
     let mut links = amqp.links();
     let LinkChange::Up(Link { id, .. }) = change(&mut links).await else { panic!("it is up") };
-    ctl(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    let alarm = tokio::task::block_in_place(Alarm::sounds);
     // Who publishes is told, and not before.
     let blocked = soon("it is told", async {
         loop {
@@ -210,19 +250,130 @@ async fn a_broker_that_takes_nothing_is_told_of_and_not_waited_for_too_long() {
     for frame in [frame(&address, "x"), event(&name("exchange"), "x")] {
         let error = soon("it is not waited for too long", amqp.publish(frame)).await.unwrap_err();
         assert_eq!(error.kind, TransportErrorKind::Disconnected);
-        assert!(error.message.contains("took nothing") && error.message.contains("memory"), "{error}");
+        assert!(error.message.contains("takes nothing") && error.message.contains("memory"), "{error}");
     }
     // Whoever begins to watch now is told as well.
     let mut late = amqp.links();
     assert!(matches!(change(&mut late).await, LinkChange::Up(_)));
     assert!(matches!(change(&mut late).await, LinkChange::Blocked(..)));
-    ctl(&["set_vm_memory_high_watermark", "0.6"]).await;
+    tokio::task::block_in_place(|| drop(alarm));
     for links in [&mut links, &mut late] {
         assert_eq!(change(links).await, LinkChange::Unblocked(id));
     }
     assert_eq!(amqp.publish(frame(&address, "x")).await.unwrap(), Receipt::Stored);
     assert_eq!(amqp.counters().lost, 0);
     drop(inbox);
+}
+
+#[remote]
+trait Mill {
+    /// Grinds, until it is told to stop.
+    #[remote(timeout = "1h")]
+    async fn grind(&self) -> Result<u32, Infallible>;
+
+    /// Rests.
+    #[remote(timeout = "29m")]
+    async fn rest(&self) -> Result<(), Infallible>;
+}
+
+#[derive(Clone, Default)]
+struct Stones {
+    rounds: Arc<AtomicU64>,
+    stop: Arc<Notify>,
+}
+
+impl Mill for Stones {
+    async fn grind(&self) -> Result<u32, Infallible> {
+        self.rounds.fetch_add(1, Ordering::SeqCst);
+        self.stop.notified().await;
+        Ok(7)
+    }
+
+    async fn rest(&self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// The broker takes back what is not acknowledged for too long. The method goes on, its one outcome is told, and it is not run again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_method_that_takes_longer_than_the_broker_waits_runs_once() {
+    /// The broker waits that long for channels that are opened while this is kept.
+    struct Hurry;
+
+    impl Hurry {
+        fn set(timeout: u32, tick: u32) {
+            BROKER.ctl(&["eval", &format!("application:set_env(rabbit, consumer_timeout, {timeout}).")]);
+            BROKER.ctl(&["eval", &format!("application:set_env(rabbit, channel_tick_interval, {tick}).")]);
+        }
+    }
+
+    impl Drop for Hurry {
+        fn drop(&mut self) {
+            Hurry::set(30 * 60 * 1000, 60_000);
+        }
+    }
+
+    let (_, _turn) = broker().await;
+    tokio::task::block_in_place(|| Hurry::set(100, 100));
+    let hurry = Hurry;
+    let address = name("mill");
+    let (bus, stones) = (Arc::new(amqp(options()).await), Stones::default());
+    let agent = Endpoint::builder(address.as_str()).bind(Native::default(), Arc::clone(&bus), Trust::insecure());
+    let agent = agent.serve(MillServer::new(stones.clone())).start().await.unwrap();
+    let caller =
+        Endpoint::builder("caller").bind(Native::default(), amqp(options()).await, Trust::insecure()).start().await.unwrap();
+    let mill: MillClient = caller.client(address.as_str());
+    let grinding = mill.grind().send().await.unwrap();
+    soon("the broker takes it back twice", async {
+        while bus.counters().channels_lost < 2 || bus.counters().redelivered < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    tokio::task::block_in_place(|| drop(hurry));
+    stones.stop.notify_one();
+    assert_eq!(soon("it ends", grinding.into_future()).await.unwrap(), 7);
+    assert_eq!(stones.rounds.load(Ordering::SeqCst), 1);
+    // What was delivered again is settled with it.
+    soon("the broker has nothing more of it", async {
+        loop {
+            let queues = tokio::task::block_in_place(|| BROKER.ctl(&["list_queues", "name", "messages", "--silent"]));
+            let queue = queues.lines().find(|line| line.starts_with(&address)).expect("it has a queue").to_owned();
+            if queue.split_whitespace().last() == Some("0") {
+                break;
+            }
+        }
+    })
+    .await;
+    for endpoint in [agent, caller] {
+        let _ = endpoint.shutdown(Duration::from_secs(5)).await.unwrap();
+    }
+}
+
+/// Whoever serves a method that may take longer than that is told so at the start, and what to do.
+#[tokio::test]
+async fn a_method_that_may_take_longer_than_the_broker_waits_is_told_of() {
+    let (_, _turn) = broker().await;
+    let told = async |options: Options, special: fn(Builder) -> Builder| {
+        let log = Log::default();
+        let keeping = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(log.writer()).finish();
+        let keeping = tracing::subscriber::set_default(keeping);
+        let builder = Endpoint::builder(name("mill")).bind(Native::default(), amqp(options).await, Trust::insecure());
+        let agent = special(builder).serve(MillServer::new(Stones::default())).start().await.unwrap();
+        drop((keeping, agent));
+        let log = log.text();
+        log.lines().find(|line| line.contains("longer than the bus waits")).map(ToOwned::to_owned)
+    };
+    let line = told(options(), |builder| builder).await.expect("it is told");
+    assert!(line.contains("Mill.grind") && line.contains("queue_of_its_own") && !line.contains("Mill.rest"), "{line}");
+    let hour = Duration::from_secs(60 * 60);
+    assert_eq!(told(options().consumer_timeout(hour * 2), |builder| builder).await, None);
+    assert_eq!(told(options().consumer_timeout(None), |builder| builder).await, None);
+    fn journalled(builder: Builder) -> Builder {
+        let directory = tempfile::tempdir().unwrap().keep();
+        builder.journal(rmi_core::journal::Durable::open(directory).unwrap()).queue_of_its_own()
+    }
+    assert_eq!(told(options(), journalled).await, None, "it is acknowledged when the journal has it");
 }
 
 /// Whoever is told to leave while it is away stays away, and both who told it are answered.
@@ -308,7 +459,7 @@ async fn whose_queue_is_deleted_is_told_that_events_are_missing() {
     let Lamp::On { room } = room.unwrap().unwrap().unwrap().event;
     assert_eq!((room.as_str(), events.figures().interrupted, events.figures().links_lost), ("attic", 1, 0));
     for endpoint in [hall, lights] {
-        drop(endpoint.shutdown(Duration::from_secs(5)).await.unwrap());
+        let _ = endpoint.shutdown(Duration::from_secs(5)).await.unwrap();
     }
 }
 
@@ -327,4 +478,22 @@ async fn what_is_given_back_unsettled_is_for_others() {
         soon("the other one has it", staying.recv(&mut taken, 1)).await.unwrap();
         taken.pop().unwrap().acker.settle(Disposition::Ack);
     }
+}
+
+/// The client library logs what is returned, with its payload, under a target that can be left out; nothing else shows a payload.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_client_library_shows_of_payloads_has_a_target_of_its_own() {
+    let (_, _turn) = broker().await;
+    let log = Log::default();
+    // The library logs in a thread of its own.
+    let keeping = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(log.writer());
+    tracing::subscriber::set_global_default(keeping.finish()).expect("no other test has one");
+    let amqp = amqp(options()).await;
+    assert_eq!(amqp.publish(frame(&name("nobody"), "a secret")).await.unwrap(), Receipt::NoRoute);
+    amqp.close().await.unwrap();
+    let log = log.text();
+    let shown = format!("{:?}", b"a secret");
+    let shown = shown.trim_matches(['[', ']']);
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(shown) || line.contains("a secret")).collect();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains(" lapin::returned_messages: ")), "{lines:#?}");
 }

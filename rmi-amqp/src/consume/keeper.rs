@@ -170,11 +170,9 @@ impl Keeper {
             let backlog = (!self.plan.acknowledged).then(|| Arc::new(Backlog::new(options, self.when_full, tally)));
             Ok((Flow { consumer, channel: channel.clone(), settler, backlog, ended: Arc::default(), over: false }, channel))
         };
-        let late = || {
-            let why = generation.blocked.borrow().as_ref().map(|why| format!(": RabbitMQ takes nothing ({why})"));
-            let why = why.unwrap_or_default();
-            disconnected(format!("the queue `{}` was not declared and consumed in {within:?}{why}", self.plan.queue))
-        };
+        let queue = &self.plan.queue;
+        let late =
+            || disconnected(format!("the queue `{queue}` was not declared and consumed in {within:?}{}", generation.silence()));
         timeout(within, opening).await.unwrap_or_else(|_| Err(late()))
     }
 
