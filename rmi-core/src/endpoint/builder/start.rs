@@ -21,6 +21,7 @@ use crate::{
         layers::Layers,
         links,
         offer::{self, Offer},
+        patient::Patient,
         queue::{Handlers, QueueSize},
         recovery,
         resubscribe::Broken,
@@ -73,7 +74,7 @@ impl Builder {
             classes.add(Arc::new(admin), Some(Handlers::new(admin::LANE, QueueSize::default())), false);
         }
         let (waiting, patience) = self.admission.unwrap_or((prefetch as usize, PATIENCE));
-        let journal = self.journal.is_durable().then_some(self.journal);
+        let journal = self.journal.is_durable().then(|| Patient::new(self.journal));
         let started = self.clock.now();
         let mut found = match &journal {
             Some(journal) => Some(recovery::read(Arc::clone(journal), started).await?),
