@@ -5,7 +5,6 @@
 use std::{io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
 use rmi_amqp::{Amqp, Options};
 use rmi_core::{
     testing::conformance::{self, Harness},
@@ -18,6 +17,7 @@ use rmi_tests::{
 use tokio::{
     runtime::{Builder, Runtime},
     sync::Mutex,
+    time::timeout,
 };
 
 /// A broker holds as much as it has memory and disk for.
@@ -90,7 +90,7 @@ impl ByProxy {
     async fn cut(&self, cut: fn(&Proxy, Duration), outage: Duration) {
         let mut links = self.links.lock().await;
         for (links, up) in &mut *links {
-            while let Some(Some(change)) = links.next().now_or_never() {
+            while let Ok(Some(change)) = timeout(Duration::ZERO, links.next()).await {
                 note(&change, up);
             }
         }
