@@ -203,10 +203,13 @@ impl Connection {
             }
             Exit::Transport => ending.try_this(format!("is an agent listening at {}?", self.url)),
             Exit::Timeout if self.security.insecure => ending.try_this("a longer --timeout"),
-            Exit::Timeout => ending.try_this(
-                "a longer --timeout; but an agent is not heard if you do not trust it: is its key in `rmi trust list`, under its \
-                 address?",
-            ),
+            Exit::Timeout => {
+                let heard = "a longer --timeout; but an agent is not heard if you do not trust it: is its key in `rmi trust list`, \
+                             under its address?";
+                let gofers = " gofer's agents sign by a scheme of their own: --dialect gofer";
+                let may_be_gofers = self.url.is_brokers() && self.dialect == Dialect::Native;
+                ending.try_this(format!("{heard}{}", if may_be_gofers { gofers } else { "" }))
+            }
             _ => ending,
         }
     }
