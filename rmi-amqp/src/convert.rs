@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use lapin::{BasicProperties, types::ShortString};
+use lapin::{
+    BasicProperties,
+    types::{FieldTable, ShortString},
+};
 use rmi_core::{
     text::Text,
     transport::{Acker, Delivery, Destination, Frame, Properties, Purpose, Settle, SharedProperties, TransportError},
@@ -107,6 +110,9 @@ pub(crate) fn properties(frame: &Frame, options: &Options) -> Result<BasicProper
     }
     if let Some(text) = &given.correlation_id {
         properties = properties.with_correlation_id(short(text)?);
+    }
+    if given.headers {
+        properties = properties.with_headers(FieldTable::default());
     }
     if let Some(ttl) = frame.ttl {
         properties = properties.with_expiration(expiration(ttl));

@@ -16,6 +16,7 @@ use rmi_core::{
 use crate::{
     ending::Ending,
     exit::Exit,
+    out::Out,
     tls::{Tls, TlsArguments},
     url::{Scheme, Url},
 };
@@ -59,7 +60,7 @@ enum Dialect {
     Teeth,
     /// The provisioning agent's lines, as they were documented; nothing can be signed
     TeethDocumented,
-    /// RackHD's conventions on RabbitMQ, as its last release speaks; nothing can be signed, which need not be said
+    /// RackHD's conventions on RabbitMQ, as its last release speaks; nothing can be signed, so that its name says --insecure as well
     Rackhd,
     /// RackHD's conventions as they were first written down; as rackhd otherwise
     RackhdLegacy,
@@ -79,8 +80,13 @@ impl Dialect {
 impl Connection {
     /// An endpoint that serves nothing and calls whatever is at the URL: a class of what has this address, if that is known. A call
     /// takes this time at most unless it says otherwise.
-    pub(crate) async fn open(&self, timeout: Option<Duration>, callee: Callee<'_>) -> Result<Endpoint, Box<Ending>> {
+    pub(crate) async fn open(&self, timeout: Option<Duration>, callee: Callee<'_>, out: &Out) -> Result<Endpoint, Box<Ending>> {
         let (trust, name) = self.who()?;
+        if !self.insecure && !trust.is_sealed() {
+            out.note(
+                "rmi: RackHD's conventions have no signatures: everybody is believed (--insecure says so, and this is not shown)",
+            );
+        }
         let mut builder = Endpoint::builder(name.as_str());
         if let Some(timeout) = timeout {
             builder = builder.timeout(timeout);
@@ -185,7 +191,7 @@ impl Connection {
         if let Some(name) = self.name.as_deref().filter(|name| name.is_empty() || name.len() > LONGEST_NAME) {
             return Err(Ending::usage(format!("a name has 1 to {LONGEST_NAME} bytes, and `--as` has {}", name.len())));
         }
-        // Where nothing can be signed, the dialect says so.
+        // The dialect's name says that nothing is signed, as its help tells, and so does what is shown when it is used.
         let unsigned = self.dialect.rackhd().is_some() && self.key.is_none() && self.trust.is_none();
         if self.insecure || unsigned {
             let name = match &self.name {
