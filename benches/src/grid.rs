@@ -7,10 +7,7 @@ use std::fmt::Debug;
 
 use tokio::runtime::Runtime;
 
-pub use self::{
-    goals::{Aim, Goal},
-    report::Column,
-};
+pub use self::{goals::Goal, report::Column};
 use crate::{
     Error, PAYLOADS,
     curve::{Curve, Price},
@@ -133,7 +130,8 @@ impl<C: Case> Group<C> {
     }
 }
 
-/// Measures every group in every round, and prints a table for each, and every goal that there are figures for.
+/// Measures every group in every round, and prints a table for each, unless only goals are wanted, and every goal that there are figures
+/// for.
 ///
 /// # Errors
 ///
@@ -155,7 +153,9 @@ pub fn run<C: Callees>(
             group.rounds.push(round);
         }
     }
-    groups.iter().for_each(|group| report::print(group, columns));
+    if !options.goals {
+        groups.iter().for_each(|group| report::print(group, columns));
+    }
     goals::print(&groups, goals);
     Ok(())
 }
@@ -172,7 +172,7 @@ fn groups<C: Case>(runtime: &Runtime, options: &Options) -> Result<Vec<Group<C>>
     for payload in PAYLOADS {
         let call = runtime.block_on(tap::call(payload))?;
         let [request, outcome] = &call;
-        if C::ALL.iter().any(|case| case.is_signed()) {
+        if !options.goals && C::ALL.iter().any(|case| case.is_signed()) {
             println!(
                 "a call with {payload} bytes each way: request {} bytes, {} signed; outcome {} bytes, {} signed",
                 request.text.len(),

@@ -13,6 +13,8 @@ pub struct Options {
     pub window: Duration,
     /// Only cases whose name has this in it, or one of several, which commas part.
     pub filter: String,
+    /// Of the benches that have goals only those, without tables.
+    pub goals: bool,
     /// How many calls the soak makes.
     pub calls: u64,
 }
@@ -25,11 +27,13 @@ Usage: cargo bench -p rmi-benches [--bench calls|tcp|amqp|parts|allocations|even
     --rounds N      so many rounds
     --window TIME   how long a case is measured in each round: 300ms, 1s
     --filter TEXT   only cases whose name has TEXT in it, as it is printed; or one of several: raw/64,safest/64
+    --goals         what is aimed at and whether it is reached, without tables: calls, tcp and amqp
     --calls N       how many calls the soak makes: 1000000 unless it is said
     --help          this";
 
 impl Options {
-    const QUICK: Options = Options { rounds: 3, window: Duration::from_millis(100), filter: String::new(), calls: 1_000_000 };
+    const QUICK: Options =
+        Options { rounds: 3, window: Duration::from_millis(100), filter: String::new(), goals: false, calls: 1_000_000 };
 
     /// Reads arguments. `None` when all that is wanted is help.
     ///
@@ -50,6 +54,7 @@ impl Options {
                 "--rounds" => rounds = Some(value()?.parse::<usize>()?.max(1)),
                 "--window" => window = Some(time(&value()?)?),
                 "--filter" => options.filter = value()?,
+                "--goals" => options.goals = true,
                 "--calls" => options.calls = value()?.parse::<u64>()?.max(1),
                 "--help" | "-h" => return Ok(None),
                 unknown => return Err(format!("unknown argument `{unknown}`").into()),

@@ -92,8 +92,8 @@ pub(crate) fn check_properties(frame: &Frame) -> Result<(), TransportError> {
     texts.into_iter().flatten().try_for_each(|text| fitting(text).map(drop))
 }
 
-/// What travels beside a payload, as AMQP has it.
-pub(crate) fn properties(frame: &Frame, options: &Options) -> Result<BasicProperties, TransportError> {
+/// What travels beside a payload, as AMQP has it, with the time that is left of what it may wait.
+pub(crate) fn properties(frame: &Frame, ttl: Option<Duration>, options: &Options) -> Result<BasicProperties, TransportError> {
     let given = &*frame.properties;
     let mut properties = BasicProperties::default();
     if let Some(text) = &given.content_type {
@@ -114,7 +114,7 @@ pub(crate) fn properties(frame: &Frame, options: &Options) -> Result<BasicProper
     if given.headers {
         properties = properties.with_headers(FieldTable::default());
     }
-    if let Some(ttl) = frame.ttl {
+    if let Some(ttl) = ttl {
         properties = properties.with_expiration(expiration(ttl));
     }
     if frame.persistent && options.persistent {

@@ -7,6 +7,10 @@ use std::{
 
 use lapin::{ExchangeKind, options::ExchangeDeclareOptions, protocol::AMQPSoftError, types::FieldTable};
 use rmi_core::{text::Text, transport::TransportError};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     error::{soft, told},
@@ -19,23 +23,39 @@ const REMEMBERED: usize = 1024;
 
 /// The exchanges that were there when they were looked for, by the connection that looked.
 #[derive(Debug, Default)]
-pub(crate) struct Exchanges(RwLock<(u64, HashSet<Text>)>);
+pub(crate) struct Exchanges {
+    known: RwLock<(u64, HashSet<Text>)>,
+    /// One looks at a time: after an outage all who publish look for the same, and each would open a channel for it.
+    looking: Mutex<()>,
+}
 
 impl Exchanges {
     fn knows(&self, generation: u64, name: &str) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.0 == generation && known.1.contains(name)
     }
 
-    /// Makes sure that an exchange is there; `false` if it is not. The options may say how it is declared.
-    pub(crate) async fn ensure(&self, link: &Link, name: &str) -> Result<bool, TransportError> {
+    /// Makes sure until the deadline that an exchange is there; `false` if it is not. The options may say how it is declared.
+    pub(crate) async fn ensure(&self, link: &Link, name: &str, deadline: Instant) -> Result<bool, TransportError> {
         if is_builtin(name) {
             return Ok(true);
         }
         if link.up().is_some_and(|generation| self.knows(generation.number, name)) {
             return Ok(true);
         }
+        // A broker that takes nothing answers nothing.
+        match timeout_at(deadline, self.look_for(link, name)).await {
+            Ok(found) => found,
+            Err(_) => Err(link.away(link.options.wait)),
+        }
+    }
+
+    async fn look_for(&self, link: &Link, name: &str) -> Result<bool, TransportError> {
+        let _alone = self.looking.lock().await;
         let generation = link.wait_up(link.options.wait).await?;
+        if self.knows(generation.number, name) {
+            return Ok(true);
+        }
         let channel = generation.channel(link.options.connect_timeout).await?;
         let what = || format!("the exchange `{name}` cannot be published to");
         let declared = match link.options.exchanges.get(name) {
@@ -52,7 +72,7 @@ impl Exchanges {
             };
         }
         let _ = channel.close(200, "OK".into()).await;
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.0 != generation.number || known.1.len() >= REMEMBERED {
             *known = (generation.number, HashSet::new());
         }
@@ -62,6 +82,6 @@ impl Exchanges {
 
     /// The broker has said that one is not there, or may not be used: they are looked for anew.
     pub(crate) fn forget(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).1.clear();
+        self.known.write().unwrap_or_else(PoisonError::into_inner).1.clear();
     }
 }

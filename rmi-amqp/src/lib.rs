@@ -47,7 +47,6 @@ pub use self::{
     url::UrlError,
 };
 use self::{
-    convert::Route,
     error::{closed, refused},
     handle::Handle,
     link::{Command, LINK},
@@ -90,7 +89,7 @@ impl Amqp {
     }
 
     /// Refuses what this transport cannot carry.
-    fn check<'a>(&self, frame: &'a Frame) -> Result<Route<'a>, TransportError> {
+    fn check(&self, frame: &Frame) -> Result<(), TransportError> {
         let options = &self.handle.link.options;
         let (length, max) = (frame.payload.len(), options.max_payload);
         if length > max {
@@ -101,8 +100,7 @@ impl Amqp {
         if let Some(link) = frame.link.filter(|link| *link != LINK) {
             return Err(unknown(link));
         }
-        convert::check_properties(frame)?;
-        Route::of(&frame.to, options)
+        convert::check_properties(frame)
     }
 }
 
@@ -131,13 +129,9 @@ impl Transport for Amqp {
     }
 
     async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
-        let route = self.check(&frame)?;
+        self.check(&frame)?;
         if self.handle.is_closing() {
             return Err(closed());
-        }
-        if !route.exchange.is_empty() && !self.handle.link.exchanges.ensure(&self.handle.link, route.exchange).await? {
-            // Without the exchange there is nobody.
-            return Ok(if frame.mandatory { Receipt::NoRoute } else { Receipt::Handed });
         }
         self.handle.publisher.publish(frame).await
     }

@@ -3,6 +3,8 @@
 //! What is to be confirmed goes by a channel in confirm mode, many at a time; everything else by another. While there is no link, or the
 //! broker takes nothing, frames wait.
 
+mod channels;
+mod job;
 mod returned;
 mod sending;
 
@@ -11,15 +13,16 @@ use std::{
     time::Duration,
 };
 
-use rmi_core::transport::{Frame, Receipt, TransportError, TransportErrorKind};
+use rmi_core::transport::{Frame, Receipt, TransportError};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::{Instant, timeout, timeout_at},
 };
 
-use self::sending::Sending;
+use self::{job::Job, sending::Sending};
 use crate::{
-    error::{ambiguous, closed, full},
+    convert::Route,
+    error::{closed, full},
     link::{Link, left, up},
 };
 
@@ -34,47 +37,6 @@ pub(crate) struct Publisher {
     done: watch::Receiver<Option<bool>>,
     /// When it gives up what is left, once there is nothing more to come.
     until: watch::Sender<Option<Instant>>,
-}
-
-/// A frame, and who waits for what becomes of it.
-#[derive(Debug)]
-struct Job {
-    frame: Frame,
-    /// The broker is to confirm it.
-    confirmed: bool,
-    given: Instant,
-    /// It has waited for the link, or for a broker that took nothing.
-    late: bool,
-    /// How often the broker has closed a channel while it was on its way.
-    suspected: u8,
-    /// It was on its way before, and may have arrived.
-    repeated: bool,
-    answer: Option<oneshot::Sender<Result<Receipt, TransportError>>>,
-    /// Its place among those that are not done with.
-    _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
-}
-
-impl Job {
-    /// Says what has become of it. That it did not get there this time says nothing of the time before.
-    fn answer(&mut self, told: Result<Receipt, TransportError>) {
-        let told = match told {
-            Ok(Receipt::NoRoute) if self.repeated => {
-                Err(ambiguous("it was on its way when the link was lost, and sent again there was nobody there"))
-            }
-            Err(error) if self.repeated && error.kind != TransportErrorKind::Ambiguous => {
-                Err(ambiguous(format!("it was on its way when the link was lost, and sent again: {}", error.message)))
-            }
-            told => told,
-        };
-        if let Some(answer) = self.answer.take() {
-            let _ = answer.send(told);
-        }
-    }
-
-    /// Whoever published does not wait any more.
-    fn is_abandoned(&self) -> bool {
-        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
-    }
 }
 
 impl Publisher {
@@ -95,16 +57,25 @@ impl Publisher {
         }
     }
 
-    /// Publishes, and waits for what becomes of it.
+    /// Publishes, and waits for what becomes of it: for room, for its exchange, for the link and for the broker's word, in all no longer
+    /// than the options say. One that is dropped before it is sent is not sent.
     pub(crate) async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
+        let given = Instant::now();
+        let options = &self.link.options;
+        let route = Route::of(&frame.to, options)?;
         let room = self.room(frame.payload.len()).await?;
-        let confirmed = frame.mandatory || (frame.persistent && self.link.options.confirms);
+        if !route.exchange.is_empty() && !self.link.exchanges.ensure(&self.link, route.exchange, given + options.wait).await? {
+            // Without the exchange there is nobody.
+            return Ok(if frame.mandatory { Receipt::NoRoute } else { Receipt::Handed });
+        }
+        let confirmed = frame.mandatory || (frame.persistent && options.confirms);
         let (answer, told) = oneshot::channel();
         let job = Job {
             frame,
             confirmed,
-            given: Instant::now(),
+            given,
             late: false,
+            unsent: false,
             suspected: 0,
             repeated: false,
             answer: Some(answer),
@@ -138,6 +109,8 @@ impl Publisher {
     /// Takes nothing more, and waits until what was given is done with. `false` if that was not so in time.
     pub(crate) async fn drain(&self, deadline: Instant) -> bool {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.frames.close();
+        self.bytes.close();
         self.until.send_replace(Some(deadline));
         let mut done = self.done.clone();
         match timeout_at(deadline + Duration::from_millis(100), done.wait_for(Option::is_some)).await {

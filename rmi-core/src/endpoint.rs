@@ -15,6 +15,7 @@ mod inbound;
 mod layers;
 pub(crate) mod links;
 mod offer;
+mod patient;
 pub(crate) mod pending;
 mod queue;
 mod records;

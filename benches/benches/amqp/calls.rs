@@ -3,7 +3,7 @@ use std::path::Path;
 use rmi_benches::{
     Error, PAYLOADS,
     broker::Broker,
-    grid::{self, Aim, Column, Goal, Round},
+    grid::{self, Column, Goal},
     load::{self, Load, Sample},
     options::Options,
     peers::{Bodies, Guarantees, LapinCalls, Pika},
@@ -76,79 +76,19 @@ pub(crate) const COLUMNS: [Column<Case>; 4] = [
     Column { head: "own CPU to raw-safest", to: Case::RawSafest, figure: |s| s.cpu },
 ];
 
-const ALL: &[usize] = &grid::IN_FLIGHT;
 const MANY: &[usize] = &[16, 64, 256];
-const BOTH: &[usize] = &PAYLOADS;
 
-/// The CPU time that a call takes of our process above what is written by hand, in microseconds.
-fn above(round: &Round<Case>, case: Case, by_hand: Case) -> Option<f64> {
-    Some(round.sample(case)?.cpu - round.sample(by_hand)?.cpu)
-}
-
+/// A1 to A5 and C1.
 pub(crate) const GOALS: [Goal<Case>; 9] = [
-    Goal {
-        what: "A1 spawned: calls/s to raw",
-        at: ALL,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.95),
-        ratio: |round| round.ratio(Case::Spawned, Case::Raw, |s| s.throughput),
-    },
-    Goal {
-        what: "A1 inline: calls/s to raw",
-        at: ALL,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.95),
-        ratio: |round| round.ratio(Case::Inline, Case::Raw, |s| s.throughput),
-    },
-    Goal {
-        what: "A5 safest: calls/s to raw-safest",
-        at: ALL,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.9),
-        ratio: |round| round.ratio(Case::Safest, Case::RawSafest, |s| s.throughput),
-    },
-    Goal {
-        what: "C1 spawned: own CPU above raw, us a call",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtMost(5.0),
-        ratio: |round| above(round, Case::Spawned, Case::Raw),
-    },
-    Goal {
-        what: "C1 safest: own CPU above raw-safest, us a call",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtMost(5.0),
-        ratio: |round| above(round, Case::Safest, Case::RawSafest),
-    },
-    Goal {
-        what: "A3 signed: calls/s to the ceiling",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.85),
-        ratio: |round| round.of_ceiling(Case::Signed),
-    },
-    Goal {
-        what: "A3 signed: the same in CPU",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.85),
-        ratio: |round| round.of_ceiling_in_cpu(Case::Signed),
-    },
-    Goal {
-        what: "A3 signed-safest: the same in CPU",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.85),
-        ratio: |round| round.of_ceiling_in_cpu(Case::SignedSafest),
-    },
-    Goal {
-        what: "A4 signed: calls/s to pika",
-        at: &[64],
-        payloads: BOTH,
-        aim: Aim::AtLeast(1.3),
-        ratio: |round| round.ratio(Case::Signed, Case::Pika, |s| s.throughput),
-    },
+    Goal::throughput(Case::Spawned, Case::Raw, 0.95),
+    Goal::throughput(Case::Inline, Case::Raw, 0.95),
+    Goal::throughput(Case::Safest, Case::RawSafest, 0.9),
+    Goal::above(Case::Spawned, Case::Raw, 5.0).at(MANY),
+    Goal::above(Case::Safest, Case::RawSafest, 5.0).at(MANY),
+    Goal::ceiling(Case::Signed, 0.85).at(MANY),
+    Goal::ceiling_in_cpu(Case::Signed, 0.85).at(MANY),
+    Goal::ceiling_in_cpu(Case::SignedSafest, 0.85).at(MANY),
+    Goal::throughput(Case::Signed, Case::Pika, 1.3).at(&[64]),
 ];
 
 /// All that can be called.

@@ -2,10 +2,10 @@ use std::path::Path;
 
 use rmi_amqp::Amqp;
 use rmi_benches::{
-    Error, PAYLOADS,
+    Error,
     broker::Broker,
     flow,
-    grid::{self, Aim, Column, Goal},
+    grid::{self, Column, Goal},
     load::{Load, Sample},
     options::Options,
     peers::{Bodies, Guarantees, LapinFlow, Pika},
@@ -92,51 +92,16 @@ pub(crate) const COLUMNS: [Column<Case>; 4] = [
 ];
 
 const MANY: &[usize] = &[16, 64, 256];
-const BOTH: &[usize] = &PAYLOADS;
 
+/// F1, A5 and F2.
 pub(crate) const GOALS: [Goal<Case>; 6] = [
-    Goal {
-        what: "F1 event1: to raw-event1",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.9),
-        ratio: |round| round.ratio(Case::Event1, Case::RawEvent1, |s| s.throughput),
-    },
-    Goal {
-        what: "F1 oneway: to raw-oneway",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.9),
-        ratio: |round| round.ratio(Case::OneWay, Case::RawOneWay, |s| s.throughput),
-    },
-    Goal {
-        what: "F1 oneway, confirmed: to event1, not confirmed",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.7),
-        ratio: |round| round.ratio(Case::OneWay, Case::Event1, |s| s.throughput),
-    },
-    Goal {
-        what: "A5 oneway-safest: to raw-oneway-safest",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.9),
-        ratio: |round| round.ratio(Case::OneWaySafest, Case::RawOneWaySafest, |s| s.throughput),
-    },
-    Goal {
-        what: "F1 event8: to raw-event8",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.9),
-        ratio: |round| round.ratio(Case::Event8, Case::RawEvent8, |s| s.throughput),
-    },
-    Goal {
-        what: "F2 event8-signed: to raw-event8",
-        at: MANY,
-        payloads: BOTH,
-        aim: Aim::AtLeast(0.26),
-        ratio: |round| round.ratio(Case::SignedEvent8, Case::RawEvent8, |s| s.throughput),
-    },
+    Goal::throughput(Case::Event1, Case::RawEvent1, 0.9).at(MANY),
+    Goal::throughput(Case::OneWay, Case::RawOneWay, 0.9).at(MANY),
+    // Confirmed, and not confirmed.
+    Goal::throughput(Case::OneWay, Case::Event1, 0.7).at(MANY),
+    Goal::throughput(Case::OneWaySafest, Case::RawOneWaySafest, 0.9).at(MANY),
+    Goal::throughput(Case::Event8, Case::RawEvent8, 0.9).at(MANY),
+    Goal::throughput(Case::SignedEvent8, Case::RawEvent8, 0.26).at(MANY),
 ];
 
 /// All that messages flow by.

@@ -40,6 +40,11 @@ impl Undecided {
         self.carried.insert(frame, other);
     }
 
+    /// A frame was refused: that is what became of it, whether it was returned or not.
+    pub(super) fn refused(&mut self, frame: u64) {
+        self.returned.remove(&frame);
+    }
+
     /// Something is to be looked for: among those too that came before it.
     fn look(&mut self) {
         for frame in self.plain.drain(..) {

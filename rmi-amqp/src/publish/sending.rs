@@ -6,22 +6,21 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use lapin::{
-    Channel, Confirmation,
-    message::BasicReturnMessage,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
-    protocol::AMQPSoftError,
-};
-use rmi_core::transport::{Frame, Receipt, TransportError};
+use lapin::{Confirmation, message::BasicReturnMessage, options::BasicPublishOptions};
+use rmi_core::transport::{Receipt, TransportError};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
-use super::{Job, returned::Undecided};
+use super::{
+    channels::{Channels, confirming},
+    job::Job,
+    returned::Undecided,
+};
 use crate::{
     convert::{self, Route},
-    error::{ambiguous, closed, disconnected, full, refused, said, soft},
+    error::{ambiguous, closed, disconnected, full, refused, said},
     link::{Generation, Link, jittered},
 };
 
@@ -31,6 +30,9 @@ const SUSPECTED: u8 = 3;
 /// How soon the channel is made anew by which the broker refuses frames. Where the leader of a quorum queue is lost, a channel that was
 /// opened before another one was found goes on asking the lost one, and refuses everything for as long as it lives.
 const RENEWAL: Duration = Duration::from_millis(500);
+
+/// How long it takes until channels are asked for again that the broker, or the library, did not give.
+const RETRIAL: Duration = Duration::from_secs(1);
 
 /// How many frames are taken at a time.
 const BATCH: usize = 64;
@@ -68,33 +70,6 @@ impl From<lapin::Result<Confirmation>> for Outcome {
             Ok(Confirmation::Nack(returned)) => Outcome::Nack(returned.map(Box::new)),
             Err(error) => Outcome::Failed(Box::new(error)),
         }
-    }
-}
-
-/// One channel for what is confirmed, one for everything else.
-struct Channels {
-    confirmed: Arc<Channel>,
-    plain: Arc<Channel>,
-}
-
-impl Channels {
-    async fn open(generation: &Generation, within: Duration) -> Result<Self, TransportError> {
-        let plain = Arc::new(generation.channel(within).await?);
-        Ok(Channels { confirmed: confirming(generation, within).await?, plain })
-    }
-
-    fn are_open(&self) -> bool {
-        self.confirmed.status().connected() && self.plain.status().connected()
-    }
-}
-
-/// A channel in confirm mode.
-async fn confirming(generation: &Generation, within: Duration) -> Result<Arc<Channel>, TransportError> {
-    let channel = generation.channel(within).await?;
-    match tokio::time::timeout(within, channel.confirm_select(ConfirmSelectOptions::default())).await {
-        Ok(Ok(())) => Ok(Arc::new(channel)),
-        Ok(Err(error)) => Err(crate::error::told("the broker does not confirm", error)),
-        Err(_) => Err(disconnected(format!("the broker did not agree to confirm in {within:?}"))),
     }
 }
 
@@ -149,14 +124,8 @@ impl Sending {
         until: &mut watch::Receiver<Option<Instant>>,
     ) -> bool {
         let within = self.link.options.connect_timeout;
-        let mut channels = match Channels::open(generation, within).await {
-            Ok(channels) => channels,
-            Err(error) => {
-                tracing::warn!(%error, "nothing can be published; it is tried again");
-                sleep(jittered(self.link.options.pause)).await;
-                return true;
-            }
-        };
+        let mut channels: Option<Channels> = None;
+        let mut opening = Some(Box::pin(Channels::open(generation, within, Duration::ZERO)));
         let mut blocked = generation.blocked.subscribe();
         let mut batch = Vec::new();
         let mut over = false;
@@ -168,13 +137,12 @@ impl Sending {
                 self.nacked = false;
                 another = Some(Box::pin(confirming(generation, within)));
             }
-            if self.broken.is_some() || !channels.are_open() {
+            if self.broken.is_some() || channels.as_ref().is_some_and(|channels| !channels.are_open()) {
                 return true;
             }
-            if blocked.borrow_and_update().is_none() {
-                self.send(&channels);
-            } else {
-                self.late();
+            match &channels {
+                Some(channels) if blocked.borrow_and_update().is_none() => self.send(channels),
+                _ => self.late(),
             }
             let ends = *until.borrow_and_update();
             if over && self.waiting.is_empty() && self.on_its_way.is_empty() {
@@ -184,12 +152,24 @@ impl Sending {
             tokio::select! {
                 biased;
                 Some((frame, outcome)) = self.answers.next(), if !self.answers.is_empty() => self.told(frame, outcome),
+                opened = ready(&mut opening), if opening.is_some() => {
+                    opening = None;
+                    match opened {
+                        Ok(opened) => channels = Some(opened),
+                        Err(error) => {
+                            tracing::warn!(%error, "nothing can be published; it is tried again");
+                            let pause = jittered(self.link.options.max_pause.min(RETRIAL));
+                            opening = Some(Box::pin(Channels::open(generation, within, pause)));
+                        }
+                    }
+                }
                 // What is on its way by the old one keeps it until it has its answer.
                 made = ready(&mut another), if another.is_some() => {
                     (another, renewed) = (None, Instant::now());
-                    match made {
-                        Ok(channel) => channels.confirmed = channel,
-                        Err(error) => tracing::warn!(%error, "the channel that is published by cannot be made anew"),
+                    match (made, &mut channels) {
+                        (Ok(channel), Some(channels)) => channels.confirmed = channel,
+                        (Ok(_), None) => {}
+                        (Err(error), _) => tracing::warn!(%error, "the channel that is published by cannot be made anew"),
                     }
                 }
                 taken = given.recv_many(&mut batch, BATCH), if !over => {
@@ -229,20 +209,20 @@ impl Sending {
             if job.is_abandoned() {
                 continue;
             }
-            let mut frame = job.frame.clone();
+            let mut ttl = job.frame.ttl;
             if job.late
-                && let Some(ttl) = frame.ttl
+                && let Some(whole) = ttl
             {
-                let Some(rest) = ttl.checked_sub(job.given.elapsed()).filter(|rest| !rest.is_zero()) else {
+                ttl = whole.checked_sub(job.given.elapsed()).filter(|rest| !rest.is_zero());
+                if ttl.is_none() {
                     self.link.tally.given_up.add();
-                    job.answer(Err(disconnected(format!("its time to live, {ttl:?}, passed before it could be sent"))));
+                    job.answer(Err(disconnected(format!("its time to live, {whole:?}, passed before it could be sent"))));
                     continue;
-                };
-                frame.ttl = Some(rest);
+                }
             }
             let options = &self.link.options;
-            let route = Route::of(&frame.to, options).and_then(Route::strings);
-            let ((exchange, key), properties) = match (route, convert::properties(&frame, options)) {
+            let route = Route::of(&job.frame.to, options).and_then(Route::strings);
+            let ((exchange, key), properties) = match (route, convert::properties(&job.frame, ttl, options)) {
                 (Ok(route), Ok(properties)) => (route, properties),
                 (Err(error), _) | (_, Err(error)) => {
                     job.answer(Err(error));
@@ -250,7 +230,7 @@ impl Sending {
                 }
             };
             let channel = Arc::clone(if job.confirmed { &channels.confirmed } else { &channels.plain });
-            let Frame { payload, mandatory, .. } = frame;
+            let (payload, mandatory) = (job.frame.payload.clone(), job.frame.mandatory);
             let number = self.next;
             self.next += 1;
             self.on_its_way.insert(number, job);
@@ -288,6 +268,7 @@ impl Sending {
                 if let Some(message) = returned {
                     self.returned(&message);
                 }
+                self.undecided.refused(frame);
                 self.link.tally.full.add();
                 self.nacked = true;
                 // A queue that fails may have delivered what it does not confirm; one that is full has not.
@@ -302,8 +283,8 @@ impl Sending {
                 self.broken.get_or_insert(*error);
             }
             Outcome::NotSent => {
-                if let Some(job) = self.on_its_way.remove(&frame) {
-                    self.waiting.push_front(job);
+                if let Some(job) = self.on_its_way.get_mut(&frame) {
+                    job.unsent = true;
                 }
             }
         }
@@ -335,6 +316,8 @@ impl Sending {
         let wait = self.link.options.wait;
         let now = Instant::now();
         self.look.as_mut().reset(now + (wait / 16).clamp(Duration::from_millis(5), Duration::from_secs(1)));
+        // Whoever has gone leaves his room to others.
+        self.waiting.retain(|job| !job.is_abandoned());
         while self.waiting.front().is_some_and(|job| now.duration_since(job.given) >= wait)
             && let Some(mut job) = self.waiting.pop_front()
         {
@@ -364,11 +347,16 @@ impl Sending {
             self.link.exchanges.forget();
             tracing::warn!(error = %said(error), "the broker has closed the channel that is published by; it is opened again");
         }
-        let alone = self.on_its_way.len() == 1;
+        let alone = self.on_its_way.values().filter(|job| !job.unsent).count() == 1;
         let mut again = VecDeque::new();
         for (_, mut job) in std::mem::take(&mut self.on_its_way) {
+            job.late = true;
+            if std::mem::take(&mut job.unsent) {
+                again.push_back(job);
+                continue;
+            }
             if let Some(error) = closed {
-                if alone || is_to_blame(&job, error, &self.link) {
+                if alone || job.is_to_blame(error, &self.link.options) {
                     job.answer(Err(refused(format!("the broker did not take it: {}", said(error))).caused_by(error.clone())));
                     continue;
                 }
@@ -376,7 +364,7 @@ impl Sending {
             }
             if job.frame.repeatable && !job.is_abandoned() && job.suspected < SUSPECTED {
                 self.link.tally.repeated.add();
-                job.late = true;
+                job.repeated = true;
                 again.push_back(job);
                 continue;
             }
@@ -412,24 +400,6 @@ impl Sending {
     }
 }
 
-/// Whether this is the frame that a channel was closed for, as far as the broker says.
-fn is_to_blame(job: &Job, error: &lapin::Error, link: &Link) -> bool {
-    let Some((kind, text)) = soft(error) else { return false };
-    match kind {
-        AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED => {
-            // NOT_FOUND - no exchange 'x' in vhost '/'
-            let exchange = text.split_once("exchange '").and_then(|(_, rest)| rest.split_once('\'')).map(|(name, _)| name);
-            Route::of(&job.frame.to, &link.options).is_ok_and(|route| Some(route.exchange) == exchange)
-        }
-        // PRECONDITION_FAILED - message size 9 is larger than configured max size 5
-        AMQPSoftError::PRECONDITIONFAILED => {
-            let max = text.rsplit_once("max size ").and_then(|(_, max)| max.trim().parse::<usize>().ok());
-            max.is_some_and(|max| job.frame.payload.len() > max)
-        }
-        _ => false,
-    }
-}
-
 /// What something that is there comes to.
 async fn ready<F: Future + Unpin>(something: &mut Option<F>) -> F::Output {
     match something {
@@ -442,5 +412,44 @@ async fn reached(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmi_core::transport::{Destination, Frame};
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::*;
+    use crate::{
+        options::{Credentials, Options},
+        socket::Target,
+    };
+
+    #[tokio::test]
+    async fn who_does_not_wait_any_more_leaves_his_room() {
+        let target = Target { hosts: Vec::new(), vhost: "/".to_owned(), credentials: Credentials::default(), tls: None };
+        let mut sending = Sending::new(Link::new(target, Options::default()).0);
+        let (frames, bytes) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(2)));
+        let mut waits = Vec::new();
+        for _ in 0..2 {
+            let (answer, told) = oneshot::channel();
+            waits.push(told);
+            let room = (Arc::clone(&frames).try_acquire_owned().unwrap(), Arc::clone(&bytes).try_acquire_owned().unwrap());
+            sending.waiting.push_back(Job {
+                frame: Frame::new(Destination::Queue("dog".into()), "x"),
+                confirmed: true,
+                given: Instant::now(),
+                late: true,
+                unsent: false,
+                suspected: 0,
+                repeated: false,
+                answer: Some(answer),
+                _room: room,
+            });
+        }
+        waits.pop();
+        sending.expire();
+        assert_eq!((sending.waiting.len(), frames.available_permits()), (1, 1));
     }
 }

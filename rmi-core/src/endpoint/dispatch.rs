@@ -20,12 +20,12 @@ use crate::{
         hello,
         inbound::{Opened, Origin, Receiver, Unreadable, Verified},
         layers::Layers,
+        patient::Patient,
         queue::Handlers,
         resubscribe::Broken,
         shutdown::{Guard, Running, Stage},
         work::{Place, Work, as_far_as_known},
     },
-    journal::Journal,
     layer::Incoming,
     message::{Body, Head, Message, Outcome, Rejection, RejectionCode, Request, Statuses},
     protocol::{Refused, Replies},
@@ -54,7 +54,7 @@ pub(crate) struct Core {
     /// How many requests it takes from a bus before it acknowledges one.
     pub(crate) prefetch: usize,
     /// Where it writes down what becomes of its requests, if it does.
-    pub(crate) journal: Option<Arc<dyn Journal>>,
+    pub(crate) journal: Option<Arc<Patient>>,
     pub(crate) default_timeout: std::time::Duration,
 }
 

@@ -11,8 +11,11 @@ use std::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    endpoint::binding::{Answered, Binding},
-    journal::{Commit, Journal, JournalError, JournalErrorKind, RequestId, Step},
+    endpoint::{
+        binding::{Answered, Binding},
+        patient::Patient,
+    },
+    journal::{JournalError, JournalErrorKind, RequestId, Step},
     message::{Abort, AbortReason, Outcome, Rejection, RejectionCode},
     transport::{Acker, Disposition, Settle},
 };
@@ -20,7 +23,7 @@ use crate::{
 /// A durable journal, and the numbers that it knows requests by.
 #[derive(Debug)]
 pub(crate) struct Records {
-    journal: Arc<dyn Journal>,
+    journal: Arc<Patient>,
     next: AtomicU64,
     /// How many outcomes that could not be written down, or sent, are tried again at a time.
     late: Arc<Semaphore>,
@@ -34,7 +37,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 impl Records {
     /// Goes on after the last number that was used.
-    pub(crate) fn new(journal: Arc<dyn Journal>, last: RequestId) -> Arc<Self> {
+    pub(crate) fn new(journal: Arc<Patient>, last: RequestId) -> Arc<Self> {
         let next = AtomicU64::new(last.0.saturating_add(1));
         Arc::new(Records { journal, next, late: Arc::new(Semaphore::new(LATE)) })
     }
@@ -44,8 +47,8 @@ impl Records {
         RequestId(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) fn record(&self, steps: Vec<Step>) -> Commit {
-        self.journal.record(steps)
+    pub(crate) async fn record(&self, steps: Vec<Step>) -> Result<(), JournalError> {
+        self.journal.record(steps).await
     }
 
     pub(crate) fn note(&self, steps: Vec<Step>) {
@@ -92,7 +95,8 @@ impl Records {
                 let Some(records) = records.upgrade() else { break };
                 match records.record(vec![Step::Concluded { id, outcome: outcome.clone() }]).await {
                     Ok(()) => break,
-                    Err(error) if error.kind == JournalErrorKind::Closed => break,
+                    // It is taken, and need not be given again.
+                    Err(error) if matches!(error.kind, JournalErrorKind::Closed | JournalErrorKind::Stuck) => break,
                     Err(_) => pause = (2 * pause).min(LONGEST),
                 }
             }
@@ -117,6 +121,10 @@ impl Settle for Records {
 /// Why a request that cannot be written down is not taken.
 pub(crate) fn refusal(error: &JournalError) -> Outcome {
     let (code, details) = match error.kind {
+        JournalErrorKind::Stuck => {
+            let message = "it has not run, but the agent's disk does not answer: it may run when the agent is started again";
+            return Abort::new(AbortReason::Interrupted, message).into();
+        }
         JournalErrorKind::Full => (RejectionCode::Busy, "too many requests wait to be written down"),
         // What the disk said is for the log: it may hold what no caller should read.
         _ => (RejectionCode::Journal, "its disk may be full or failing; the agent's log says more"),

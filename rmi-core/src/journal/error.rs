@@ -38,6 +38,9 @@ pub enum JournalErrorKind {
     /// It could not be written or read: a full disk, a failing one, one that may only be read.
     #[error("the journal's disk failed")]
     Disk,
+    /// Its disk does not answer: whether the steps will be there is not known.
+    #[error("the journal's disk does not answer")]
+    Stuck,
     /// Another process, or another endpoint of this one, has it.
     #[error("the journal is in use")]
     InUse,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    endpoint::records::Records,
-    journal::{Journal, JournalError, Recovered, RequestId, Step},
+    endpoint::{patient::Patient, records::Records},
+    journal::{JournalError, Recovered, RequestId, Step},
     text::Text,
     time::Timestamp,
 };
@@ -17,7 +17,7 @@ pub(crate) struct Found {
 }
 
 /// Reads a journal.
-pub(crate) async fn read(journal: Arc<dyn Journal>, now: Timestamp) -> Result<Found, JournalError> {
+pub(crate) async fn read(journal: Arc<Patient>, now: Timestamp) -> Result<Found, JournalError> {
     let mut recovered = journal.recover().await?;
     let last = recovered.requests.iter().map(|r| r.id).chain(recovered.stray.iter().copied()).max();
     let records = Records::new(journal, last.unwrap_or(RequestId(0)));

@@ -5,7 +5,7 @@ use crate::{
         records::{self, Records},
         work::{Place, Work},
     },
-    journal::{Accepted, Entry, RequestId, Step},
+    journal::{Accepted, Entry, JournalErrorKind, RequestId, Step},
     message::Outcome,
     transport::{Acker, Disposition},
 };
@@ -60,7 +60,7 @@ impl Work {
                 record.records.note(vec![Step::Forgotten { id }]);
                 self.record = None;
                 self.binding().counters.unjournalled.add();
-                tracing::error!(%error, method = self.method.name, "a request could not be written down; it is rejected");
+                tracing::error!(%error, method = self.method.name, "a request could not be written down; it is not taken");
                 Err(records::refusal(&error))
             }
         }
@@ -158,7 +158,7 @@ pub(crate) async fn conclude(records: &Arc<Records>, id: RequestId, outcome: Out
         Ok(()) => (outcome, true),
         Err(error) => {
             let outcome = records::unwritten(outcome);
-            let again = records.conclude_later(id, outcome.clone());
+            let again = error.kind != JournalErrorKind::Stuck && records.conclude_later(id, outcome.clone());
             tracing::error!(%error, request = %id, again, "an outcome could not be written down; it is sent all the same");
             (outcome, false)
         }

@@ -2,13 +2,11 @@
 //!
 //! A case is named `case/in flight/payload`: `spawned/64/32`.
 
-mod goals;
-
 use std::process::ExitCode;
 
 use rmi_benches::{
     Error,
-    grid::{self, Column},
+    grid::{self, Column, Goal},
     load::{self, Load, Sample},
     options::{self, Options},
     peers::{Bare, Tarpc},
@@ -53,6 +51,15 @@ const COLUMNS: [Column<Case>; 3] = [
     Column { head: "p50 to tarpc", to: Case::Tarpc, figure: |s| s.p50 },
 ];
 
+const GOALS: [Goal<Case>; 6] = [
+    Goal::throughput(Case::Spawned, Case::Tarpc, 1.2).at(&[16, 64]),
+    Goal::throughput(Case::Inline, Case::Tarpc, 1.4).at(&[16, 64]),
+    Goal::cpu(Case::Spawned, Case::Tarpc, 0.85).at(&[16, 64]),
+    Goal::p50(Case::Spawned, Case::Tarpc, 0.8).at(&[1]),
+    Goal::ceiling(Case::Signed, 0.9).at(&[16, 64, 256]),
+    Goal::ceiling_in_cpu(Case::Signed, 0.9).at(&[16, 64, 256]),
+];
+
 /// All that can be called.
 struct Callees {
     bare: Bare,
@@ -91,7 +98,7 @@ fn bench(options: &Options) -> Result<(), Error> {
         let (unsigned, signed) = (Pair::start(Sealing::Unsigned).await?, Pair::start(Sealing::Signed).await?);
         Ok::<_, Error>(Callees { bare: Bare::start(), tarpc: Tarpc::start(), unsigned, signed })
     })?;
-    grid::run(&runtime, &callees, options, &COLUMNS, &goals::GOALS)?;
+    grid::run(&runtime, &callees, options, &COLUMNS, &GOALS)?;
     runtime.block_on(async {
         callees.unsigned.stop().await?;
         callees.signed.stop().await

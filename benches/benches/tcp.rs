@@ -2,13 +2,11 @@
 //!
 //! A case is named `case/in flight/payload`: `inline/64/32`.
 
-mod goals;
-
 use std::process::ExitCode;
 
 use rmi_benches::{
     Error,
-    grid::{self, Column},
+    grid::{self, Column, Goal},
     load::{self, Load, Sample},
     options::{self, Options},
     peers::{Codec, JsonRpsee, Lines, Tarpc, Tonic},
@@ -69,6 +67,18 @@ const COLUMNS: [Column<Case>; 3] = [
     Column { head: "calls/s to tarpc-json", to: Case::TarpcJson, figure: |s| s.throughput },
     Column { head: "CPU to tarpc-json", to: Case::TarpcJson, figure: |s| s.cpu },
     Column { head: "calls/s to lines", to: Case::Lines, figure: |s| s.throughput },
+];
+
+const GOALS: [Goal<Case>; 9] = [
+    Goal::throughput(Case::Inline, Case::TarpcJson, 2.0).at(&[64]).payloads(&[32]),
+    Goal::throughput(Case::Inline, Case::TarpcJson, 3.5).at(&[64]).payloads(&[4096]),
+    Goal::throughput(Case::Spawned, Case::TarpcJson, 1.0).at(&[64]),
+    Goal::throughput(Case::Inline, Case::TarpcBincode, 1.0).at(&[64]).payloads(&[32]),
+    Goal::throughput(Case::Inline, Case::JsonRpsee, 3.0).at(&[64]),
+    Goal::throughput(Case::Inline, Case::Tonic, 7.0).at(&[64]).payloads(&[32]),
+    Goal::throughput(Case::Inline, Case::Lines, 0.65).at(&[64]),
+    Goal::ceiling(Case::Signed, 0.85).at(&[16, 64, 256]),
+    Goal::ceiling_in_cpu(Case::Signed, 0.85).at(&[16, 64, 256]),
 ];
 
 /// All that can be called.
@@ -132,6 +142,6 @@ fn bench(options: &Options) -> Result<(), Error> {
     println!("tcp: {rounds} rounds of {} ms; {}", window.as_millis(), process::machine());
     let runtime = Runtime::new()?;
     let callees = runtime.block_on(Callees::start())?;
-    grid::run(&runtime, &callees, options, &COLUMNS, &goals::GOALS)?;
+    grid::run(&runtime, &callees, options, &COLUMNS, &GOALS)?;
     runtime.block_on(callees.stop())
 }
