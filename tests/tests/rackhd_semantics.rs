@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{io, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use rmi_amqp::rackhd::{Profile, RackHd};
@@ -67,10 +71,14 @@ const NOT_KEPT: Sentences = &[
     ("a_panic_is_an_outcome", AN_ERROR),
     ("a_group_is_one_call_to_many_agents", EVERY_INSTANCE),
     ("a_group_tries_each_agent_again", EVERY_INSTANCE),
+    ("answers_come_as_they_come", EVERY_INSTANCE),
     ("nobody_there_is_told_at_once", EVERY_INSTANCE),
     ("some_may_fail_and_the_others_are_there", EVERY_INSTANCE),
     ("the_first_result_is_enough", EVERY_INSTANCE),
     ("a_lost_subscription_is_begun_again", GONE),
+    ("a_drain_ends_with_its_grace", GONE),
+    ("a_redelivered_request_runs_again_only_if_idempotent", GONE),
+    ("dropping_the_endpoint_stops_it", GONE),
     ("an_event_under_another_key_is_refused", IN_THE_KEY),
     ("pending_calls_end_with_the_endpoint", LOST),
     ("an_instance_of_its_own_is_made_when_its_turn_has_come", NO_CNTR),
@@ -79,12 +87,12 @@ const NOT_KEPT: Sentences = &[
     ("what_layers_decide_at_once_keeps_its_order", NO_DATA),
     ("an_unknown_exception_arrives_raw", NO_MODULE),
     ("a_late_outcome_is_asked_for_again_and_not_run_again", NO_NUMBER),
-    ("a_redelivered_request_runs_again_only_if_idempotent", NO_NUMBER),
     ("a_request_is_acknowledged_after_its_outcome", NO_NUMBER),
     ("layers_are_asked_once_for_each_request", NO_NUMBER),
     ("a_handler_publishes", NO_PUBLISHER),
     ("a_subscriber_may_choose_its_publishers", NO_PUBLISHER),
     ("an_event_goes_to_everybody_who_has_subscribed_to_its_key", NO_PUBLISHER),
+    ("what_the_bus_drops_is_told_whatever_comes_after_it", NO_PUBLISHER),
     ("layers_are_told_how_every_request_ended", NO_TTL),
     ("no_time_is_rounded", NO_TTL),
     ("a_builder_may_choose_the_default_major", NO_VERSION),
@@ -98,4 +106,18 @@ const NOT_KEPT: Sentences = &[
 on_memory! {
     on: Profile::on();
     legacy: Profile::legacy();
+}
+
+/// What the document says is not kept, and why, is what is not.
+#[test]
+fn what_is_not_kept_is_written_down_with_its_reason() {
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, why) in NOT_KEPT {
+        reasons.entry(why).or_default().push(format!("`{name}`"));
+    }
+    let expected: BTreeSet<_> = reasons.into_iter().map(|(why, names)| format!("* {why}: {}", names.join(", "))).collect();
+    let document = include_str!("../../docs/rackhd.md");
+    let (_, section) = document.split_once("\n## 8. ").unwrap();
+    let written: BTreeSet<_> = section.lines().filter(|line| line.starts_with("* ")).map(str::to_owned).collect();
+    assert_eq!(written, expected);
 }
