@@ -145,7 +145,7 @@ async fn any_instance_may_reply_first() {
     let caller = world.caller("on-http").await;
     let task: TaskClient = caller.client("task");
     for _ in 0..5 {
-        let profile = task.request_profile(NODE.into()).await.unwrap().unwrap();
+        let profile = task.request_profile(NODE.into()).timeout(Duration::from_secs(30)).await.unwrap().unwrap();
         assert!(["one.ipxe", "other.ipxe"].contains(&&*profile), "{profile}");
         // Both have got it: the second reply goes nowhere.
         for peer in &mut peers {

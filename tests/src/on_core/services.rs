@@ -41,7 +41,6 @@ impl Services {
     }
 
     /// Serves them all.
-    #[must_use]
     pub fn serve(&self, builder: Builder) -> Builder {
         builder
             .serve(ConfigurationServer::new(self.clone()))
