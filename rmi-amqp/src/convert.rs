@@ -60,8 +60,9 @@ impl<'a> Route<'a> {
             Destination::Address(address) => match address.as_str().split_once('/') {
                 None if address.as_str().is_empty() => Err(refused("an address without a name")),
                 None => Ok(Route { exchange: "", key: fitting(address.as_str())? }),
-                Some((exchange, key)) if !key.contains('/') && options.exchanges.contains_key(exchange) => {
-                    Ok(Route { exchange: fitting(exchange)?, key: fitting(key)? })
+                // What is between the exchange and the key leads nowhere, as with gofer.
+                Some((exchange, _)) if options.exchanges.contains_key(exchange) => {
+                    Ok(Route { exchange: fitting(exchange)?, key: fitting(address.key())? })
                 }
                 Some((exchange, _)) => Err(refused(format!(
                     "the address `{address}` leads to the exchange `{exchange}`, of which the options say nothing: nobody is led there by an address"

@@ -230,8 +230,8 @@ impl Plan {
                 let known = |exchange: &str| options.exchanges.get(exchange);
                 match address.as_str().split_once('/') {
                     // As gofer does: the queue has the key's name, and is bound by it.
-                    Some((exchange, key)) if known(exchange).is_some() => {
-                        let queue = convert::queue(key)?;
+                    Some((exchange, _)) if known(exchange).is_some() => {
+                        let queue = convert::queue(address.key())?;
                         let declare = known(exchange).filter(|_| !is_builtin(exchange)).cloned();
                         (queue.clone(), Some((Text::from(exchange), declare, vec![queue])))
                     }

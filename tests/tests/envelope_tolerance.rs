@@ -7,9 +7,12 @@ mod support {
 
 use std::time::Duration;
 
-use rmi_core::message::{Abort, AbortReason, Body, Outcome, Progress, RejectionCode, Status, Statuses};
+use rmi_core::{
+    Json,
+    message::{Abort, AbortReason, Body, Outcome, Progress, RejectionCode, Status, Statuses},
+};
 use serde_json::{Value, json};
-use support::envelope::{decode, kind, outcome, refused, request};
+use support::envelope::{decode, encode, kind, outcome, refused, request, value};
 
 const HELLO: &str = r#"{"version":"2.0","replyto":"q","request":{"classname":"Admin","method":"hello"}}"#;
 
@@ -84,6 +87,13 @@ fn serial_numbers_are_text_of_a_limited_length() {
     assert_eq!(sn(json!("\u{fc}\n")), Some("\u{fc}\n".into()));
     assert_eq!(sn(json!(17)), Some("17".into()));
     assert_eq!(sn(json!(-1.5)), Some("-1.5".into()));
+    // Replies have it as it came, whether it is a number or its digits.
+    for sn in [json!(17), json!(-1.5), json!("17"), Value::Null] {
+        let mut reply = decode(with(json!({"sn": sn})));
+        reply.head.to = "q".into();
+        reply.body = Body::Outcome(Outcome::Result(Json::NULL));
+        assert_eq!(value(&encode(&reply))["sn"], sn);
+    }
     assert_eq!(sn(json!("a".repeat(256))).unwrap().len(), 256);
     let long = refused(with(json!({"sn": "a".repeat(257)})));
     assert_eq!((long.answer, long.rejection.code), (true, RejectionCode::Limit));

@@ -4,27 +4,27 @@ use std::{future::Future, pin::pin};
 
 use clap::Args;
 use rmi_core::{CallError, Endpoint, Native, Update, transport::tcp::Tcp};
+use rmi_options::{Scheme, Security, Tls, Url, Way};
 use uuid::Uuid;
 
 use crate::{
     command::{Command, Form, complain, note, show, show_agents},
     operator::OperatorClient,
-    options::{Address, Dialect, Error, Security},
+    options::Error,
     order::{Failure, SILENCE},
-    tls::Tls,
 };
 
 /// Command the agents of a server that runs (`agent server --control`)
 #[derive(Clone, Debug, Args)]
 pub struct Ctl {
     /// Where the server takes commands: tcp://, or tls:// with --tls-ca
-    #[arg(long, value_name = "tcp://HOST:PORT", default_value = "tcp://127.0.0.1:8082")]
-    pub server: Address,
+    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = Url::peer, default_value = "tcp://127.0.0.1:8082")]
+    pub server: Url,
     /// What the server is called
     #[arg(long, value_name = "NAME", default_value = "server")]
     pub server_name: String,
-    /// Who asks: the name that the server's keys know; needed with --key
-    #[arg(long, value_name = "NAME", required_unless_present = "insecure")]
+    /// Who asks: the name that the server's keys know; the name of the key's file unless it is said
+    #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Who is trusted
     #[command(flatten)]
@@ -32,9 +32,6 @@ pub struct Ctl {
     /// TLS to the server
     #[command(flatten)]
     pub tls: Tls,
-    /// The name that the server's certificate has to have, in place of the host of --server
-    #[arg(help_heading = "TLS", long, value_name = "NAME")]
-    pub tls_name: Option<String>,
     /// For whom to write
     #[arg(long, value_enum, default_value_t)]
     pub form: Form,
@@ -52,10 +49,12 @@ impl Ctl {
     /// A key or a file cannot be read, or the server is not there.
     pub async fn run<F: Future<Output = ()> + Send>(self, stop: impl Fn() -> F) -> Result<u8, Error> {
         let order = self.command.clone().order()?;
-        let trust = self.security.open(Dialect::Native)?;
-        let name = self.name.clone().unwrap_or_else(|| format!("operator-{}", Uuid::new_v4()));
-        let tcp = Tcp::connect(self.server.at.clone());
-        let tcp = match self.tls.dials(&self.server, self.tls_name.as_deref())? {
+        self.tls.check([Way::Dials(&self.server)])?;
+        let name = self.name.clone().or_else(|| self.security.name());
+        let name = name.unwrap_or_else(|| format!("operator-{}", Uuid::new_v4()));
+        let trust = self.security.open(Scheme::Ed25519, &name)?.trust;
+        let tcp = Tcp::connect(self.server.authority());
+        let tcp = match self.tls.dials(&self.server)? {
             Some(tls) => tcp.tls(tls).await,
             None => tcp.await,
         };
@@ -118,7 +117,7 @@ impl Ctl {
 }
 
 /// Says that the server is not there, or does not answer.
-fn lost(form: Form, server: &Address, why: &str) -> u8 {
+fn lost(form: Form, server: &Url, why: &str) -> u8 {
     complain(form, &Failure::Lost(format!("the server at {server} does not answer: {why}")))
 }
 

@@ -25,7 +25,6 @@ pub mod run;
 pub mod serve;
 pub mod system;
 pub mod task;
-pub mod tls;
 pub mod work;
 
 pub use self::provisioner::{Parts, Provisioner};

@@ -1,10 +1,10 @@
 //! `agent` is the provisioning agent, and the server that it works for. Without arguments it shows what it does.
 
-use std::{future::Future, process::ExitCode};
+use std::process::ExitCode;
 
-use agent::{ctl::Ctl, options::Error, run::Run, serve::Serve};
+use agent::{ctl::Ctl, run::Run, serve::Serve};
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use rmi_options::{explain, told_to_stop};
 
 /// The provisioning agent, and the server that it works for
 ///
@@ -40,9 +40,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    rmi_options::log("error");
     let ended = match cli.command {
         None | Some(Command::Demo) => agent::demo::run().await.map(|()| 0),
         Some(Command::Run(run)) => run.run(told_to_stop).await.map(|()| 0),
@@ -51,31 +49,6 @@ async fn main() -> ExitCode {
     };
     match ended {
         Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Waits for ctrl-c or SIGTERM. Where neither can be heard nobody is told.
-fn told_to_stop() -> impl Future<Output = ()> + Send + 'static {
-    // Heard from now on, and not only when it is waited for.
-    let heard = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
-    async {
-        let Ok((mut interrupt, mut terminate)) = heard else { return std::future::pending().await };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
-}
-
-fn complain(error: &Error) {
-    eprintln!("agent: {error}");
-    let mut below = error.source();
-    while let Some(cause) = below {
-        eprintln!("  because: {cause}");
-        below = cause.source();
+        Err(error) => explain("agent", error.as_ref()),
     }
 }

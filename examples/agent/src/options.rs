@@ -1,14 +1,13 @@
 //! What several commands of the program are told in the same words.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::fmt;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use rmi_core::{
-    Ed25519, Keyring, Trust,
     protocol::{JsonLines, json_lines::Profile},
-    seal::PrivateKey,
     transport::tcp::Options,
 };
+use rmi_options::Scheme;
 
 /// The most seconds that an option takes: a year.
 pub(crate) const SECONDS: u64 = 365 * 24 * 60 * 60;
@@ -49,6 +48,15 @@ impl Dialect {
         }
     }
 
+    /// How its messages are signed.
+    #[must_use]
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Dialect::Native => Scheme::Ed25519,
+            Dialect::Teeth | Dialect::Source => Scheme::None,
+        }
+    }
+
     /// How a link is made for it.
     #[must_use]
     pub fn tcp(self) -> Options {
@@ -56,37 +64,6 @@ impl Dialect {
             Dialect::Native => Options::default(),
             Dialect::Teeth | Dialect::Source => Options::default().max_line(JsonLines::LONGEST_LINE),
         }
-    }
-}
-
-/// Who is trusted. There is no default: without signatures is spelled out.
-#[derive(Clone, Debug, Args)]
-pub struct Security {
-    /// Sign with this private key (`rmi keygen` makes one); needs --trust
-    #[arg(long, value_name = "FILE", requires = "trust", required_unless_present = "insecure")]
-    pub key: Option<PathBuf>,
-    /// Trust whoever signs with a key of this directory (see `rmi trust`); needs --key
-    #[arg(long, value_name = "DIR", requires = "key")]
-    pub trust: Option<PathBuf>,
-    /// Sign nothing: whoever reaches the port is obeyed. The line protocol knows nothing else
-    #[arg(long, conflicts_with_all = ["key", "trust"])]
-    pub insecure: bool,
-}
-
-impl Security {
-    /// Opens the keys.
-    ///
-    /// # Errors
-    ///
-    /// A key cannot be read, or the dialect has no place for signatures.
-    pub fn open(&self, dialect: Dialect) -> Result<Trust, Error> {
-        let (Some(key), Some(trust)) = (&self.key, &self.trust) else { return Ok(Trust::insecure()) };
-        if dialect != Dialect::Native {
-            return Err(
-                format!("the dialect `{dialect}` has no place for signatures: use --insecure, or --dialect native").into()
-            );
-        }
-        Ok(Trust::from(Ed25519::new(PrivateKey::load(key)?, Keyring::load(trust)?)))
     }
 }
 
@@ -108,49 +85,6 @@ pub fn size(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     number.checked_mul(1 << shift).ok_or_else(wrong)
-}
-
-/// Where an end of links is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// Whether TLS is spoken there.
-    pub tls: bool,
-    /// `host:port`
-    pub at: String,
-}
-
-impl Address {
-    /// The same with the address that was got.
-    #[must_use]
-    pub fn got(&self, at: SocketAddr) -> Self {
-        Address { tls: self.tls, at: at.to_string() }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.tls { "tls" } else { "tcp" }, self.at)
-    }
-}
-
-impl FromStr for Address {
-    type Err = String;
-
-    /// `tcp://host:port`, `tls://host:port`, or `host:port`, which is the first.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (tls, rest) = match text.split_once("://") {
-            None => (false, text),
-            Some(("tcp", rest)) => (false, rest.trim_end_matches('/')),
-            Some(("tls", rest)) => (true, rest.trim_end_matches('/')),
-            Some((scheme, _)) => {
-                return Err(format!("agents and servers meet over tcp://host:port or tls://host:port, and not over {scheme}://"));
-            }
-        };
-        match rest.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Address { tls, at: rest.to_owned() }),
-            _ => Err(format!("`{text}` names no port: write tcp://host:port")),
-        }
-    }
 }
 
 /// Text of others, for a terminal: on one line, and without what would control it.
@@ -176,20 +110,6 @@ mod tests {
         }
         for text in ["", "G", "-1", "1.5G", "10X", "99999999T", "1 G"] {
             assert!(size(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_address_has_a_host_and_a_port() {
-        for (text, tls, at) in [
-            ("tcp://[::1]:8081", false, "[::1]:8081"),
-            ("server:8081", false, "server:8081"),
-            ("tls://server:1/", true, "server:1"),
-        ] {
-            assert_eq!(text.parse(), Ok(Address { tls, at: at.to_owned() }));
-        }
-        for text in ["server", "tcp://server", ":8081", "amqp://server:5672", "server:port"] {
-            assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }
 

@@ -11,6 +11,7 @@ use std::{
 
 use clap::Args;
 use rmi_core::{Endpoint, Native, journal::Durable, protocol::JsonLines, transport::tcp::Tcp};
+use rmi_options::{Security, Tls, Url, Way, say};
 use tokio::sync::Notify;
 
 use crate::{
@@ -20,10 +21,9 @@ use crate::{
     device::{Disks, Named, Role},
     firmware::Firmware,
     launch::Launcher,
-    options::{Address, Dialect, Error, SECONDS, Security, size},
+    options::{Dialect, Error, SECONDS, size},
     system::System,
     task::Tasks,
-    tls::{self, Tls},
 };
 
 /// Be the agent of this machine: dial the server, and do what it says
@@ -35,8 +35,8 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub struct Run {
     /// Where the server is: tcp://, or tls:// with --tls-ca
-    #[arg(long, value_name = "tcp://HOST:PORT")]
-    pub server: Address,
+    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = Url::peer)]
+    pub server: Url,
     /// Who this agent is; the MAC address of the first network interface of hardware unless it is said
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
@@ -88,9 +88,6 @@ pub struct Run {
     /// TLS to the server
     #[command(flatten)]
     pub tls: Tls,
-    /// The name that the server's certificate has to have, in place of the host of --server
-    #[arg(help_heading = "TLS", long, value_name = "NAME")]
-    pub tls_name: Option<String>,
 }
 
 /// `NAME=PATH`, or `PATH`.
@@ -120,17 +117,19 @@ impl Run {
         F: Future<Output = ()> + Send + 'static,
     {
         let system = System::default();
-        let trust = self.security.open(self.dialect)?;
+        self.tls.check([Way::Dials(&self.server)])?;
+        self.security.check(self.dialect.scheme())?;
         let id = match &self.id {
             Some(id) => id.clone(),
             None => first_interface(&system).ok_or("no network interface of hardware has an address: say who it is with --id")?,
         };
+        let trust = self.security.open(self.dialect.scheme(), &id)?.trust;
         let parts = self.parts(system)?;
         let tasks = parts.tasks.clone();
         let me = Provisioner::new(parts);
 
-        let tcp = Tcp::connect(self.server.at.clone()).options(self.dialect.tcp());
-        let tcp = match self.tls.dials(&self.server, self.tls_name.as_deref())? {
+        let tcp = Tcp::connect(self.server.authority()).options(self.dialect.tcp());
+        let tcp = match self.tls.dials(&self.server)? {
             Some(tls) => tcp.tls(tls).patiently().await?,
             None => tcp.patiently().await?,
         };
@@ -197,7 +196,7 @@ impl Run {
     fn source(&self) -> Result<Option<Source>, Error> {
         let Some(source) = self.images.clone() else { return Ok(None) };
         Ok(Some(match &self.images_ca {
-            Some(authorities) => source.believes(&tls::read(authorities)?)?,
+            Some(authorities) => source.believes(&read(authorities)?)?,
             None => source,
         }))
     }
@@ -229,10 +228,9 @@ fn first_interface(system: &System) -> Option<String> {
     system.names(base).into_iter().filter(hardware).find_map(|name| system.attribute(format!("{base}/{name}/address")))
 }
 
-/// Whoever started the agent may have stopped listening to it.
-fn say(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+/// A file that the command line names.
+fn read(path: &PathBuf) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 #[cfg(test)]

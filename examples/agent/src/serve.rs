@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, future::Future, time::Duration};
 
 use clap::Args;
 use rmi_core::{Endpoint, Native, Trust, protocol::JsonLines, transport::tcp::Tcp};
+use rmi_options::{Scheme, Security, Tls, Url, Way};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -11,8 +12,7 @@ use crate::{
     command::{Command, Form, line, note, show, show_agents},
     contract::{LogEntry, Server, ServerServer, TaskState, TaskStatus},
     operator::{Desk, OperatorServer, connected},
-    options::{Address, Dialect, Error, SECONDS, Security, printable},
-    tls::Tls,
+    options::{Dialect, Error, SECONDS, printable},
 };
 
 /// Be the server that agents dial, and command them
@@ -22,8 +22,8 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
     /// Where agents dial: tcp://, or tls:// with --tls-cert; port 0 is any that is free
-    #[arg(long, value_name = "tcp://HOST:PORT", default_value = "tcp://127.0.0.1:8081")]
-    pub listen: Address,
+    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = Url::peer, default_value = "tcp://127.0.0.1:8081")]
+    pub listen: Url,
     /// What this server is called
     #[arg(long, value_name = "NAME", default_value = "server")]
     pub name: String,
@@ -37,8 +37,8 @@ pub struct Serve {
     #[command(flatten)]
     pub tls: Tls,
     /// Take commands of `agent ctl` here. With --insecure that is an address of this machine only, and whoever is on it can command
-    #[arg(long, value_name = "tcp://HOST:PORT")]
-    pub control: Option<Address>,
+    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = Url::peer)]
+    pub control: Option<Url>,
     /// How long to wait for the agent of a command, and for agents to list, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(..=SECONDS))]
     pub wait: u64,
@@ -62,8 +62,8 @@ impl Serve {
     ///
     /// A key or a file cannot be read, or an address not be had.
     pub async fn run<F: Future<Output = ()> + Send>(self, stop: impl Fn() -> F) -> Result<u8, Error> {
-        let trust = self.security.open(self.dialect)?;
-        self.tls.is_used(std::iter::once(&self.listen).chain(&self.control))?;
+        self.tls.check(std::iter::once(&self.listen).chain(&self.control).map(Way::Listens))?;
+        let trust = self.security.open(self.dialect.scheme(), &self.name)?.trust;
         let order = self.command.clone().map(Command::order).transpose()?;
         let (server, at) = self.agents(trust).await?;
         let Some(order) = order else {
@@ -111,8 +111,8 @@ impl Serve {
         Ok(status)
     }
 
-    async fn agents(&self, trust: Trust) -> Result<(Endpoint, Address), Error> {
-        let listener = Tcp::listen(self.listen.at.clone()).options(self.dialect.tcp());
+    async fn agents(&self, trust: Trust) -> Result<(Endpoint, Url), Error> {
+        let listener = Tcp::listen(self.listen.authority()).options(self.dialect.tcp());
         let listener = match self.tls.listens(&self.listen)? {
             Some(tls) => listener.tls(tls).await?,
             None => listener.await?,
@@ -127,8 +127,8 @@ impl Serve {
         Ok((builder.serve(ServerServer::new(ear)).start().await?, at))
     }
 
-    async fn operators(&self, control: &Address, server: &Endpoint) -> Result<(Endpoint, Address), Error> {
-        let listener = Tcp::listen(control.at.clone());
+    async fn operators(&self, control: &Url, server: &Endpoint) -> Result<(Endpoint, Url), Error> {
+        let listener = Tcp::listen(control.authority());
         let listener = match self.tls.listens(control)? {
             Some(tls) => listener.tls(tls).await?,
             None => listener.await?,
@@ -142,7 +142,7 @@ impl Serve {
             )
             .into());
         }
-        let trust = self.security.open(Dialect::Native)?;
+        let trust = self.security.open(Scheme::Ed25519, &self.name)?.trust;
         let desk = OperatorServer::new(Desk(server.clone()));
         let operators =
             Endpoint::builder(self.name.as_str()).bind(Native::default(), listener, trust).serve(desk).start().await?;

@@ -1,40 +1,26 @@
 //! From a URL and what is said about trust to an endpoint: the one place where a transport and a dialect are chosen.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use rmi_amqp::{Amqp, rackhd::RackHd};
 use rmi_core::{
-    Ed25519, Endpoint, Keyring, Native, Trust,
+    Endpoint, Native, Trust,
     endpoint::{BuildError, Builder},
     protocol::{JsonLines, json_lines::Profile},
-    seal::{DigestKeys, Gofer, PrivateKey},
     time::{Clock, SystemClock},
     transport::{Transport, tcp::Tcp},
 };
+use rmi_options::{Scheme, Security, Tls, Url, Way};
 
-use crate::{
-    ending::Ending,
-    exit::Exit,
-    tls::{Tls, TlsArguments},
-    url::{Scheme, Url},
-};
+use crate::{ending::Ending, exit::Exit};
 
 /// How an agent is reached, and how it is trusted.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
     /// How and where the agent is reached: tcp://HOST:PORT, tls://HOST:PORT, or by RabbitMQ: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", value_parser = Url::to_dial)]
     pub(crate) url: Url,
-    /// Sign with this private key (`rmi keygen` makes one); needs --trust
-    #[arg(help_heading = "Connection", long, value_name = "FILE")]
-    key: Option<PathBuf>,
-    /// Believe whoever signs with a key of this directory (see `rmi trust`); needs --key
-    #[arg(help_heading = "Connection", long, value_name = "DIR")]
-    trust: Option<PathBuf>,
-    /// Sign nothing and believe everybody
-    #[arg(help_heading = "Connection", long, conflicts_with_all = ["key", "trust"])]
-    insecure: bool,
     /// Be called this; otherwise the name of the key's file without its ending, or one made up where nothing is signed
     #[arg(help_heading = "Connection", long = "as", value_name = "NAME")]
     name: Option<String>,
@@ -45,7 +31,9 @@ pub(crate) struct Connection {
     #[arg(help_heading = "Connection", long)]
     listen: bool,
     #[command(flatten)]
-    tls: TlsArguments,
+    security: Security,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 /// How messages are written.
@@ -66,6 +54,14 @@ enum Dialect {
 }
 
 impl Dialect {
+    fn scheme(self) -> Scheme {
+        match self {
+            Dialect::Native => Scheme::Ed25519,
+            Dialect::Gofer => Scheme::Gofer,
+            Dialect::Teeth | Dialect::TeethDocumented | Dialect::Rackhd | Dialect::RackhdLegacy => Scheme::None,
+        }
+    }
+
     /// RackHD's conventions, with everything that is known of its services.
     fn rackhd(self) -> Option<RackHd> {
         match self {
@@ -85,10 +81,6 @@ impl Connection {
         if let Some(timeout) = timeout {
             builder = builder.timeout(timeout);
         }
-        if !matches!(self.dialect, Dialect::Native | Dialect::Gofer) && trust.is_sealed() {
-            let ending = Ending::usage("this dialect has no place for signatures");
-            return Err(ending.try_this("--insecure in place of --key and --trust; tls:// can tell who is there"));
-        }
         if self.dialect.rackhd().is_some() && !self.url.is_brokers() {
             return Err(Ending::usage("RackHD's conventions are spoken on RabbitMQ").try_this("amqp://HOST in place of the URL"));
         }
@@ -106,22 +98,23 @@ impl Connection {
 
     /// The one place where a scheme becomes a transport.
     async fn transport(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
-        let at = self.url.authority.as_str();
+        let at = self.url.authority();
         if self.url.is_brokers() {
             return self.broker().await;
         }
-        let tls = self.tls.check(self.url.scheme == Scheme::Tls, self.listen)?;
         let opened = if self.listen {
+            self.tls.check([Way::Listens(&self.url)])?;
             let listen = Tcp::listen(at);
-            match tls {
-                Some(Tls::Server(tls)) => listen.tls(tls).await,
-                _ => listen.await,
+            match self.tls.listens(&self.url)? {
+                Some(tls) => listen.tls(tls).await,
+                None => listen.await,
             }
         } else {
+            self.tls.check([Way::Dials(&self.url)])?;
             let connect = Tcp::connect(at);
-            match tls {
-                Some(Tls::Client(tls)) => connect.tls(tls).await,
-                _ => connect.await,
+            match self.tls.dials(&self.url)? {
+                Some(tls) => connect.tls(tls).await,
+                None => connect.await,
             }
         };
         match opened {
@@ -142,8 +135,9 @@ impl Connection {
         if let Some(rackhd) = self.dialect.rackhd() {
             options = rackhd.options(options);
         }
-        let mut connect = Amqp::connect(self.url.authority.as_str()).options(options);
-        if let Some(tls) = self.tls.broker(self.url.scheme == Scheme::Amqps)? {
+        self.tls.check([Way::Dials(&self.url)])?;
+        let mut connect = Amqp::connect(self.url.authority()).options(options);
+        if let Some(tls) = self.tls.broker(&self.url)? {
             connect = connect.tls(tls);
         }
         match connect.await {
@@ -185,9 +179,8 @@ impl Connection {
         if let Some(name) = self.name.as_deref().filter(|name| name.is_empty() || name.len() > LONGEST_NAME) {
             return Err(Ending::usage(format!("a name has 1 to {LONGEST_NAME} bytes, and `--as` has {}", name.len())));
         }
-        // Where nothing can be signed, the dialect says so.
-        let unsigned = self.dialect.rackhd().is_some() && self.key.is_none() && self.trust.is_none();
-        if self.insecure || unsigned {
+        // Where RackHD's services meet nothing can be signed, and whoever names them knows it.
+        if self.security.insecure || (self.dialect.rackhd().is_some() && !self.security.is_given()) {
             let name = match &self.name {
                 Some(name) => name.clone(),
                 // Nobody else has it, so that nobody's replies are taken for another's.
@@ -195,34 +188,11 @@ impl Connection {
             };
             return Ok((Trust::insecure(), name));
         }
-        let (key, trust) = match (&self.key, &self.trust) {
-            (Some(key), Some(trust)) => (key, trust),
-            (Some(_), None) => {
-                let ending = Ending::usage("--key says what you sign with, but not whom you believe");
-                return Err(ending.try_this("--trust DIR as well, a directory of public keys (`rmi trust add` fills it)"));
-            }
-            (None, Some(_)) => {
-                let ending = Ending::usage("--trust says whom you believe, but not what you sign with");
-                return Err(ending.try_this("--key FILE as well (`rmi keygen` makes a key)"));
-            }
-            (None, None) => {
-                let ending = Ending::usage("it is not said whether messages are signed");
-                return Err(ending.try_this(
-                    "--key FILE --trust DIR, to sign and verify (`rmi keygen` makes a key, `rmi trust add` trusts one), or \
-                     --insecure, to believe everybody",
-                ));
-            }
-        };
-        let private = PrivateKey::load(key).map_err(|e| Ending::file(&e))?;
-        let keyring = Keyring::load(trust).map_err(|e| Ending::file(&e))?;
-        let name = self.name.clone().or_else(|| Some(key.file_stem()?.to_str()?.to_owned()));
+        let scheme = self.dialect.scheme();
+        self.security.check(scheme)?;
         let unnamed = || Ending::usage("the key's file does not say your name").try_this("--as NAME");
-        let name = name.filter(|name| !name.is_empty()).ok_or_else(unnamed)?;
-        let trust = match self.dialect {
-            Dialect::Gofer => Trust::sealed(Gofer::new(DigestKeys::new(name.as_str(), private, keyring))),
-            _ => Ed25519::new(private, keyring).into(),
-        };
-        Ok((trust, name))
+        let name = self.name.clone().or_else(|| self.security.name()).ok_or_else(unnamed)?;
+        Ok((self.security.open(scheme, &name)?.trust, name))
     }
 
     /// What helps against an ending on this connection.
@@ -232,11 +202,14 @@ impl Connection {
                 ending.try_this(format!("is RabbitMQ at {}, and may you use its virtual host?", self.url))
             }
             Exit::Transport => ending.try_this(format!("is an agent listening at {}?", self.url)),
-            Exit::Timeout if self.insecure => ending.try_this("a longer --timeout"),
-            Exit::Timeout => ending.try_this(
-                "a longer --timeout; but an agent is not heard if you do not trust it: is its key in `rmi trust list`, under its \
-                 address?",
-            ),
+            Exit::Timeout if self.security.insecure => ending.try_this("a longer --timeout"),
+            Exit::Timeout => {
+                let heard = "a longer --timeout; but an agent is not heard if you do not trust it: is its key in `rmi trust list`, \
+                             under its address?";
+                let gofers = " gofer's agents sign by a scheme of their own: --dialect gofer";
+                let may_be_gofers = self.url.is_brokers() && self.dialect == Dialect::Native;
+                ending.try_this(format!("{heard}{}", if may_be_gofers { gofers } else { "" }))
+            }
             _ => ending,
         }
     }

@@ -9,6 +9,7 @@ use rmi_core::{
     message::{Exception, Rejection, RejectionCode},
     transport::{TransportError, TransportErrorKind},
 };
+use rmi_options::Unusable;
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -81,6 +82,12 @@ pub(crate) enum End {
     },
 }
 
+impl From<Unusable> for Box<Ending> {
+    fn from(unusable: Unusable) -> Self {
+        Ending::unusable(&unusable)
+    }
+}
+
 impl Ending {
     pub(crate) fn exit(&self) -> Exit {
         self.exit
@@ -125,6 +132,14 @@ impl Ending {
         let mut ending = Ending::usage(error.to_string());
         ending.details = causes(error);
         ending
+    }
+
+    /// What the program was told cannot be used.
+    fn unusable(unusable: &Unusable) -> Box<Self> {
+        match (unusable, unusable.advice()) {
+            (_, Some(advice)) => Ending::usage(unusable.to_string()).try_this(advice),
+            (unusable, None) => Ending::file(unusable),
+        }
     }
 
     /// There is no way to the bus, or it was lost.

@@ -21,9 +21,7 @@ mod man;
 mod out;
 mod publish;
 mod subscribe;
-mod tls;
 mod trust;
-mod url;
 mod watch;
 
 use std::process::ExitCode;

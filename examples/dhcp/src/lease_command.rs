@@ -8,12 +8,12 @@ use rmi_core::{
     CallError, Endpoint,
     time::{Clock, SystemClock, Timestamp},
 };
+use rmi_options::{Scheme, Security, Tls, Unusable, Url, Way};
 
 use crate::{
     DhcpClient, DhcpError, Known, Lease, Pin, State,
     lease::check_node,
-    trusted::Trusted,
-    wire::{Dialect, Url, Wire},
+    wire::{Dialect, Wire},
 };
 
 /// Look at the table of a service that runs, and alter it
@@ -23,14 +23,16 @@ use crate::{
 pub struct LeaseCommand {
     #[command(subcommand)]
     what: What,
-    /// Where the service is reached: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out or tcp://HOST:PORT
-    #[arg(long, value_name = "URL", global = true, default_value = "tcp://127.0.0.1:7000")]
+    /// Where the service is reached: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out, tcp://HOST:PORT or tls://HOST:PORT
+    #[arg(long, value_name = "URL", global = true, value_parser = Url::to_dial, default_value = "tcp://127.0.0.1:7000")]
     url: Url,
     /// The service's address
     #[arg(long, value_name = "NAME", global = true, default_value = "dhcp")]
     address: String,
     #[command(flatten)]
-    trusted: Trusted,
+    security: Security,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -98,9 +100,10 @@ impl LeaseCommand {
     ///
     /// # Errors
     ///
-    /// It is not said who is trusted.
-    pub fn check(&self) -> Result<(), clap::Error> {
-        self.trusted.check()
+    /// It is not said who is trusted, or what is given for TLS does not go with the URL.
+    pub fn check(&self) -> Result<(), Unusable> {
+        self.security.check(Scheme::Ed25519)?;
+        self.tls.check([Way::Dials(&self.url)])
     }
 
     /// Asks the service, and shows what it says.
@@ -109,10 +112,10 @@ impl LeaseCommand {
     ///
     /// The service is not there, or says no.
     pub async fn run(self) -> Result<(), Box<dyn Error>> {
-        let (trust, _) = self.trusted.sealed()?;
-        let name = self.trusted.name().unwrap_or_else(|| format!("dhcp-lease-{}", SystemClock.id().simple()));
+        let name = self.security.name().unwrap_or_else(|| format!("dhcp-lease-{}", SystemClock.id().simple()));
+        let trust = self.security.open(Scheme::Ed25519, &name)?.trust;
         let wire = Wire { url: self.url.clone(), dialect: Dialect::Envelope };
-        let endpoint = wire.connect(Endpoint::builder(name.as_str()), &name, trust).await?.start().await?;
+        let endpoint = wire.connect(Endpoint::builder(name.as_str()), &name, trust, &self.tls).await?.start().await?;
         let done = self.ask(&endpoint.client(self.address.as_str())).await;
         // What could not be flushed was answered before, or was not.
         let _ = endpoint.shutdown(Duration::ZERO).await;

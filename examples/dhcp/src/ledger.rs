@@ -15,8 +15,8 @@ use crate::{Change, DhcpError, Planned, Pool, Store, StoreError, Table, Terms};
 #[derive(Debug)]
 pub struct Ledger {
     table: RwLock<Table>,
-    /// Held from the plan to its application: one change at a time.
-    store: Mutex<Store>,
+    /// Held from the plan to its application: one change at a time. With the time of the last.
+    store: Mutex<(Store, Timestamp)>,
     clock: Arc<dyn Clock>,
 }
 
@@ -34,12 +34,15 @@ impl Ledger {
     fn of(mut store: Store, rows: Vec<Change>, pool: Pool, terms: Terms, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let mut table = Table::new(pool, terms);
         table.apply(rows);
-        let leftovers = table.leftovers(clock.now());
-        if !leftovers.is_empty() {
-            store.commit(&leftovers)?;
-            table.apply(leftovers);
+        let now = clock.now();
+        // What is ahead may have been given for a time that is over by now.
+        for changes in [table.ahead(now), table.leftovers(now)] {
+            if !changes.is_empty() {
+                store.commit(&changes)?;
+                table.apply(changes);
+            }
         }
-        let strays = table.strays(clock.now());
+        let strays = table.strays(now);
         if strays > 0 {
             tracing::warn!(
                 strays,
@@ -47,7 +50,7 @@ impl Ledger {
                 "leases or pins are outside the pool: leases end in their time, what is pinned stays until it is unpinned"
             );
         }
-        Ok(Ledger { table: RwLock::new(table), store: Mutex::new(store), clock })
+        Ok(Ledger { table: RwLock::new(table), store: Mutex::new((store, now)), clock })
     }
 
     /// Looks at the table.
@@ -61,7 +64,7 @@ impl Ledger {
     ///
     /// What the plan says, and [`DhcpError::Store`].
     pub fn write<T>(&self, plan: impl FnOnce(&Table, Timestamp) -> Result<Planned<T>, DhcpError>) -> Result<T, DhcpError> {
-        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let (store, latest) = &mut *self.store.lock().unwrap_or_else(PoisonError::into_inner);
         if store.has_failed() {
             // What the last commit came to is what the file says now.
             let rows = store.load().map_err(|error| failed(&error))?;
@@ -72,7 +75,17 @@ impl Ledger {
             table.apply(rows);
             *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
         }
-        let Planned { answer, changes } = plan(&self.look(), self.clock.now())?;
+        let now = self.clock.now();
+        if now < *latest {
+            let ahead = self.look().ahead(now);
+            if !ahead.is_empty() {
+                tracing::warn!(leases = ahead.len(), "the clock was set back: leases that were given later than now begin now");
+                store.commit(&ahead).map_err(|error| failed(&error))?;
+                self.table.write().unwrap_or_else(PoisonError::into_inner).apply(ahead);
+            }
+        }
+        *latest = now;
+        let Planned { answer, changes } = plan(&self.look(), now)?;
         if !changes.is_empty() {
             store.commit(&changes).map_err(|error| failed(&error))?;
             self.table.write().unwrap_or_else(PoisonError::into_inner).apply(changes);
@@ -82,7 +95,7 @@ impl Ledger {
 
     /// Leaves the file to the next, when what is being written is on the disk: nothing can be altered any more. It blocks so long.
     pub fn close(&self) {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner).close();
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).0.close();
     }
 
     /// Nobody leaves the table half altered: a change that was begun panics nowhere.

@@ -20,7 +20,6 @@ mod serve;
 mod service;
 mod store;
 mod table;
-mod trusted;
 mod wire;
 
 pub use self::{

@@ -1,9 +1,10 @@
 //! `dhcp`: the lease table of a DHCP service.
 
-use std::{error::Error, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use dhcp::{Serve, lease_command::LeaseCommand};
+use rmi_options::{explain, told_to_stop};
 
 /// The lease table of a DHCP service, for RackHD's services and others.
 ///
@@ -12,7 +13,7 @@ use dhcp::{Serve, lease_command::LeaseCommand};
 ///
 ///   dhcp serve --url tcp://127.0.0.1:7000 --url amqp://localhost --dialect rackhd --pool 10.1.1.0/24 --store leases.redb --insecure
 ///
-///   dhcp lease bind 08:00:27:52:d2:a4 --insecure
+///   dhcp lease --insecure bind 08:00:27:52:d2:a4
 ///
 ///   rmi call --dialect rackhd amqp://localhost dhcp dhcp.lookupIpLease 10.1.1.1
 ///
@@ -40,51 +41,17 @@ async fn main() -> ExitCode {
         Some(Command::Lease(lease)) => lease.check(),
         None | Some(Command::Demo) => Ok(()),
     };
-    if let Err(error) = checked {
-        error.exit();
+    if let Err(unusable) = checked {
+        clap::Error::from(unusable).exit();
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,dhcp=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    rmi_options::log("error,dhcp=warn");
     let ended = match command {
         None | Some(Command::Demo) => dhcp::demo::run().await,
-        Some(Command::Serve(serve)) => match told_to_stop() {
-            Ok(stop) => serve.run(stop).await,
-            Err(error) => Err(error.into()),
-        },
+        Some(Command::Serve(serve)) => serve.run(told_to_stop()).await,
         Some(Command::Lease(lease)) => lease.run().await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            explain(error.as_ref());
-            ExitCode::FAILURE
-        }
+        Err(error) => explain("dhcp", error.as_ref()),
     }
-}
-
-fn explain(error: &dyn Error) {
-    eprintln!("dhcp: {error}");
-    let mut below = error.source();
-    while let Some(cause) = below {
-        eprintln!("  because: {cause}");
-        below = cause.source();
-    }
-}
-
-/// Ctrl-c, or SIGTERM where there are signals: noticed from now on, whenever it is waited for.
-fn told_to_stop() -> std::io::Result<impl Future> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(async move {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    Ok(tokio::signal::ctrl_c())
 }

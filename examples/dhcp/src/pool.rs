@@ -30,6 +30,16 @@ pub enum NotAPool {
         /// The last.
         last: Ipv4Addr,
     },
+    /// One of its addresses is no machine's.
+    #[error(
+        "the pool {pool} has {ip}, which no machine can have: addresses from 1.0.0.0 to 223.255.255.255 can be leased, without 127.0.0.0/8"
+    )]
+    Reserved {
+        /// The pool.
+        pool: String,
+        /// The address.
+        ip: Ipv4Addr,
+    },
     /// It has too many addresses.
     #[error("the pool has {0} addresses, and a table holds {max} at most: a /16, or a part of it", max = Pool::LARGEST)]
     TooLarge(u64),
@@ -43,13 +53,21 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// The last is before the first, or there are more than [`LARGEST`](Pool::LARGEST).
+    /// The last is before the first, there are more than [`LARGEST`](Pool::LARGEST), or one is nobody's (RFC 6890: this network, loopback,
+    /// multicast, reserved).
     pub fn between(first: Ipv4Addr, last: Ipv4Addr) -> Result<Self, NotAPool> {
         if last < first {
             return Err(NotAPool::Backwards { first, last });
         }
         let pool = Pool { first, last };
-        if pool.size() > Pool::LARGEST { Err(NotAPool::TooLarge(pool.size())) } else { Ok(pool) }
+        if pool.size() > Pool::LARGEST {
+            return Err(NotAPool::TooLarge(pool.size()));
+        }
+        // Each of these is longer than the largest pool: if one of its addresses is among them, its first or its last is.
+        match [first, last].into_iter().find(|ip| matches!(ip.octets()[0], 0 | 127 | 224..)) {
+            Some(ip) => Err(NotAPool::Reserved { pool: pool.to_string(), ip }),
+            None => Ok(pool),
+        }
     }
 
     /// Whether an address is one of them.
@@ -104,7 +122,7 @@ mod tests {
             ("10.1.1.7/30", "10.1.1.5-10.1.1.6", 2),
             ("10.1.1.4/31", "10.1.1.4-10.1.1.5", 2),
             ("10.1.1.4/32", "10.1.1.4-10.1.1.4", 1),
-            ("255.255.255.254/31", "255.255.255.254-255.255.255.255", 2),
+            ("223.255.255.254/31", "223.255.255.254-223.255.255.255", 2),
             ("10.1.1.10 - 10.1.1.200", "10.1.1.10-10.1.1.200", 191),
             ("10.1.0.0/16", "10.1.0.1-10.1.255.254", 65534),
         ];
@@ -124,6 +142,11 @@ mod tests {
             ("fd00::/64", "10.1.1.0/24"),
             ("10.1.1.9-10.1.1.2", "is before the first"),
             ("10.0.0.0/8", "16777214 addresses"),
+            ("0.0.0.0/0", "4294967294 addresses"),
+            ("255.255.255.255/32", "255.255.255.255, which no machine"),
+            ("223.255.255.0-224.0.0.1", "224.0.0.1, which no machine"),
+            ("0.0.0.0/24", "which no machine"),
+            ("127.0.0.1/32", "which no machine"),
         ] {
             let error = text.parse::<Pool>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

@@ -3,11 +3,11 @@
 use std::{error::Error, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use rmi_core::{Endpoint, Keyring, Trust, time::SystemClock};
+use rmi_core::{Endpoint, Trust, time::SystemClock};
+use rmi_options::{Scheme, Security, Tls, Unusable, reload_on_hangup, say};
 
 use crate::{
     DhcpServer, Leases, Ledger, Pool, Terms,
-    trusted::Trusted,
     wire::{Wire, Wires},
 };
 
@@ -35,7 +35,9 @@ pub struct Serve {
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = lease_time)]
     lease_time: Duration,
     #[command(flatten)]
-    trusted: Trusted,
+    security: Security,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 const EXAMPLES: &str = "\
@@ -66,9 +68,16 @@ impl Serve {
     ///
     /// # Errors
     ///
-    /// It is not said who is trusted.
-    pub fn check(&self) -> Result<(), clap::Error> {
-        if self.wires.0.iter().any(Wire::is_sealable) { self.trusted.check() } else { Ok(()) }
+    /// It is not said who is trusted, or what is given for TLS does not go with where it is reached.
+    pub fn check(&self) -> Result<(), Unusable> {
+        if self.is_sealable() {
+            self.security.check(Scheme::Ed25519)?;
+        }
+        self.tls.check(self.wires.0.iter().map(Wire::way))
+    }
+
+    fn is_sealable(&self) -> bool {
+        self.wires.0.iter().any(Wire::is_sealable)
     }
 
     /// Serves until the future is ready, and drains then.
@@ -77,20 +86,21 @@ impl Serve {
     ///
     /// A key or the store cannot be read, a broker or a port cannot be had, or what was sent at the end could not be flushed.
     pub async fn run(self, stop: impl Future) -> Result<(), Box<dyn Error>> {
+        // What was told is looked at before anything is made.
+        let opened = if self.is_sealable() { Some(self.security.open(Scheme::Ed25519, &self.address)?) } else { None };
         let terms = Terms { lease: self.lease_time, ..Terms::default() };
         let ledger = Arc::new(Ledger::open(self.store, self.pool, terms, SystemClock)?);
         let mut builder = Endpoint::builder(self.address.as_str());
         let mut reached = Vec::new();
-        let sealed = if self.wires.0.iter().any(Wire::is_sealable) { Some(self.trusted.sealed()?) } else { None };
-        if let Some(keyring) = sealed.as_ref().and_then(|(_, keyring)| keyring.clone()) {
+        if let Some(keyring) = opened.as_ref().and_then(|opened| opened.keyring.clone()) {
             reload_on_hangup(keyring)?;
         }
         for wire in &self.wires.0 {
             // What nothing can be signed in is named by who starts it, and is listed with what it is.
-            let signed = sealed.as_ref().filter(|_| wire.is_sealable()).map(|(trust, _)| trust.clone());
+            let signed = opened.as_ref().filter(|_| wire.is_sealable()).map(|opened| opened.trust.clone());
             let trust = signed.unwrap_or_else(Trust::insecure);
             let how = if trust.is_sealed() { "signed" } else { "insecure: whoever reaches it can call" };
-            let (bound, at) = wire.listen(builder, &self.address, trust).await?;
+            let (bound, at) = wire.listen(builder, &self.address, trust, &self.tls).await?;
             builder = bound;
             reached.push(format!("{} at {at} ({how})", self.address));
         }
@@ -106,30 +116,4 @@ impl Serve {
         say("drained");
         Ok(())
     }
-}
-
-/// Reads the keys again whenever SIGHUP says so; what cannot be read leaves those that were read before.
-#[cfg(unix)]
-fn reload_on_hangup(keyring: Keyring) -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangups = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            let keyring = keyring.clone();
-            let read = tokio::task::spawn_blocking(move || keyring.reload()).await;
-            say(if matches!(read, Ok(Ok(()))) { "the keys were read again" } else { "the keys could not be read again" });
-        }
-    });
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn reload_on_hangup(_: Keyring) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// Whoever started the service may have stopped listening to it.
-fn say(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

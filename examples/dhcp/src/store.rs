@@ -213,22 +213,20 @@ fn builder() -> Builder {
     builder
 }
 
-/// Makes a file that is whole as soon as it has its name.
+/// Makes a file that is whole as soon as it has its name. Where another process has made one meanwhile, that one stays.
 fn create(path: &Path) -> Result<(), StoreError> {
     let disk = |source| StoreError::Disk { path: path.to_owned(), source };
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let fresh = PathBuf::from(fresh);
-    // Of a process that ended in the middle of this.
-    match fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(disk(error)),
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Of a name that nobody else has: two that start at once do not write into one file.
+    let fresh = tempfile::Builder::new().prefix(&format!(".{name}.")).tempfile_in(directory).map_err(disk)?;
+    guarded(path, || write(&builder().create(fresh.path())?, &[]))?;
+    match fresh.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(disk(error.error)),
         _ => {}
     }
-    guarded(path, || write(&builder().create(&fresh)?, &[]))?;
-    fs::rename(&fresh, path).map_err(disk)?;
     // Elsewhere a directory cannot be opened, and need not be.
     if cfg!(unix) {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(disk)?;
     }
     Ok(())
@@ -312,4 +310,26 @@ fn guarded<T>(path: &Path, what: impl FnOnce() -> Result<T, redb::Error>) -> Res
         redb::Error::PreviousIo => StoreError::Disk { path: path.to_owned(), source: io::Error::other("it failed before") },
         other => damaged(path, other.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rackhd_api::MacAddress;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_another_process_has_made_meanwhile_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("leases.redb");
+        let mut first = Store::open(&path).unwrap().0;
+        let pinned = Change::Pinned(MacAddress([2, 0, 0, 0, 0, 1]), [10, 1, 1, 2].into());
+        first.commit(std::slice::from_ref(&pinned)).unwrap();
+        // It had looked before the file was there.
+        create(&path).unwrap();
+        first.close();
+        assert_eq!(Store::open(&path).unwrap().1, [pinned]);
+        let left = fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(left, 1, "nothing else is left behind");
+    }
 }

@@ -16,6 +16,8 @@ use crate::{DhcpError, Lease, Pool, State, Terms};
 ///
 /// * An address has one holder at most, and a MAC address one address at most.
 /// * An address that is pinned is leased to its holder only, and its holder leases no other.
+/// * Time is the clock's of the machine. Where it is set back, leases that were given later than now [begin now](Table::ahead): one never
+///   lasts longer than it was given for.
 /// * A lease that has ended stays as a memory: its holder gets the same address again as long as nobody else needs it. It is asked for
 ///   nowhere else, and there are never more of both than the pool has addresses.
 #[derive(Clone, Debug, PartialEq)]
@@ -329,6 +331,18 @@ impl Table {
     pub fn unpin_ip(&self, ip: Ipv4Addr) -> Result<Planned<Pin>, DhcpError> {
         let mac = *self.pinned.get(&ip).ok_or(DhcpError::AddressNotPinned { ip })?;
         Ok(Planned { answer: Pin { mac, ip }, changes: vec![Change::Unpinned(mac)] })
+    }
+
+    /// What the table comes to hold of leases that were given later than now: the clock had been ahead, and has been set back. They
+    /// begin now, so that each ends in its own time, and not when the clock is there again.
+    #[must_use]
+    pub fn ahead(&self, now: Timestamp) -> Vec<Change> {
+        let begins = |lease: &Lease| {
+            let until = now.as_millis().saturating_add(lease.until.saturating_sub(lease.since));
+            Lease { since: now.as_millis(), until, ..lease.clone() }
+        };
+        let given = self.leases.values().filter(|lease| lease.since > now.as_millis());
+        given.map(|lease| Change::Leased(begins(lease))).collect()
     }
 
     /// How many leases and pins there are of addresses that are not leased, or no more: another pool had them.

@@ -9,15 +9,7 @@ use rmi_core::{
     endpoint::Builder,
     transport::{Transport, tcp::Tcp},
 };
-
-/// Where to.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Url {
-    /// Host and port.
-    Tcp(String),
-    /// A broker, with credentials.
-    Amqp(String),
-}
+use rmi_options::{Tls, Url, Way};
 
 /// In which words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,42 +33,6 @@ pub(crate) struct Wire {
 #[derive(Clone, Debug)]
 pub(crate) struct Wires(pub(crate) Vec<Wire>);
 
-impl std::str::FromStr for Url {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once("://") {
-            Some(("tcp", at))
-                if at.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) =>
-            {
-                Ok(Url::Tcp(at.to_owned()))
-            }
-            Some(("tcp", _)) => Err("write a host and a port, as in tcp://127.0.0.1:7000".to_owned()),
-            Some(("amqp" | "amqps", _)) => {
-                Amqp::connect(text).check().map_err(|error| error.to_string())?;
-                Ok(Url::Amqp(text.to_owned()))
-            }
-            _ => Err("write amqp://[USER[:PASSWORD]@]HOST[:PORT][/VHOST] or tcp://HOST:PORT".to_owned()),
-        }
-    }
-}
-
-/// Without credentials.
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Url::Tcp(at) => write!(f, "tcp://{at}"),
-            Url::Amqp(url) => f.write_str(&Amqp::connect(url.as_str()).shown()),
-        }
-    }
-}
-
-impl fmt::Debug for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl Dialect {
     pub(crate) fn rackhd(self) -> Option<RackHd> {
         match self {
@@ -98,7 +54,7 @@ impl Dialect {
 const URL: &str = "url";
 const DIALECT: &str = "dialect";
 
-const SEVERAL: &str = "Where to be reached: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out, or tcp://HOST:PORT to listen at; any number \
+const SEVERAL: &str = "Where to be reached: amqp://USER:PASSWORD@HOST:PORT/VHOST, amqps with TLS, where all but HOST may be left out, or tcp://HOST:PORT or tls://HOST:PORT to listen at; any number \
                        of them";
 const EACH: &str = "In which words at the --url before it; envelope unless it is said. Several --dialect behind one --url are all \
                     spoken there";
@@ -136,7 +92,7 @@ impl FromArgMatches for Wires {
             }
             for dialect in spoken {
                 let wire = Wire { url: (*url).clone(), dialect };
-                if dialect != Dialect::Envelope && matches!(wire.url, Url::Tcp(_)) {
+                if dialect != Dialect::Envelope && !wire.url.is_brokers() {
                     return Err(wrong("RackHD's conventions are spoken over brokers: give their --dialect an amqp:// --url"));
                 }
                 if wires.contains(&wire) {
@@ -170,30 +126,61 @@ impl Wire {
         self.dialect == Dialect::Envelope
     }
 
+    /// How who serves is reached by it.
+    pub(crate) fn way(&self) -> Way<'_> {
+        if self.url.is_brokers() { Way::Dials(&self.url) } else { Way::Listens(&self.url) }
+    }
+
     /// Binds an endpoint of this name to it, as who serves. Says where it is reached.
-    pub(crate) async fn listen(&self, builder: Builder, name: &str, trust: Trust) -> Result<(Builder, String), Box<dyn Error>> {
-        if let Url::Tcp(at) = &self.url {
-            let listener = Tcp::listen(at.clone()).await.map_err(|source| Unreachable { wire: self.clone(), source })?;
-            let at = listener.local_addr().ok_or("a listener has an address")?;
-            return Ok((builder.bind(Native::default(), listener, trust), format!("tcp://{at} in {}", self.dialect.words())));
+    pub(crate) async fn listen(
+        &self,
+        builder: Builder,
+        name: &str,
+        trust: Trust,
+        tls: &Tls,
+    ) -> Result<(Builder, String), Box<dyn Error>> {
+        if self.url.is_brokers() {
+            return Ok((self.connect(builder, name, trust, tls).await?, self.to_string()));
         }
-        Ok((self.connect(builder, name, trust).await?, self.to_string()))
+        let listen = Tcp::listen(self.url.authority());
+        let listener = match tls.listens(&self.url)? {
+            Some(tls) => listen.tls(tls).await,
+            None => listen.await,
+        };
+        let listener = listener.map_err(|source| self.unreachable(source))?;
+        let at = listener.local_addr().ok_or("a listener has an address")?;
+        Ok((builder.bind(Native::default(), listener, trust), format!("{} in {}", self.url.got(at), self.dialect.words())))
     }
 
     /// Binds an endpoint of this name to it, as who calls, or to a broker.
-    pub(crate) async fn connect(&self, builder: Builder, name: &str, trust: Trust) -> Result<Builder, Box<dyn Error>> {
-        let failed = |source| Unreachable { wire: self.clone(), source };
-        let options = Options::default().name(name);
-        Ok(match (&self.url, self.dialect.rackhd()) {
-            (Url::Tcp(at), _) => builder.bind(Native::default(), Tcp::connect(at.clone()).await.map_err(failed)?, trust),
-            (Url::Amqp(url), None) => {
-                builder.bind(Native::default(), Amqp::connect(url.as_str()).options(options).await.map_err(failed)?, trust)
-            }
-            (Url::Amqp(url), Some(dialect)) => {
-                let amqp = Amqp::connect(url.as_str()).options(dialect.options(options)).await.map_err(failed)?;
-                builder.bind(dialect, Arc::new(amqp) as Arc<dyn Transport>, trust)
-            }
+    pub(crate) async fn connect(&self, builder: Builder, name: &str, trust: Trust, tls: &Tls) -> Result<Builder, Box<dyn Error>> {
+        let failed = |source| self.unreachable(source);
+        if !self.url.is_brokers() {
+            let connect = Tcp::connect(self.url.authority());
+            let tcp = match tls.dials(&self.url)? {
+                Some(tls) => connect.tls(tls).await,
+                None => connect.await,
+            };
+            return Ok(builder.bind(Native::default(), tcp.map_err(failed)?, trust));
+        }
+        let (options, rackhd) = (Options::default().name(name), self.dialect.rackhd());
+        let options = match &rackhd {
+            Some(dialect) => dialect.options(options),
+            None => options,
+        };
+        let mut connect = Amqp::connect(self.url.authority()).options(options);
+        if let Some(tls) = tls.broker(&self.url)? {
+            connect = connect.tls(tls);
+        }
+        let amqp: Arc<dyn Transport> = Arc::new(connect.await.map_err(failed)?);
+        Ok(match rackhd {
+            Some(dialect) => builder.bind(dialect, amqp, trust),
+            None => builder.bind(Native::default(), amqp, trust),
         })
+    }
+
+    fn unreachable(&self, source: rmi_core::transport::TransportError) -> Unreachable {
+        Unreachable { wire: self.clone(), source }
     }
 }
 
@@ -229,7 +216,6 @@ mod tests {
         let amqp = "amqp://me:secret@broker";
         let all = parsed(&format!("--url {amqp} --dialect rackhd --dialect envelope --url tcp://[::1]:7000")).unwrap();
         assert_eq!(all, ["amqp://broker:5672 Rackhd", "amqp://broker:5672 Envelope", "tcp://[::1]:7000 Envelope"]);
-        assert!(!format!("{:?}", amqp.parse::<Url>()).contains("secret"));
         let both = parsed("--url tcp://a:0 --url amqp://b:5672 --dialect rackhd-legacy").unwrap();
         assert_eq!(both, ["tcp://a:0 Envelope", "amqp://b:5672 RackhdLegacy"]);
     }
@@ -241,9 +227,9 @@ mod tests {
             ("--dialect rackhd --url amqp://a", "before the first"),
             ("--url tcp://a:1 --dialect rackhd", "amqp://"),
             ("--url amqp://a --dialect rackhd --url amqp://a --dialect rackhd", "twice"),
-            ("--url tcp://a", "a host and a port"),
+            ("--url tcp://a", "the port behind the host"),
             ("--url amqp://a:x", "port"),
-            ("--url http://a", "tcp://HOST:PORT"),
+            ("--url http://a", "write tcp://"),
         ] {
             let error = parsed(arguments).unwrap_err();
             assert!(error.contains(part), "{arguments}: {error}");

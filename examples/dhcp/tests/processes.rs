@@ -11,6 +11,7 @@ use std::{
 };
 
 use rackhd_api::DhcpEvent;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rmi_amqp::{Amqp, Options};
 use rmi_core::{Endpoint, Trust, seal::PrivateKey};
 use rmi_tests::rabbit::Rabbit;
@@ -246,6 +247,28 @@ fn it_is_called_signed() {
     assert!(bound.status.success(), "{bound:?}");
     let stranger = service.lease(&["list"]);
     assert!(!stranger.status.success(), "{stranger:?}");
+}
+
+#[test]
+fn it_is_called_by_tls() {
+    let (directory, store) = file();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    fs::write(at("ca.crt"), authority.self_signed(&key).unwrap().pem()).unwrap();
+    let authority = Issuer::new(authority, key);
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    fs::write(at("dhcp.crt"), certificate.pem()).unwrap();
+    fs::write(at("dhcp.pem"), key.serialize_pem()).unwrap();
+    let identity = ["--tls-cert", &at("dhcp.crt"), "--tls-key", &at("dhcp.pem")];
+    let service = Service::start(&store, &[&["--url", "tls://127.0.0.1:0", "--insecure"], identity.as_slice()].concat());
+    let url = service.said.iter().flat_map(|line| line.split_whitespace()).find(|word| word.starts_with("tls://")).unwrap();
+    let bound = dhcp(&["lease", "--url", url, "--insecure", "--tls-ca", &at("ca.crt"), "bind", "08:00:27:52:d2:a4"]);
+    assert!(bound.status.success(), "{bound:?}");
+    let unknown = dhcp(&["lease", "--url", url, "--insecure", "list"]);
+    assert!(unknown.status.code() == Some(2) && err(&unknown).contains("--tls-ca FILE"), "{unknown:?}");
 }
 
 /// Who calls as RackHD's services do.

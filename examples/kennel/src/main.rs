@@ -1,9 +1,10 @@
 //! `kennel`: a dog that is called in every way.
 
-use std::{error::Error, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kennel::agent::Agent;
+use rmi_options::{explain, told_to_stop};
 
 /// A dog that is called in every way.
 ///
@@ -33,53 +34,24 @@ struct Kennel {
 enum Command {
     /// Show each calling style on the in-memory bus, with a line that explains it
     Demo,
-    Agent(Agent),
+    Agent(Box<Agent>),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Kennel { command } = Kennel::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if let Some(Command::Agent(agent)) = &command
+        && let Err(unusable) = agent.check()
+    {
+        clap::Error::from(unusable).exit();
+    }
+    rmi_options::log("error");
     let ended = match command {
         None | Some(Command::Demo) => kennel::demo::run().await,
-        Some(Command::Agent(agent)) => match told_to_stop() {
-            Ok(stop) => agent.run(stop).await,
-            Err(error) => Err(error.into()),
-        },
+        Some(Command::Agent(agent)) => agent.run(told_to_stop()).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            explain(error.as_ref());
-            ExitCode::FAILURE
-        }
+        Err(error) => explain("kennel", error.as_ref()),
     }
-}
-
-fn explain(error: &dyn Error) {
-    eprintln!("kennel: {error}");
-    let mut below = error.source();
-    while let Some(cause) = below {
-        eprintln!("  because: {cause}");
-        below = cause.source();
-    }
-}
-
-/// Ctrl-c, or SIGTERM where there are signals: noticed from now on, whenever it is waited for.
-fn told_to_stop() -> std::io::Result<impl Future> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(async move {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    Ok(tokio::signal::ctrl_c())
 }

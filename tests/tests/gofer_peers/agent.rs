@@ -296,7 +296,7 @@ async fn exchanges_lead_to_agents_and_back() {
     let through = format!("amq.direct/{dog}");
     let builder = ours(&through, Trust::insecure()).await.reply_exchanges(["amq.direct"]);
     let _agent = serving(builder).start().await.unwrap();
-    let client = client(Value::Null).await;
+    let mut client = client(Value::Null).await;
     for (address, exchange) in
         [(&through, Value::Null), (&dog, Value::Null), (&through, json!("amq.direct")), (&dog, json!("amq.direct"))]
     {
@@ -308,6 +308,18 @@ async fn exchanges_lead_to_agents_and_back() {
             let to = message["routing"][1].as_str().unwrap();
             assert_eq!(to.starts_with("amq.direct/"), !route.is_empty(), "{to}");
         }
+    }
+    // Of an address of more parts gofer takes the first and the last; and a serial number comes back as it was.
+    let queue = unique("replies");
+    client.ask(json!({"do": "listen", "queue": queue, "exchange": "amq.direct"})).await;
+    let replyto = format!("amq.direct/between/{queue}");
+    let request = json!({"classname": "Admin", "method": "hello"});
+    let least = json!({"version": "2.0", "sn": 17, "replyto": replyto, "request": request}).to_string();
+    client.ask(json!({"do": "send", "address": dog, "text": least})).await;
+    for expected in ["accepted", "started", "result"] {
+        let heard = client.heard().await;
+        assert_eq!((kind(&heard["heard"]), &heard["heard"]["sn"]), (expected, &json!(17)), "{heard}");
+        assert_eq!(heard["seen"]["exchange"], "amq.direct");
     }
     // One that is not listed carries no replies: the request does not run for nobody.
     let closed = unique("closed");

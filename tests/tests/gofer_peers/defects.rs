@@ -4,18 +4,18 @@
 //! |---|---|---|
 //! | 1 | drops keyword arguments | `gofer_peers/agent.rs::every_way_to_give_arguments_is_read`, `gofer_peers/client.rs::arguments_by_name_reach_agents_of_every_release` |
 //! | 2 | runs a request twice when the connection is cut before the acknowledgement | `gofer_peers/defects.rs::a_cut_before_the_acknowledgement_runs_nothing_twice` |
-//! | 3 | runs again, without end, what brings it down | `journal_recovery.rs::what_brings_the_agent_down_too_often_is_poisoned` |
+//! | 3 | runs again, without end, what brings it down | `gofer_peers/durable.rs::what_brings_an_agent_down_does_not_run_for_ever`, `journal_recovery.rs::what_brings_the_agent_down_too_often_is_poisoned` |
 //! | 4 | runs a request without serial number again at the next start | `gofer_peers/defects.rs::a_request_without_serial_number_runs_once` |
 //! | 5 | says nothing after `accepted` about what is cancelled, or has no request in it | `gofer_peers/agent.rs::admin_is_asked_as_gofers_is`, `gofer_peers/agent.rs::what_cannot_be_read_is_rejected_in_gofers_words` |
 //! | 6 | has no heartbeats on RabbitMQ | `gofer_peers/defects.rs::a_silent_connection_is_noticed` |
 //! | 7 | takes everything that the queue has, and stops reading at 100 | `gofer_peers/defects.rs::what_finds_no_room_stays_at_the_broker` |
 //! | 8 | has a connection and five channels for each call | `gofer_peers/client.rs::calls_share_a_connection_and_a_reply_queue` |
-//! | 9 | rounds times down to seconds, and does not count connecting | `times.rs::times_are_held_to_a_millisecond`, `times.rs::no_link_and_no_room_end_a_call_in_its_time` |
+//! | 9 | rounds times down to seconds, and does not count connecting | `times.rs::times_are_held_to_a_millisecond`, `times.rs::no_link_and_no_room_end_a_call_in_its_time`, `gofer_peers/durable.rs::a_call_has_its_time_to_the_millisecond_with_a_broker_or_without` |
 //! | 10 | says null for what has died, fails for large results, cannot be asked whether it is cancelled | `gofer_peers/defects.rs::what_dies_has_not_succeeded` |
 //! | 11 | sends unsigned what it cannot sign, imports what it is told, has files of names from the wire | `gofer_peers/defects.rs::what_cannot_be_signed_does_not_leave`, `gofer_peers/defects.rs::names_from_the_wire_are_only_names` |
 //! | 12 | tells listeners no reason of a rejection; a missing key is a match | `gofer_peers/defects.rs::a_rejection_has_a_reason_and_a_missing_key_is_no_match` |
-//! | 13 | keeps every serial number it has heard of; loses a result that cannot be sent | `gofer_peers/defects.rs::nothing_is_kept_of_calls_that_have_ended`, `journal_recovery.rs::an_outcome_that_the_bus_refuses_is_sent_again` |
-//! | 14 | says `accepted` before the request is on disk | `journal_recovery.rs::what_is_accepted_is_written_down_before_the_bus_forgets_it` |
+//! | 13 | keeps every serial number it has heard of; loses a result that cannot be sent | `gofer_peers/defects.rs::nothing_is_kept_of_calls_that_have_ended`, `gofer_peers/durable.rs::a_result_that_cannot_be_sent_is_sent_later`, `journal_recovery.rs::an_outcome_that_the_bus_refuses_is_sent_again` |
+//! | 14 | says `accepted` before the request is on disk | `gofer_peers/durable.rs::what_is_accepted_is_on_paper`, `journal_recovery.rs::what_is_accepted_is_written_down_before_the_bus_forgets_it` |
 
 use std::{net::SocketAddr, path::Path, sync::mpsc, time::Duration};
 
@@ -55,7 +55,7 @@ fn every_test_of_the_table_is_there() {
     assert!(rows == 14 && named >= 14, "{rows} rows, {named} tests");
 }
 
-async fn behind_a_proxy() -> (Proxy, String) {
+pub(crate) async fn behind_a_proxy() -> (Proxy, String) {
     let url = url().await;
     let broker: SocketAddr = url.split_once('@').unwrap().1.split('/').next().unwrap().parse().unwrap();
     let proxy = Proxy::to(broker).await;

@@ -4,6 +4,7 @@
 mod agent;
 mod client;
 mod defects;
+mod durable;
 mod guide;
 mod replies;
 mod signed;

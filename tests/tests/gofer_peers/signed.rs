@@ -39,6 +39,27 @@ async fn everybody_who_has_the_secret_is_understood() {
     assert_eq!(keys(&serde_json::from_str(seen["text"].as_str().unwrap()).unwrap()), ["message", "signature"]);
 }
 
+/// `routing` names the queue with its exchange, or without: it is the same agent.
+#[tokio::test]
+async fn what_is_signed_goes_through_exchanges_as_well() {
+    let (dog, theirs, authenticator) = (unique("dog"), unique("theirs"), json!({"secret": "mycathas9lives"}));
+    let through = format!("amq.direct/{dog}");
+    let _agent = serving(ours(&through, secret()).await.reply_exchanges(["amq.direct"])).start().await.unwrap();
+    let client = client(authenticator.clone()).await;
+    for address in [&through, &dog] {
+        for exchange in [Value::Null, json!("amq.direct")] {
+            let said = client.call(address, "Dog.bark", json!(["x"]), json!({"exchange": exchange})).await;
+            assert!(said["retval"].is_string(), "{said}");
+        }
+    }
+    let _peer = agent(&format!("amq.direct/{theirs}"), json!({"authenticator": authenticator})).await;
+    let native = rmi_core::Native::gofer().reply_exchange("amq.direct");
+    let caller = rmi_core::Endpoint::builder(unique("caller")).bind(native, amqp().await, secret()).start().await.unwrap();
+    for address in [format!("amq.direct/{theirs}"), theirs] {
+        assert!(caller.client::<DogClient>(address.as_str()).bark("x").await.is_ok(), "{address}");
+    }
+}
+
 /// The keys of two, as files.
 struct Files {
     home: TempDir,

@@ -35,6 +35,11 @@ impl Agent {
         Agent::reached(["--listen", address], "tcp://", arguments, directory)
     }
 
+    /// One that listens there by TLS.
+    pub(crate) fn by_tls(arguments: &[&str], directory: &Path) -> Self {
+        Agent::reached(["--listen", "tls://127.0.0.1:0"], "tls://", arguments, directory)
+    }
+
     /// One that is reached by a broker.
     pub(crate) fn by_broker(url: &str, arguments: &[&str]) -> Self {
         let mut agent = Agent::reached(["--url", url], "amqp://", arguments, Path::new("."));

@@ -107,6 +107,12 @@ fn rmi_call_is_a_client_to_gofers_agents() {
         let lines = [
             (format!("theirs Dog.bark hello --as walker {}", keys.ours("walker").join(" ")), 0, "hello"),
             (format!("theirs Dog.sit --as walker {}", keys.ours("walker").join(" ")), 1, "ValueError"),
+            // Who signs otherwise is not understood, and told what to say.
+            (
+                format!("theirs Dog.bark hello --as walker --timeout 2s {}", keys.ours("walker")[2..].join(" ")),
+                5,
+                "--dialect gofer",
+            ),
             // An agent that demands signatures tells whoever has none.
             ("theirs Dog.bark hello --insecure".to_owned(), 3, "security.authentication"),
             // One that is gone has taken its queue, or left it.

@@ -10,7 +10,10 @@ use rmi_core::{
 };
 use tempfile::{TempDir, tempdir};
 
-use crate::program::{Ended, command, run, words};
+use crate::{
+    agent,
+    program::{Ended, command, run, words},
+};
 
 /// An authority, and a certificate for each of these names: `NAME.crt` and `NAME.pem` beside `ca.crt`.
 fn certificates(names: &[&str]) -> TempDir {
@@ -88,6 +91,21 @@ fn an_agent_may_demand_a_certificate() {
     assert_eq!(agent.call(&here, "--tls-ca ca.crt --tls-cert ann.crt --tls-key ann.pem").status, 0);
     let without = agent.call(&here, "--tls-ca ca.crt --timeout 2s");
     assert!([5, 6].contains(&without.status), "{without:?}");
+}
+
+#[test]
+fn kennel_agent_is_reached_by_tls() {
+    let here = certificates(&["127.0.0.1", "ann"]);
+    let identity = ["--insecure", "--tls-cert", "127.0.0.1.crt", "--tls-key", "127.0.0.1.pem"];
+    for demanded in [[].as_slice(), &["--tls-ca", "ca.crt"]] {
+        let agent = agent::Agent::by_tls(&[&identity, demanded].concat(), here.path());
+        let call = |arguments: &str| {
+            let line = format!("call {} dog dog.echo hello --insecure --tls-ca ca.crt --timeout 2s {arguments}", agent.url);
+            run(command().args(words(&line)).current_dir(here.path()))
+        };
+        assert_eq!(call("--tls-cert ann.crt --tls-key ann.pem").status, 0);
+        assert_eq!(call("").status == 0, demanded.is_empty(), "{demanded:?}");
+    }
 }
 
 #[test]

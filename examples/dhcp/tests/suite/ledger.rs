@@ -1,9 +1,19 @@
 //! The table and its file together.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use dhcp::{DhcpError, Ledger, Terms};
-use rmi_core::testing::ManualClock;
+use rmi_core::{
+    testing::ManualClock,
+    time::{Clock, Timestamp},
+};
 
 use crate::world::{ip, ledger, mac, pool};
 
@@ -60,4 +70,43 @@ fn of_two_that_want_one_address_at_once_one_gets_it() {
     let given: Vec<_> = all.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect();
     assert_eq!(given.len(), 1);
     assert_eq!(ledger.read(|table, now| table.lookup(ip(3), now)), Ok(given[0].mac));
+}
+
+/// A clock that somebody sets.
+#[derive(Clone, Debug)]
+struct Set(Arc<AtomicI64>);
+
+impl Clock for Set {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A machine without a battery for its clock, or a wrong date that is put right: addresses would be gone for years.
+#[test]
+fn a_clock_that_is_set_back_leaves_no_lease_longer_than_it_was_given_for() {
+    const DAY: i64 = 86_400_000;
+    let (right, wrong) = (1_790_000_000_000, 4_070_000_000_000);
+    for restarted in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("leases.redb");
+        let clock = Set(Arc::new(AtomicI64::new(wrong)));
+        let open = || Ledger::open(&path, pool(), Terms::default(), clock.clone()).unwrap();
+        let mut ledger = open();
+        let bind = |ledger: &Ledger, last| ledger.write(|table, now| table.bind(mac(last), None, None, now));
+        for last in 1..=6 {
+            bind(&ledger, last).unwrap();
+        }
+        clock.0.store(right, Ordering::SeqCst);
+        if restarted {
+            drop(ledger);
+            ledger = open();
+        }
+        // They are still leased: who has them uses them.
+        assert!(matches!(bind(&ledger, 7), Err(DhcpError::Exhausted { .. })));
+        clock.0.store(right + DAY - 1, Ordering::SeqCst);
+        assert_eq!(ledger.read(|table, now| table.leases(now).count()), 6);
+        clock.0.store(right + DAY, Ordering::SeqCst);
+        assert!(bind(&ledger, 7).is_ok(), "each has ended in its own time");
+    }
 }

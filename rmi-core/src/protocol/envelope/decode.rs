@@ -96,7 +96,9 @@ fn read_head(
         None
     });
     let replyto = envelope.replyto.filter(|raw| kind.is_answered() && !matches!(raw.get(), "null" | r#""""#));
-    let reply = address(replyto).map(ReplyPath::to);
+    // Whoever counts its requests finds its replies by a number: that it was one is all that a reply has to know of its request.
+    let token = envelope.sn.filter(|raw| sn.is_some() && is_number(*raw)).map(|raw| Json::part(text, raw.get()));
+    let reply = address(replyto).map(|to| ReplyPath { to, token });
     if replyto.is_some() && reply.is_none() {
         // Whoever wants an answer and names no address must not see the method run without one.
         flaw = Some(malformed("`replyto` is not an address"));
@@ -118,11 +120,15 @@ fn read_head(
     (head, flaw)
 }
 
-/// A number is taken as its digits, since some peers count their requests; the replies then carry it as a string.
+fn is_number(raw: Value<'_>) -> bool {
+    matches!(raw.get().as_bytes(), [b'-' | b'0'..=b'9', ..])
+}
+
+/// A number is taken as its digits, since some peers count their requests.
 fn read_sn(text: &Text, raw: Value<'_>) -> Result<Option<Sn>, Rejection> {
-    let sn = match raw.get().as_bytes() {
-        b"null" => return Ok(None),
-        [b'-' | b'0'..=b'9', ..] => text.share(raw.get()),
+    let sn = match raw.get() {
+        "null" => return Ok(None),
+        digits if is_number(raw) => text.share(digits),
         _ => values::string(text, raw).ok_or_else(|| malformed("`sn` is not a string"))?,
     };
     let length = sn.len();

@@ -195,7 +195,11 @@ fn write_address(w: &mut Writer, head: &Head) {
     w.literal(",");
     w.string(head.to.as_str());
     w.literal(r#"],"sn":"#);
-    w.string_or_null(head.sn.as_ref().map(|sn| sn.as_str()));
+    match head.reply.as_ref().and_then(|reply| reply.token.as_ref()) {
+        // As its request had it: a number.
+        Some(number) => w.raw(number),
+        None => w.string_or_null(head.sn.as_ref().map(|sn| sn.as_str())),
+    }
 }
 
 fn write_date<const N: usize>(w: &mut Writer, date: Option<[u8; N]>) {
