@@ -63,6 +63,11 @@ pub(crate) fn soft(error: &Error) -> Option<(&AMQPSoftError, &str)> {
     }
 }
 
+/// Whether it is a channel that has come to its end, and not the connection.
+pub(crate) fn is_of_channel(error: &Error) -> bool {
+    soft(error).is_some() || matches!(error.kind(), ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidChannel(_))
+}
+
 /// The broker's words, or the library's, without a dump of types.
 pub(crate) fn said(error: &Error) -> String {
     match error.kind() {
@@ -87,5 +92,26 @@ fn advice(error: &Error) -> &'static str {
         AMQPSoftError::ACCESSREFUSED => ". Ask the broker's operator for the permission",
         AMQPSoftError::RESOURCELOCKED => ". Another connection owns it",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use lapin::protocol::AMQPError;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_connection_is_not_its_channels() {
+        let broken = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        let silent = Error::from(ErrorKind::MissingHeartbeatError);
+        let forced = AMQPError::new(AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED), "it goes".into());
+        for error in [broken, silent, Error::from(ErrorKind::ProtocolError(forced))] {
+            assert!(!is_of_channel(&error), "{error}");
+        }
+        let missing = AMQPError::new(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND), "no exchange".into());
+        assert!(is_of_channel(&Error::from(ErrorKind::ProtocolError(missing))));
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use rmi_amqp::{Amqp, Counters, Options};
 use rmi_core::{
     Endpoint, Native,
-    endpoint::{Events, Missed},
+    endpoint::{Events, Missed, QueueSize},
     protocol::Limits,
 };
 use tempfile::TempDir;
@@ -33,6 +33,10 @@ const EARS: &str = "ears";
 /// loss is noticed, a connection that is being made and is not answered (5 s), a pause (1 s), a subscription that makes trouble (5 s), and
 /// what a busy machine adds.
 pub const BACK: Duration = Duration::from_secs(20);
+/// How many methods the agent runs at a time.
+const HANDLERS: usize = 8;
+/// What belongs to a while that goes well: so many calls that end, and so many events that are heard. However long that takes.
+const WHILE: (u64, u64) = (150, 10);
 /// How far clocks are apart here. Of what was sent later than that after its start, an agent knows whether it has come.
 const SKEW: Duration = Duration::from_millis(50);
 
@@ -117,6 +121,9 @@ impl Scene {
         let agent = bind(AGENT, &first)
             .serve(LedgerServer::new(book))
             .queue_of_its_own()
+            // Fewer than call: what finds no place waits at the broker, whatever happens to that.
+            .concurrency(HANDLERS)
+            .queue(QueueSize::default().requests(2 * HANDLERS))
             .limits(Limits::default().skew(SKEW))
             .start()
             .await
@@ -156,6 +163,21 @@ impl Scene {
             sleep(Duration::from_millis(10)).await;
         }
         self.backs.lock().unwrap().push(since.elapsed());
+    }
+
+    /// Lets it go well for a while.
+    ///
+    /// # Panics
+    ///
+    /// It does not go on.
+    pub async fn meanwhile(&self) {
+        let now = || (self.callers.ended(), self.heard.events.load(Ordering::Relaxed));
+        let (began, (calls, events)) = (Instant::now(), now());
+        sleep(Duration::from_millis(200)).await;
+        while now().0 < calls + WHILE.0 || now().1 < events + WHILE.1 {
+            assert!(began.elapsed() < PATIENCE, "{}: nothing goes on: {:?}", self.name, self.counters());
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Calls nothing for a while, and waits until everything that was called has ended.

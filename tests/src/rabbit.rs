@@ -1,10 +1,14 @@
 //! Private RabbitMQ nodes: each with its own ports, directory, cookie and port mapper, stopped by its own process id, and gone with
 //! the process that started it.
 
+mod inside;
+mod pool;
+
 use std::{
+    fmt::Write as _,
     fs,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -15,6 +19,12 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+pub use self::{
+    inside::Held,
+    pool::{Lent, Pool},
+};
+use crate::ports::Port;
 
 /// How long a node may take until it answers, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,13 +46,13 @@ pub fn url() -> String {
 pub struct Rabbit {
     home: PathBuf,
     name: String,
-    port: u16,
-    distribution: u16,
+    port: Port,
+    distribution: Port,
     mapper: u16,
     cookie: String,
     config: String,
     /// The port mapper, which nodes of a cluster share; the first has it.
-    epmd: Option<Mutex<Child>>,
+    epmd: Option<(Port, Mutex<Child>)>,
     broker: Mutex<Option<Child>>,
 }
 
@@ -56,27 +66,38 @@ impl Rabbit {
     /// Starts a node with further lines of configuration (`rabbitmq.conf`).
     #[must_use]
     pub fn with(config: &str) -> Self {
-        let (mapper, epmd) = epmd();
-        let mut rabbit = Rabbit::new(mapper, unique().replace('-', ""), config);
-        rabbit.epmd = Some(Mutex::new(epmd));
+        let rabbit = Rabbit::first(config);
         rabbit.restart();
         rabbit
     }
 
-    /// Starts so many nodes and joins them to one cluster.
+    /// One with a port mapper, which is not started yet.
+    fn first(config: &str) -> Self {
+        let (mapper, epmd) = epmd();
+        let mut rabbit = Rabbit::new(mapper.number(), unique().replace('-', ""), config);
+        rabbit.epmd = Some((mapper, Mutex::new(epmd)));
+        rabbit
+    }
+
+    /// Starts so many nodes, which find each other and are one cluster.
     #[must_use]
     pub fn cluster(nodes: usize) -> Vec<Self> {
-        let first = Rabbit::start();
-        let mut cluster = vec![first];
+        let mut cluster = vec![Rabbit::first("")];
         for _ in 1..nodes {
-            let node = Rabbit::new(cluster[0].mapper, cluster[0].cookie.clone(), "");
-            node.restart();
-            node.ctl(&["stop_app"]);
-            node.ctl(&["join_cluster", &cluster[0].node()]);
-            node.ctl(&["start_app"]);
-            node.await_listener();
-            cluster.push(node);
+            cluster.push(Rabbit::new(cluster[0].mapper, cluster[0].cookie.clone(), ""));
         }
+        let mut config = "cluster_formation.peer_discovery_backend = classic_config\n".to_owned();
+        for (number, node) in cluster.iter().enumerate() {
+            let _ = writeln!(config, "cluster_formation.classic_config.nodes.{} = {}", number + 1, node.node());
+        }
+        for node in &mut cluster {
+            node.config.clone_from(&config);
+        }
+        thread::scope(|starting| {
+            for node in &cluster {
+                starting.spawn(|| node.restart());
+            }
+        });
         cluster
     }
 
@@ -87,8 +108,8 @@ impl Rabbit {
         Rabbit {
             home,
             name,
-            port: free(),
-            distribution: free(),
+            port: Port::claim(),
+            distribution: Port::claim(),
             mapper,
             cookie,
             config: config.to_owned(),
@@ -100,13 +121,13 @@ impl Rabbit {
     /// Where it listens, with the credentials that it starts with.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port.number())
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port.number())
     }
 
     /// Its name among the nodes of a cluster.
@@ -176,7 +197,7 @@ impl Rabbit {
             .env("HOME", &self.home)
             .env("LANG", "C.UTF-8")
             .env("RABBITMQ_NODENAME", self.node())
-            .env("RABBITMQ_DIST_PORT", self.distribution.to_string())
+            .env("RABBITMQ_DIST_PORT", self.distribution.number().to_string())
             .env("ERL_EPMD_PORT", self.mapper.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_CONFIG_FILE", self.home.join("rabbitmq"))
@@ -207,7 +228,7 @@ impl Rabbit {
 impl Drop for Rabbit {
     fn drop(&mut self) {
         self.kill();
-        if let Some(epmd) = &self.epmd {
+        if let Some((_, epmd)) = &self.epmd {
             let mut epmd = epmd.lock().unwrap();
             let _ = epmd.kill();
             let _ = epmd.wait();
@@ -226,15 +247,15 @@ fn greets(address: &str) -> bool {
 }
 
 /// A port mapper of one's own, in the foreground: the one that a node would start stays when the node has gone.
-fn epmd() -> (u16, Child) {
-    let port = free();
+fn epmd() -> (Port, Child) {
+    let port = Port::claim();
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "KILL", "--", "epmd", "-address", "127.0.0.1", "-port", &port.to_string()])
+        .args(["--pdeathsig", "KILL", "--", "epmd", "-address", "127.0.0.1", "-port", &port.number().to_string()])
         .stderr(Stdio::null());
     let epmd = keep(command);
     let began = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while TcpStream::connect(("127.0.0.1", port.number())).is_err() {
         assert!(began.elapsed() < PATIENCE, "epmd does not start: install erlang-base");
         thread::sleep(Duration::from_millis(10));
     }
@@ -257,10 +278,6 @@ fn keep(command: Command) -> Child {
     let (started, child) = mpsc::channel();
     KEEPER.send((command, started)).unwrap();
     child.recv().unwrap().unwrap()
-}
-
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn unique() -> String {

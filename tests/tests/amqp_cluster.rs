@@ -2,10 +2,7 @@
 //! everybody is connected to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Instant};
 
 use rmi_amqp::Queues;
 use rmi_tests::{
@@ -13,7 +10,7 @@ use rmi_tests::{
     failures::{Scene, is_long, patient, run},
     rabbit::Rabbit,
 };
-use tokio::{task::block_in_place, time::sleep};
+use tokio::task::block_in_place;
 
 /// The node that leads the agent's queue.
 fn leader(cluster: &[Rabbit], ask: usize) -> usize {
@@ -35,16 +32,15 @@ fn a_cluster_whose_leader_is_killed_loses_nothing() {
         let options = patient().queues(Queues::default().quorum());
         let scene = Scene::begin("leader killed", &url, &options).await;
         for _ in 0..if is_long() { 6 } else { 2 } {
-            sleep(Duration::from_millis(500)).await;
+            scene.meanwhile().await;
             // At first everybody is connected to it as well, and in the second round again.
             let node = block_in_place(|| leader(&cluster, 0));
             let killed = Instant::now();
             block_in_place(|| cluster[node].kill());
             println!("node {node} is killed");
             scene.is_back(killed).await;
-            sleep(Duration::from_millis(500)).await;
+            scene.meanwhile().await;
             block_in_place(|| cluster[node].restart());
-            println!("the leader is node {}", block_in_place(|| leader(&cluster, 0)));
         }
         scene.end().await.holds();
     });

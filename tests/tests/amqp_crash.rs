@@ -6,7 +6,6 @@
 
 use std::{
     path::Path,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     thread::sleep,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -14,14 +13,11 @@ use std::{
 use rmi_tests::{
     crash::{Audit, Killed, Totals, keys, says, start},
     failures::is_long,
-    rabbit::Rabbit,
+    rabbit::Pool,
 };
 
-/// One broker, for one test at a time.
-fn broker() -> MutexGuard<'static, Rabbit> {
-    static BROKER: LazyLock<Mutex<Rabbit>> = LazyLock::new(|| Mutex::new(Rabbit::start()));
-    BROKER.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// One broker for each test.
+static BROKERS: Pool = Pool::of(2);
 
 fn kills() -> u32 {
     if is_long() { 200 } else { 10 }
@@ -82,7 +78,7 @@ fn end(name: &str, mut calling: Killed, home: &Path, began: Instant, read: impl 
 
 #[test]
 fn an_agent_with_its_own_journal_is_killed_and_loses_nothing() {
-    let broker = broker();
+    let broker = BROKERS.take();
     let (home, url, mut random) = (tempfile::tempdir().unwrap(), broker.url(), Random::seeded());
     let home = home.path();
     keys(home);
@@ -102,7 +98,7 @@ fn an_agent_with_its_own_journal_is_killed_and_loses_nothing() {
 
 #[test]
 fn one_of_two_agents_is_killed_and_the_other_goes_on() {
-    let broker = broker();
+    let broker = BROKERS.take();
     let (home, url, mut random) = (tempfile::tempdir().unwrap(), broker.url(), Random::seeded());
     let home = home.path();
     keys(home);

@@ -11,6 +11,7 @@ use rmi_core::transport::{
 };
 use rmi_tests::{
     certificates::{Authority, Identity},
+    ports::Port,
     proxy::Proxy,
     rabbit::{self, Rabbit},
     soon::soon,
@@ -204,7 +205,7 @@ async fn a_link_that_is_silent_is_lost() {
 struct Own {
     rabbit: Rabbit,
     authority: Authority,
-    port: u16,
+    port: Port,
     _files: TempDir,
 }
 
@@ -216,10 +217,11 @@ static OWN: LazyLock<Own> = LazyLock::new(|| {
         fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::claim();
     let config = format!(
-        "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+        "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
          ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n",
+        port.number(),
         file("ca.pem", &authority.pem()),
         file("cert.pem", &chain),
         file("key.pem", &key),
@@ -238,7 +240,7 @@ async fn own() -> (&'static Own, tokio::sync::MutexGuard<'static, ()>) {
 #[tokio::test]
 async fn both_ends_prove_who_they_are() {
     let (Own { authority, port, .. }, _turn) = own().await;
-    let url = format!("amqps://guest:guest@127.0.0.1:{port}");
+    let url = format!("amqps://guest:guest@127.0.0.1:{}", port.number());
     let Identity { chain, key } = authority.vouch(&["dog"]);
     let trusting = || Tls::trusts(authority.pem()).unwrap().server_name("broker.example");
     let tls = trusting().presents(&chain, &key).unwrap();

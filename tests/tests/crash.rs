@@ -6,12 +6,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
-    net::TcpListener,
     thread::sleep,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rmi_tests::crash::{Audit, keys, says, start};
+use rmi_tests::{
+    crash::{Audit, keys, says, start},
+    ports::Port,
+};
 
 fn kills() -> u32 {
     if std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1") { 200 } else { 20 }
@@ -24,11 +26,6 @@ fn seed() -> u64 {
     }
 }
 
-/// A port that was free a moment ago.
-fn port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
-}
-
 fn run(sealed: bool) {
     let (kills, seed, began) = (kills(), seed(), Instant::now());
     println!("RMI_TEST_SEED={seed}");
@@ -37,7 +34,8 @@ fn run(sealed: bool) {
     if sealed {
         keys(home);
     }
-    let port = port();
+    let claimed = Port::claim();
+    let port = claimed.number().to_string();
     let agent = |behind: u32| {
         let mut agent = start(env!("CARGO_BIN_EXE_crash_agent"), home, &[&port, &behind.to_string()]);
         says(&mut agent, "ready");

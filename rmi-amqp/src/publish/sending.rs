@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     convert::{self, Route},
-    error::{ambiguous, closed, disconnected, full, refused, said},
+    error::{ambiguous, closed, disconnected, full, is_of_channel, refused, said, soft},
     link::{Generation, Link},
 };
 
@@ -244,7 +244,8 @@ impl Sending {
         self.channels = None;
         (self.blocked, self.unsent, self.nacked) = (false, false, false);
         let why = self.broken.take();
-        let closed = why.as_ref().filter(|_| generation.is_connected());
+        // The library may hear of the connection's end later than of what it comes from, which is nobody's fault.
+        let closed = why.as_ref().filter(|error| is_of_channel(error) && generation.is_connected());
         if let Some(error) = closed {
             self.link.tally.channels_lost.add();
             self.link.exchanges.forget();
@@ -260,7 +261,7 @@ impl Sending {
                 continue;
             }
             if let Some(error) = closed {
-                if alone || job.is_to_blame(error, &self.link.options) {
+                if (alone && soft(error).is_some()) || job.is_to_blame(error, &self.link.options) {
                     job.answer(Err(refused(format!("the broker did not take it: {}", said(error))).caused_by(error.clone())));
                     continue;
                 }

@@ -32,6 +32,10 @@ use crate::{
 /// How many requests ask at a time, each for at most [`MOST`] calls.
 const AT_A_TIME: usize = 8;
 
+/// How long the first answer is waited for; each is given twice as long as the one before. What waits in an agent's lane is lost with
+/// it when the agent's own link goes, and nobody hears of that: it is asked again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Asks whenever the endpoint has another reply address, or a call noticed too late that it named an old one; until the endpoint
 /// is closed.
 pub(crate) async fn drive(core: Arc<Core>, binding: Arc<Binding>) {
@@ -108,21 +112,28 @@ impl Ask {
         }
     }
 
-    /// What the agent knows. An agent that has no room to say so is asked again, as long as the calls wait there.
+    /// What the agent knows. An agent that has no room to say so, or does not answer, is asked again, as long as the calls wait there.
     async fn known(&self, calls: &[Astray], in_line: bool) -> Result<Vec<Known>, CallError<Exception>> {
         let left = calls.iter().map(|call| call.left).max().unwrap_or(Duration::ZERO);
         let asked: Vec<Asked> =
             calls.iter().map(|call| Asked(uuid::Uuid::from_u128(call.serial).to_string(), Some(call.sent.to_millis()))).collect();
         let arguments = (&asked, self.to.as_str(), in_line);
         let (began, mut pause) = (Instant::now(), PAUSE);
+        // Behind everything else an answer takes its time, and what asks for it is kept like everything else.
+        let mut patience = if in_line { LONGEST } else { PATIENCE };
         loop {
             let left = left.saturating_sub(began.elapsed());
-            let admin = AdminClient::new(Arc::clone(&self.core), self.binding.index, self.agent.clone()).timeout(left);
+            let admin =
+                AdminClient::new(Arc::clone(&self.core), self.binding.index, self.agent.clone()).timeout(left.min(patience));
             let known =
                 if in_line { admin.ask_at(None, "resume", &arguments).await } else { admin.ask("resume", &arguments).await };
             let hint = match &known {
                 Err(CallError::Rejected(no)) if no.code.is_transient() => no.retry_after.unwrap_or_default(),
                 Err(CallError::Transport(e)) if is_passing(e.kind) => Duration::ZERO,
+                Err(CallError::Timeout { .. }) => {
+                    patience *= 2;
+                    Duration::ZERO
+                }
                 _ => return known,
             };
             let pausing = pause.max(hint);

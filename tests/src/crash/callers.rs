@@ -46,6 +46,8 @@ pub struct Callers {
     paused: watch::Sender<bool>,
     /// How many call now.
     busy: Arc<AtomicUsize>,
+    /// How many calls have ended, and how much of what nobody waits for is sent.
+    ended: Arc<AtomicU64>,
     tasks: Vec<JoinHandle<()>>,
     endpoint: Endpoint,
 }
@@ -57,7 +59,7 @@ impl Callers {
         let Earlier { open, next } = Earlier::read(log);
         let log = Arc::new(Log::open(log));
         let (next, stop) = (Arc::new(AtomicU64::new(next)), Arc::new(AtomicBool::new(false)));
-        let (paused, busy) = (watch::Sender::new(false), Arc::new(AtomicUsize::new(0)));
+        let (paused, busy, ended) = (watch::Sender::new(false), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
         let mut tasks = Vec::new();
         for (id, (sn, sent)) in open {
             let (ledger, log) = (endpoint.client(AGENT), Arc::clone(&log));
@@ -65,7 +67,7 @@ impl Callers {
         }
         for caller in 0..WIDTH {
             let (ledger, log, next, stop) = (endpoint.client(AGENT), Arc::clone(&log), Arc::clone(&next), Arc::clone(&stop));
-            let (mut paused, busy) = (paused.subscribe(), Arc::clone(&busy));
+            let (mut paused, busy, ended) = (paused.subscribe(), Arc::clone(&busy), Arc::clone(&ended));
             tasks.push(tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     busy.fetch_add(1, Ordering::AcqRel);
@@ -80,17 +82,24 @@ impl Callers {
                         (Mix::All, 4..8) => note(&ledger, &log, id, patience).await,
                         _ => call(&ledger, &log, id, patience).await,
                     }
+                    ended.fetch_add(1, Ordering::Relaxed);
                     busy.fetch_sub(1, Ordering::AcqRel);
                 }
             }));
         }
-        Callers { stop, paused, busy, tasks, endpoint }
+        Callers { stop, paused, busy, ended, tasks, endpoint }
     }
 
     /// Whose calls these are.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// How many calls have ended, and how much of what nobody waits for is sent.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Begins no calls for a while, and waits until all have ended.
@@ -189,6 +198,11 @@ async fn note(ledger: &LedgerClient, log: &Log, id: u64, patience: Duration) {
         Err(error) => log.line(&format!("refused {id} {} {}", name(&error), told(error.fate()))),
     }
     sleep(PAUSE).await;
+    // Behind some of them an answer is waited for: else more and more would wait at an agent that is slower than that, and before all
+    // calls.
+    if id.is_multiple_of(4) {
+        let _ = ledger.here().timeout(patience).await;
+    }
 }
 
 async fn watch<P: Steps>(mut pending: Pending<u64, Infallible, P>, log: &Log, id: u64) {

@@ -41,6 +41,7 @@ macro_rules! __rmi_semantics_each {
             resume::a_second_loss_begins_it_anew [Resume]
             resume::the_total_time_holds_over_a_loss [Resume]
             resume::many_calls_are_asked_for_together [Resume]
+            resume::an_agent_that_does_not_answer_is_asked_again [Resume]
             resume::an_agent_without_room_is_asked_again [Resume Rejections]
             trust::a_sealed_binding_lets_nothing_else_in [Sealed]
             trust::the_unverified_are_told_little_and_seldom [Sealed Rejections]

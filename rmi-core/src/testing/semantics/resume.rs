@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -307,6 +307,19 @@ impl Layer for Crowded {
         let full = request.method().name == "resume" && self.0.fetch_add(1, Ordering::SeqCst) < 3;
         if full { Err(Rejection::new(RejectionCode::Busy, "not now")) } else { Ok(()) }
     }
+}
+
+pub(super) async fn an_agent_that_does_not_answer_is_asked_again<S: Setting>(setting: &S) {
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let call = caller.probe.hold("it").send().await.unwrap();
+    assert_eq!(agent.watch.began().await, "it");
+    // What was asked is lost on its way, as it is with the lane of an agent that loses its link.
+    let first = AtomicBool::new(true);
+    caller.tap.swallow(move |message| calls("resume")(message) && first.swap(false, Ordering::Relaxed));
+    caller.tap.lose(OUTAGE).await;
+    caller.tap.until(1, "it asks again", published(calls("resume"))).await;
+    agent.watch.open(1);
+    assert_eq!(soon("it ends", call).await.unwrap(), "it");
 }
 
 pub(super) async fn an_agent_without_room_is_asked_again<S: Setting>(setting: &S) {
