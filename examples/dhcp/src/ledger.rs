@@ -31,7 +31,13 @@ impl Ledger {
         Ledger::of(store, rows, pool, terms, Arc::new(clock))
     }
 
-    fn of(mut store: Store, rows: Vec<Change>, pool: Pool, terms: Terms, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    pub(crate) fn of(
+        mut store: Store,
+        rows: Vec<Change>,
+        pool: Pool,
+        terms: Terms,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         let mut table = Table::new(pool, terms);
         table.apply(rows);
         let now = clock.now();

@@ -119,3 +119,38 @@ impl Dhcp for Leases {
         self.write(move |table, _| table.unpin_ip(ip)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rmi_core::{CallError, Endpoint, Memory, Native, Trust, testing::ManualClock};
+
+    use super::*;
+    use crate::{DhcpClient, DhcpServer, Terms, store::failing};
+
+    #[tokio::test]
+    async fn nobody_is_told_of_what_is_not_on_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let fails = Arc::new(AtomicBool::new(false));
+        let (store, rows) = failing::store(directory.path().join("leases.redb"), Arc::clone(&fails)).unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let ledger = Ledger::of(store, rows, "10.1.1.0/29".parse().unwrap(), Terms::default(), clock).unwrap();
+        let bus = Memory::new();
+        let at = |name: &'static str| Endpoint::builder(name).bind(Native::default(), bus.clone(), Trust::insecure());
+        let service = at("dhcp").serve(DhcpServer::new(Leases::new(Arc::new(ledger), 1))).start().await.unwrap();
+        let caller = at("caller").start().await.unwrap();
+        let mut told = caller.subscribe::<DhcpEvent>().await.unwrap();
+        let (dhcp, mac): (DhcpClient, _) = (caller.client("dhcp"), |last| MacAddress([2, 0, 0, 0, 0, last]));
+        fails.store(true, Ordering::SeqCst);
+        match dhcp.bind_lease(mac(1), None, None).await {
+            Err(CallError::Remote(DhcpError::Store { .. })) => {}
+            other => panic!("{other:?}"),
+        }
+        fails.store(false, Ordering::SeqCst);
+        let lease = dhcp.bind_lease(mac(2), None, None).await.unwrap();
+        let heard = told.next().await.unwrap().unwrap().event;
+        assert!(matches!(heard, DhcpEvent::Bound { mac, .. } if mac == Some(lease.mac)), "the first that is told: {heard:?}");
+        drop(service);
+    }
+}

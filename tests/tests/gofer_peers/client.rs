@@ -132,7 +132,7 @@ async fn an_agent_that_is_gone_is_told_from_one_that_is_silent() {
     let caller = caller(Trust::insecure()).await;
     // There has never been one: nobody waits.
     let nobody: DogClient = caller.client(unique("nobody"));
-    let error = nobody.bark("x").timeout(600 * SECOND).await.unwrap_err();
+    let error = soon("it is told at once", nobody.bark("x").timeout(600 * SECOND).into_future()).await.unwrap_err();
     assert!(matches!(&error, CallError::NoAgent(_)), "{error}");
     assert_eq!(error.fate(), Fate::NeverRan);
     // One that was killed leaves its queue: nothing accepts.
