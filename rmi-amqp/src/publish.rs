@@ -1,59 +1,107 @@
-//! Publishing: one task has the channels, sends what is given to it in its order, and gathers what the broker says to it.
+//! Publishing: whoever publishes hands his frame to the library himself, behind those that wait; what the broker says to it is gathered
+//! for all by one task, and another has the channels and ends every wait.
 //!
 //! What is to be confirmed goes by a channel in confirm mode, many at a time; everything else by another. While there is no link, or the
 //! broker takes nothing, frames wait.
 
 mod channels;
+mod flight;
 mod job;
+mod keeper;
 mod returned;
 mod sending;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use rmi_core::transport::{Frame, Receipt, TransportError};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch},
     time::{Instant, timeout, timeout_at},
 };
 
-use self::{job::Job, sending::Sending};
+use self::{flight::Ready, job::Job, sending::Sending};
 use crate::{
     convert::Route,
     error::{closed, full},
-    link::{Link, left, up},
+    link::Link,
 };
 
-/// The front of the publishing task.
+/// How often the gathering task looks for more before others have their turn.
+const ROUNDS: usize = 4;
+
+/// Where frames are given to be published.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    link: Arc<Link>,
-    jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
+    shared: Arc<Shared>,
     frames: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    /// The task has ended, and whether with nothing left over.
+    /// The keeper has ended, and whether with nothing left over.
     done: watch::Receiver<Option<bool>>,
+}
+
+/// What publishers and the two tasks share.
+#[derive(Debug)]
+struct Shared {
+    link: Arc<Link>,
+    sending: Mutex<Sending>,
+    ready: Arc<Ready>,
+    /// There is something to do for the keeper.
+    keeper: Notify,
     /// When it gives up what is left, once there is nothing more to come.
     until: watch::Sender<Option<Instant>>,
 }
 
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears what has come, and sends what there is room for now.
+    fn gather(&self, cx: &Context<'_>) {
+        for _ in 0..ROUNDS {
+            if self.ready.poll(cx).is_pending() {
+                return;
+            }
+            let mut sending = self.lock();
+            sending.gather();
+            sending.send();
+            if sending.wants_keeper() {
+                self.keeper.notify_one();
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+}
+
 impl Publisher {
     pub(crate) fn start(link: &Arc<Link>) -> Self {
-        let (jobs, given) = mpsc::unbounded_channel();
-        let (until, ends) = watch::channel(None);
         let (ended, done) = watch::channel(None);
-        let sending = Sending::new(Arc::clone(link));
-        tokio::spawn(run(sending, given, ends, ended));
+        let ready = Arc::<Ready>::default();
+        let sending = Mutex::new(Sending::new(Arc::clone(link), Arc::clone(&ready)));
+        let shared =
+            Arc::new(Shared { link: Arc::clone(link), sending, ready, keeper: Notify::new(), until: watch::Sender::new(None) });
+        let gathering = Arc::clone(&shared);
+        let gatherer = tokio::spawn(poll_fn(move |cx| {
+            gathering.gather(cx);
+            Poll::<()>::Pending
+        }));
+        let kept = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let flushed = keeper::keep(&kept).await;
+            gatherer.abort();
+            ended.send_replace(Some(flushed));
+        });
         let (frames, bytes) = (link.options.waiting + link.options.window, link.options.waiting_bytes);
         Publisher {
-            link: Arc::clone(link),
-            jobs: Mutex::new(Some(jobs)),
+            shared,
             frames: Arc::new(Semaphore::new(frames.min(Semaphore::MAX_PERMITS))),
             bytes: Arc::new(Semaphore::new(bytes.min(u32::MAX as usize))),
             done,
-            until,
         }
     }
 
@@ -61,10 +109,11 @@ impl Publisher {
     /// than the options say. One that is dropped before it is sent is not sent.
     pub(crate) async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
         let given = Instant::now();
-        let options = &self.link.options;
+        let link = &self.shared.link;
+        let options = &link.options;
         let route = Route::of(&frame.to, options)?;
         let room = self.room(frame.payload.len()).await?;
-        if !route.exchange.is_empty() && !self.link.exchanges.ensure(&self.link, route.exchange, given + options.wait).await? {
+        if !route.exchange.is_empty() && !link.exchanges.ensure(link, route.exchange, given + options.wait).await? {
             // Without the exchange there is nobody.
             return Ok(if frame.mandatory { Receipt::NoRoute } else { Receipt::Handed });
         }
@@ -82,25 +131,28 @@ impl Publisher {
             _room: room,
         };
         {
-            let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.as_ref().ok_or_else(closed)?.send(job).map_err(|_| closed())?;
+            let mut sending = self.shared.lock();
+            sending.give(job)?;
+            if sending.wants_keeper() {
+                self.shared.keeper.notify_one();
+            }
         }
         told.await.unwrap_or_else(|_| Err(closed()))
     }
 
     async fn room(&self, length: usize) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), TransportError> {
-        let bytes = u32::try_from(length.min(self.link.options.waiting_bytes)).unwrap_or(u32::MAX).max(1);
+        let bytes = u32::try_from(length.min(self.shared.link.options.waiting_bytes)).unwrap_or(u32::MAX).max(1);
         let (frames, all) = (|| Arc::clone(&self.frames), || Arc::clone(&self.bytes));
         if let (Ok(frame), Ok(bytes)) = (frames().try_acquire_owned(), all().try_acquire_many_owned(bytes)) {
             return Ok((frame, bytes));
         }
-        let wait = self.link.options.wait;
+        let wait = self.shared.link.options.wait;
         let both = async { Ok((frames().acquire_owned().await?, all().acquire_many_owned(bytes).await?)) };
         match timeout(wait, both).await {
             Ok(room) => room.map_err(|_: tokio::sync::AcquireError| closed()),
             Err(_) => {
-                self.link.tally.full.add();
-                let away = self.link.away(wait).message;
+                self.shared.link.tally.full.add();
+                let away = self.shared.link.away(wait).message;
                 Err(full(format!("too much waits to be published, and did so for {wait:?}: {away}")))
             }
         }
@@ -108,10 +160,10 @@ impl Publisher {
 
     /// Takes nothing more, and waits until what was given is done with. `false` if that was not so in time.
     pub(crate) async fn drain(&self, deadline: Instant) -> bool {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.lock().closed = true;
         self.frames.close();
         self.bytes.close();
-        self.until.send_replace(Some(deadline));
+        self.shared.until.send_replace(Some(deadline));
         let mut done = self.done.clone();
         match timeout_at(deadline + Duration::from_millis(100), done.wait_for(Option::is_some)).await {
             Ok(Ok(flushed)) => flushed.unwrap_or(false),
@@ -120,37 +172,10 @@ impl Publisher {
     }
 }
 
-async fn run(
-    mut sending: Sending,
-    mut given: mpsc::UnboundedReceiver<Job>,
-    mut until: watch::Receiver<Option<Instant>>,
-    ended: watch::Sender<Option<bool>>,
-) {
-    let link = Arc::clone(&sending.link);
-    let mut state = link.watch();
-    loop {
-        let generation = tokio::select! {
-            biased;
-            generation = up(&mut state) => generation,
-            more = sending.await_link(&mut given, &mut until) => {
-                if more { continue }
-                None
-            }
-        };
-        let Some(generation) = generation else { break };
-        let went_on = tokio::select! {
-            biased;
-            went_on = sending.over(&generation, &mut given, &mut until) => went_on,
-            () = left(&mut state, generation.number) => true,
-        };
-        sending.interrupted(&generation);
-        if !went_on {
-            break;
-        }
+impl Drop for Publisher {
+    /// What was given is still sent, as long as there is the link.
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.keeper.notify_one();
     }
-    given.close();
-    while let Ok(job) = given.try_recv() {
-        sending.waiting.push_back(job);
-    }
-    ended.send_replace(Some(sending.give_up()));
 }

@@ -13,12 +13,17 @@ use rmi_benches::{
 };
 use tokio::runtime::Runtime;
 
+use super::frames::Frames;
+
 /// What is measured, in the order in which it runs. The number is that of the receivers, each of which gets everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
     RawEvent1,
     /// The same, confirmed.
     RawConfirmed1,
+    /// By the transport alone.
+    Frames1,
+    FramesConfirmed1,
     Event1,
     RawEvent8,
     Event8,
@@ -38,6 +43,8 @@ impl grid::Case for Case {
     const ALL: &[Case] = &[
         Case::RawEvent1,
         Case::RawConfirmed1,
+        Case::Frames1,
+        Case::FramesConfirmed1,
         Case::Event1,
         Case::RawEvent8,
         Case::Event8,
@@ -59,6 +66,8 @@ impl grid::Case for Case {
         match self {
             Case::RawEvent1 => "raw-event1",
             Case::RawConfirmed1 => "raw-confirmed1",
+            Case::Frames1 => "frames1",
+            Case::FramesConfirmed1 => "frames-confirmed1",
             Case::Event1 => "event1",
             Case::RawEvent8 => "raw-event8",
             Case::Event8 => "event8",
@@ -94,11 +103,12 @@ pub(crate) const COLUMNS: [Column<Case>; 4] = [
 const MANY: &[usize] = &[16, 64, 256];
 
 /// F1, A5 and F2.
-pub(crate) const GOALS: [Goal<Case>; 6] = [
+pub(crate) const GOALS: [Goal<Case>; 8] = [
+    Goal::throughput(Case::Frames1, Case::RawEvent1, 0.9).at(MANY),
+    Goal::throughput(Case::FramesConfirmed1, Case::RawConfirmed1, 0.9).at(MANY),
+    Goal::throughput(Case::FramesConfirmed1, Case::Frames1, 0.7).at(MANY),
     Goal::throughput(Case::Event1, Case::RawEvent1, 0.9).at(MANY),
     Goal::throughput(Case::OneWay, Case::RawOneWay, 0.9).at(MANY),
-    // Confirmed, and not confirmed.
-    Goal::throughput(Case::OneWay, Case::Event1, 0.7).at(MANY),
     Goal::throughput(Case::OneWaySafest, Case::RawOneWaySafest, 0.9).at(MANY),
     Goal::throughput(Case::Event8, Case::RawEvent8, 0.9).at(MANY),
     Goal::throughput(Case::SignedEvent8, Case::RawEvent8, 0.26).at(MANY),
@@ -109,6 +119,7 @@ pub(crate) struct Flows {
     broker: Option<u32>,
     raw_events: [LapinFlow; 3],
     raw_one_way: [LapinFlow; 2],
+    frames: [Frames; 2],
     events: [EventFlow; 4],
     one_way: [OneWayFlow; 3],
     pika: [Option<Pika>; 3],
@@ -140,6 +151,10 @@ impl Flows {
                 LapinFlow::to_one(url, Guarantees::TRANSIENT, one_way).await?,
                 LapinFlow::to_one(url, Guarantees::SAFEST, one_way).await?,
             ],
+            frames: [
+                Frames::start(connect().await?, connect().await?, false, event).await?,
+                Frames::start(connect().await?, connect().await?, true, event).await?,
+            ],
             events: [
                 events(Sealing::Unsigned, 1, 1).await?,
                 events(Sealing::Unsigned, 2, 8).await?,
@@ -160,6 +175,9 @@ impl Flows {
     }
 
     pub(crate) async fn stop(self) -> Result<(), Error> {
+        for flow in self.frames {
+            flow.stop().await?;
+        }
         for flow in self.events {
             flow.stop().await?;
         }
@@ -175,6 +193,7 @@ impl grid::Callees for Flows {
 
     fn put(&self, runtime: &Runtime, case: Case, load: Load) -> Result<Option<Sample>, Error> {
         let raw = |flow: &LapinFlow| flow::put(runtime, flow, flow.way(), load, self.broker).map(Some);
+        let frames = |flow: &Frames| flow::put(runtime, flow, flow.way(), load, self.broker).map(Some);
         let events = |flow: &EventFlow| flow::put(runtime, flow, flow.way(), load, self.broker).map(Some);
         let one_way = |flow: &OneWayFlow| flow::put(runtime, flow, flow.way(), load, self.broker).map(Some);
         // Python publishes from one thread: it has one message under way, however many are asked for.
@@ -182,6 +201,8 @@ impl grid::Callees for Flows {
         match case {
             Case::RawEvent1 => raw(&self.raw_events[0]),
             Case::RawConfirmed1 => raw(&self.raw_events[1]),
+            Case::Frames1 => frames(&self.frames[0]),
+            Case::FramesConfirmed1 => frames(&self.frames[1]),
             Case::RawEvent8 => raw(&self.raw_events[2]),
             Case::Event1 => events(&self.events[0]),
             Case::Event8 => events(&self.events[1]),

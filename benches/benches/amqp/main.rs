@@ -6,6 +6,7 @@
 mod calls;
 mod endpoints;
 mod flows;
+mod frames;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// One channel for what is confirmed, one for everything else.
+#[derive(Debug)]
 pub(super) struct Channels {
     pub(super) confirmed: Arc<Channel>,
     pub(super) plain: Arc<Channel>,

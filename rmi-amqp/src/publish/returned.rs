@@ -7,30 +7,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The frames that are acknowledged, and of which it is not yet decided whether they were returned.
-#[derive(Debug, Default)]
-pub(super) struct Undecided {
+#[derive(Debug)]
+pub(super) struct Undecided<K> {
     /// Those that came while nothing was returned and nothing held: mostly all, and then there is nothing to look for.
-    plain: Vec<u64>,
+    plain: Vec<K>,
     /// Each with the other frame whose return its acknowledgement carried.
-    held: BTreeMap<u64, Option<u64>>,
-    returned: BTreeSet<u64>,
+    held: BTreeMap<K, Option<K>>,
+    returned: BTreeSet<K>,
     /// What the acknowledgements carried that have come since something was held.
-    carried: BTreeMap<u64, Option<u64>>,
+    carried: BTreeMap<K, Option<K>>,
 }
 
-impl Undecided {
+impl<K> Default for Undecided<K> {
+    fn default() -> Self {
+        Undecided { plain: Vec::new(), held: BTreeMap::new(), returned: BTreeSet::new(), carried: BTreeMap::new() }
+    }
+}
+
+impl<K: Copy + Ord> Undecided<K> {
     /// A frame was returned, whichever acknowledgement said so.
-    pub(super) fn returned(&mut self, frame: u64) {
+    pub(super) fn returned(&mut self, frame: K) {
         self.look();
         self.returned.insert(frame);
     }
 
-    pub(super) fn is_returned(&self, frame: u64) -> bool {
+    pub(super) fn is_returned(&self, frame: K) -> bool {
         self.returned.contains(&frame)
     }
 
     /// A frame was acknowledged, and with it another one's return came, or none.
-    pub(super) fn acknowledged(&mut self, frame: u64, other: Option<u64>) {
+    pub(super) fn acknowledged(&mut self, frame: K, other: Option<K>) {
         if other.is_none() && self.held.is_empty() && self.returned.is_empty() {
             self.plain.push(frame);
             return;
@@ -41,7 +47,7 @@ impl Undecided {
     }
 
     /// A frame was refused: that is what became of it, whether it was returned or not.
-    pub(super) fn refused(&mut self, frame: u64) {
+    pub(super) fn refused(&mut self, frame: K) {
         self.returned.remove(&frame);
     }
 
@@ -55,7 +61,7 @@ impl Undecided {
 
     /// Everything that has come has been looked at: what can be decided is, with whether it was returned. What waits for the
     /// acknowledgement of another frame, which may carry its own return, waits on; `on_its_way` says whether there will be one.
-    pub(super) fn decide(&mut self, on_its_way: impl Fn(u64) -> bool, decided: &mut Vec<(u64, bool)>) {
+    pub(super) fn decide(&mut self, on_its_way: impl Fn(K) -> bool, decided: &mut Vec<(K, bool)>) {
         let Undecided { plain, held, returned, carried } = self;
         decided.extend(plain.drain(..).map(|frame| (frame, false)));
         held.retain(|frame, waits| {
@@ -89,7 +95,7 @@ impl Undecided {
 mod tests {
     use super::*;
 
-    impl Undecided {
+    impl Undecided<u64> {
         fn decided(&mut self, on_its_way: &[u64]) -> Vec<(u64, bool)> {
             let mut decided = Vec::new();
             self.decide(|frame| on_its_way.contains(&frame), &mut decided);
@@ -99,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_frame_with_its_own_return_is_decided() {
-        let mut undecided = Undecided::default();
+        let mut undecided = Undecided::<u64>::default();
         undecided.returned(3);
         undecided.acknowledged(3, None);
         undecided.acknowledged(4, None);
@@ -109,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_return_that_comes_last_is_found_too() {
-        let mut undecided = Undecided::default();
+        let mut undecided = Undecided::<u64>::default();
         undecided.acknowledged(3, None);
         undecided.acknowledged(4, None);
         undecided.returned(3);
@@ -121,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_return_that_came_with_another_acknowledgement_is_found() {
-        let mut undecided = Undecided::default();
+        let mut undecided = Undecided::<u64>::default();
         undecided.returned(3);
         undecided.acknowledged(7, Some(3));
         undecided.acknowledged(3, None);
@@ -130,7 +136,7 @@ mod tests {
 
     #[test]
     fn whoever_carried_anothers_waits_for_that_one() {
-        let mut undecided = Undecided::default();
+        let mut undecided = Undecided::<u64>::default();
         undecided.returned(3);
         undecided.acknowledged(5, Some(3));
         assert_eq!(undecided.decided(&[3]), [], "the acknowledgement of 3 may carry the return of 5");
@@ -141,7 +147,7 @@ mod tests {
 
     #[test]
     fn whoever_carried_anothers_and_was_not_returned_is_taken() {
-        let mut undecided = Undecided::default();
+        let mut undecided = Undecided::<u64>::default();
         undecided.returned(3);
         undecided.acknowledged(5, Some(3));
         assert_eq!(undecided.decided(&[3]), []);
@@ -151,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_ring_of_carriers_ends() {
-        let mut undecided = Undecided::default();
+        let mut undecided = Undecided::<u64>::default();
         for frame in [1, 2, 3] {
             undecided.acknowledged(frame, Some(frame % 3 + 1));
             undecided.returned(frame);

@@ -1,0 +1,218 @@
+//! What is on its way, and who of it has something to say.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use futures_util::task::AtomicWaker;
+use lapin::{Confirmation, message::BasicReturnMessage};
+
+use super::job::Job;
+
+/// What came of one frame.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    NotSent,
+    Handed,
+    Ack(Option<Box<BasicReturnMessage>>),
+    Nack(Option<Box<BasicReturnMessage>>),
+    Failed(Box<lapin::Error>),
+}
+
+impl From<lapin::Result<Confirmation>> for Outcome {
+    fn from(told: lapin::Result<Confirmation>) -> Self {
+        match told {
+            Ok(Confirmation::NotRequested) => Outcome::Handed,
+            Ok(Confirmation::Ack(returned)) => Outcome::Ack(returned.map(Box::new)),
+            Ok(Confirmation::Nack(returned)) => Outcome::Nack(returned.map(Box::new)),
+            Err(error) => Outcome::Failed(Box::new(error)),
+        }
+    }
+}
+
+pub(super) type Publishing = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// Which frame on its way. They are ordered as they were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Id {
+    number: u64,
+    place: usize,
+}
+
+/// The frames on their way, each at a place with a waker that stays when it has gone.
+#[derive(Debug)]
+pub(super) struct Flight {
+    places: Vec<Place>,
+    free: Vec<usize>,
+    next: u64,
+    ready: Arc<Ready>,
+    taken: Vec<usize>,
+}
+
+struct Place {
+    frame: Option<(u64, Job, State)>,
+    signal: Arc<Signal>,
+    waker: Waker,
+}
+
+enum State {
+    Publishing(Publishing),
+    /// It ended when it was begun.
+    Ended(Outcome),
+    /// What came of it has been told.
+    Told,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.frame.as_ref().map(|(number, job, _)| (number, job))).finish()
+    }
+}
+
+impl Flight {
+    pub(super) fn new(ready: Arc<Ready>) -> Self {
+        Flight { places: Vec::new(), free: Vec::new(), next: 0, ready, taken: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Hands a frame to the library, and watches it from then on.
+    pub(super) fn begin(&mut self, job: Job, mut publishing: Publishing) {
+        let at = self.free.pop().unwrap_or_else(|| {
+            let signal =
+                Arc::new(Signal { place: self.places.len(), raised: AtomicBool::new(false), ready: Arc::clone(&self.ready) });
+            self.places.push(Place { frame: None, waker: Waker::from(Arc::clone(&signal)), signal });
+            self.places.len() - 1
+        });
+        let place = &mut self.places[at];
+        let state = match publishing.as_mut().poll(&mut Context::from_waker(&place.waker)) {
+            Poll::Pending => State::Publishing(publishing),
+            Poll::Ready(outcome) => {
+                place.waker.wake_by_ref();
+                State::Ended(outcome)
+            }
+        };
+        place.frame = Some((self.next, job, state));
+        self.next += 1;
+    }
+
+    /// Hears all who have something to say, in the order in which they had it.
+    pub(super) fn hear(&mut self, told: &mut Vec<(Id, Outcome)>) {
+        let mut taken = std::mem::take(&mut self.taken);
+        std::mem::swap(&mut taken, &mut *self.ready.lock());
+        for at in taken.drain(..) {
+            let Some(Place { frame, signal, waker }) = self.places.get_mut(at) else { continue };
+            // Before it is asked: what it has to say after that raises it again.
+            signal.raised.store(false, Ordering::SeqCst);
+            let Some((number, _, state)) = frame else { continue };
+            let outcome = match state {
+                State::Publishing(publishing) => match publishing.as_mut().poll(&mut Context::from_waker(waker)) {
+                    Poll::Pending => continue,
+                    Poll::Ready(outcome) => {
+                        *state = State::Told;
+                        outcome
+                    }
+                },
+                State::Ended(_) => match std::mem::replace(state, State::Told) {
+                    State::Ended(outcome) => outcome,
+                    State::Publishing(_) | State::Told => continue,
+                },
+                State::Told => continue,
+            };
+            told.push((Id { number: *number, place: at }, outcome));
+        }
+        self.taken = taken;
+    }
+
+    pub(super) fn get(&self, id: Id) -> Option<&Job> {
+        self.places.get(id.place)?.frame.as_ref().filter(|(number, ..)| *number == id.number).map(|(_, job, _)| job)
+    }
+
+    pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Job> {
+        self.places.get_mut(id.place)?.frame.as_mut().filter(|(number, ..)| *number == id.number).map(|(_, job, _)| job)
+    }
+
+    pub(super) fn remove(&mut self, id: Id) -> Option<Job> {
+        self.get(id)?;
+        let (_, job, _) = self.places.get_mut(id.place)?.frame.take()?;
+        self.free.push(id.place);
+        Some(job)
+    }
+
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &Job)> {
+        let frames = self.places.iter().enumerate();
+        frames.filter_map(|(place, at)| at.frame.as_ref().map(|(number, job, _)| (Id { number: *number, place }, job)))
+    }
+
+    pub(super) fn jobs_mut(&mut self) -> impl Iterator<Item = &mut Job> {
+        self.places.iter_mut().filter_map(|place| place.frame.as_mut().map(|(_, job, _)| job))
+    }
+
+    /// Takes all of them, as they were sent. Nothing is heard of them any more.
+    pub(super) fn end(&mut self) -> Vec<Job> {
+        let mut all: Vec<_> = self.places.iter_mut().filter_map(|place| place.frame.take()).collect();
+        all.sort_unstable_by_key(|(number, ..)| *number);
+        self.free = (0..self.places.len()).collect();
+        all.into_iter().map(|(_, job, _)| job).collect()
+    }
+}
+
+/// The places of those who have something to say.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    places: Mutex<Vec<usize>>,
+    task: AtomicWaker,
+}
+
+impl Ready {
+    fn lock(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody has something to say; if nobody has, this task is woken when somebody does.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        self.task.register(cx.waker());
+        if self.lock().is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }
+}
+
+/// Wakes one place.
+struct Signal {
+    place: usize,
+    raised: AtomicBool,
+    ready: Arc<Ready>,
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.raised.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let first = {
+            let mut places = self.ready.lock();
+            places.push(self.place);
+            places.len() == 1
+        };
+        if first {
+            self.ready.task.wake();
+        }
+    }
+}
