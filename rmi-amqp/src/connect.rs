@@ -107,7 +107,7 @@ impl Connect {
         #[cfg(not(feature = "tls"))]
         let tls = if url.tls { return Err(crate::tls::missing()) } else { None };
         let target = Target { hosts: url.hosts, vhost: url.vhost, credentials: self.credentials.unwrap_or(from_url), tls };
-        let (link, commands) = Link::new(target, options);
+        let (link, orders) = Link::new(target, options);
         let first = match link.connect().await {
             Ok(first) => Some(first),
             Err(error) if self.patient => {
@@ -118,16 +118,17 @@ impl Connect {
         };
         let mut state = link.watch();
         let connected = first.is_some();
-        tokio::spawn(Arc::clone(&link).drive(first, commands));
+        let publisher = Publisher::start(&link);
+        let subscribers = Arc::new(Subscribers::default());
+        // From here on whoever does not wait any more ends the connection.
+        let handle = Handle { link: Arc::clone(&link), publisher, subscribers, closing: watch::Sender::new(false) };
+        tokio::spawn(Arc::clone(&link).drive(first, orders));
         if connected {
             // Whoever asks for the links finds this one.
             let mut links = link.reporter.watch();
             crate::link::up(&mut state).await;
             links.next().await;
         }
-        let publisher = Publisher::start(&link);
-        let handle =
-            Handle { link, publisher, subscribers: Arc::new(Subscribers::default()), closing: watch::Sender::new(false) };
         Ok(Amqp { handle: Arc::new(handle) })
     }
 }
@@ -146,7 +147,14 @@ fn query(url: &Url, mut options: Options) -> Result<Options, TransportError> {
     for (key, value) in &url.query {
         let number = || value.parse::<u32>().map_err(|_| refused(format!("`{key}` in the URL of the broker is a number")));
         options = match key.as_str() {
-            "heartbeat" => options.heartbeat(Duration::from_secs(number()?.into())),
+            "heartbeat" => match number()? {
+                0 => {
+                    return Err(refused(
+                        "`heartbeat` in the URL of the broker is at least 1: without any, nobody notices a lost link",
+                    ));
+                }
+                seconds => options.heartbeat(Duration::from_secs(seconds.into())),
+            },
             "frame_max" => options.frame_max(number()?),
             "connection_timeout" => options.connect_timeout(Duration::from_millis(number()?.into())),
             "auth_mechanism" => options.sasl(match value.to_ascii_lowercase().as_str() {

@@ -51,6 +51,11 @@ counters! {
     redelivered,
     /// Channels that the broker closed, or whose consumer it cancelled.
     channels_lost,
+    /// Subscriptions without acknowledgements that were ended because more had come than may wait
+    /// ([`Options::backlog`](crate::Options::backlog)).
+    flooded,
+    /// Events that were dropped because more had come than may wait, by subscriptions without acknowledgements.
+    dropped,
     /// Attempts to subscribe again that failed.
     resubscribe_failed,
     /// Messages for acknowledgements that were sent: many acknowledge several deliveries at once.

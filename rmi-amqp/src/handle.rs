@@ -8,12 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{
-    consume::Subscribers,
-    error::ambiguous,
-    link::{Command, Link},
-    publish::Publisher,
-};
+use crate::{consume::Subscribers, error::ambiguous, link::Link, publish::Publisher};
 
 /// Shared by the transport and its deliveries. When the last of them goes without closing, the connection goes with it.
 #[derive(Debug)]
@@ -36,7 +31,7 @@ impl Handle {
         let first = !self.closing.send_replace(true);
         let flushed = if first { self.publisher.drain(deadline).await } else { true };
         let _ = timeout_at(deadline, self.subscribers.all_gone()).await;
-        let _ = self.link.commands.send(Command::End).await;
+        self.link.end();
         let mut state = self.link.watch();
         let _ = state.wait_for(|state| matches!(state, crate::link::State::Closed)).await;
         if flushed {
@@ -53,7 +48,6 @@ impl Drop for Handle {
             tracing::debug!("a connection to RabbitMQ is dropped without being closed");
         }
         self.closing.send_replace(true);
-        // If there is no room, there is an end among what it has been told already; else the channel's end is heard.
-        let _ = self.link.commands.try_send(Command::End);
+        self.link.end();
     }
 }

@@ -49,7 +49,7 @@ pub use self::{
 use self::{
     error::{closed, refused},
     handle::Handle,
-    link::{Command, LINK},
+    link::{LINK, Pause},
 };
 
 /// A connection to RabbitMQ, or to a broker that speaks AMQP 0-9-1 with its extensions.
@@ -62,7 +62,7 @@ pub struct Amqp {
 
 impl Amqp {
     /// Connects to a broker: `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`. Without credentials it is `guest`, without
-    /// a virtual host `/`. Several hosts are tried one after the other, also after each loss.
+    /// a virtual host, or an empty one, `/`. Several hosts are tried one after the other, also after each loss.
     ///
     /// What is returned is to be awaited.
     ///
@@ -124,6 +124,7 @@ impl Transport for Amqp {
         capabilities.expiry = true;
         capabilities.topics = true;
         capabilities.durable = true;
+        capabilities.settle_within = self.handle.link.options.consumer_timeout;
         capabilities.max_payload = self.handle.link.options.max_payload;
         capabilities
     }
@@ -156,7 +157,7 @@ impl Transport for Amqp {
         }
         let Some(resume) = resume else { return self.close().await };
         let (done, left) = oneshot::channel();
-        self.handle.link.commands.send(Command::Pause(resume, done)).await.map_err(|_| closed())?;
+        self.handle.link.pauses.send(Pause { time: resume, left: done }).await.map_err(|_| closed())?;
         left.await.map_err(|_| closed())
     }
 

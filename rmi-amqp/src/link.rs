@@ -1,27 +1,25 @@
-//! The one link: made, watched, and made again when it is lost.
+//! The one link: what everything of one transport shares.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod drive;
+mod restoring;
 
-use futures_util::{FutureExt, StreamExt};
-use lapin::{Connection, Event};
+use std::{fmt, sync::Arc, time::Duration};
+
+use lapin::Connection;
 use rmi_core::{
     text::Text,
     transport::{LinkId, LinkReporter, TransportError},
 };
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
-    time::{sleep, timeout},
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
 };
 
+pub(crate) use self::drive::Orders;
+use self::restoring::Restoring;
 use crate::{
     counters::Tally,
-    error::{self, closed, disconnected, said},
+    error::{self, closed, disconnected},
     exchanges::Exchanges,
     options::Options,
     socket::{self, Kill, Target},
@@ -29,9 +27,6 @@ use crate::{
 
 /// A broker is one link, which keeps its name.
 pub(crate) const LINK: LinkId = LinkId(1);
-
-/// How long a new link waits for its subscriptions before it is reported, where one of them makes trouble.
-const RESTORING: Duration = Duration::from_secs(5);
 
 /// What everything of one transport shares.
 #[derive(Debug)]
@@ -41,17 +36,10 @@ pub(crate) struct Link {
     pub(crate) reporter: LinkReporter,
     pub(crate) tally: Arc<Tally>,
     state: watch::Sender<State>,
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) pauses: mpsc::Sender<Pause>,
+    ending: watch::Sender<bool>,
     pub(crate) exchanges: Exchanges,
-    restoring: Mutex<Restoring>,
-    restored: Notify,
-}
-
-/// The subscriptions, and the generation that each of them is at.
-#[derive(Debug, Default)]
-struct Restoring {
-    next: u64,
-    at: BTreeMap<u64, u64>,
+    pub(crate) restoring: Restoring,
 }
 
 /// Where the link is.
@@ -64,13 +52,12 @@ pub(crate) enum State {
     Closed,
 }
 
-/// What the link is asked to do.
+/// It is asked to leave, and to come back after a while.
 #[derive(Debug)]
-pub(crate) enum Command {
-    /// To leave, and to come back after a while.
-    Pause(Duration, oneshot::Sender<()>),
-    /// To end. Nothing is said any more.
-    End,
+pub(crate) struct Pause {
+    pub(crate) time: Duration,
+    /// Whether it has left.
+    pub(crate) left: oneshot::Sender<()>,
 }
 
 /// One connection, from its beginning to its end.
@@ -93,8 +80,13 @@ impl Generation {
     pub(crate) async fn channel(&self, within: Duration) -> Result<lapin::Channel, TransportError> {
         match timeout(within, self.connection.create_channel()).await {
             Ok(made) => made.map_err(|error| error::told("a channel cannot be opened", error)),
-            Err(_) => Err(disconnected(format!("a channel was not opened in {within:?}"))),
+            Err(_) => Err(disconnected(format!("a channel was not opened in {within:?}{}", self.silence()))),
         }
+    }
+
+    /// Why the broker says nothing, as far as it has said that.
+    pub(crate) fn silence(&self) -> String {
+        self.blocked.borrow().as_ref().map(|why| format!(": RabbitMQ takes nothing: {why}")).unwrap_or_default()
     }
 
     /// Whether the library still believes in it.
@@ -113,20 +105,26 @@ impl Generation {
 
 impl Link {
     /// A link that is not made yet, with what it is asked.
-    pub(crate) fn new(target: Target, options: Options) -> (Arc<Self>, mpsc::Receiver<Command>) {
-        let (commands, asked) = mpsc::channel(8);
+    pub(crate) fn new(target: Target, options: Options) -> (Arc<Self>, Orders) {
+        let (pauses, asked) = mpsc::channel(8);
+        let (ending, ends) = watch::channel(false);
         let link = Link {
             options,
             target,
             reporter: LinkReporter::default(),
             tally: Arc::default(),
             state: watch::Sender::new(State::Down(Text::from_static("it is being connected"))),
-            commands,
+            pauses,
+            ending,
             exchanges: Exchanges::default(),
-            restoring: Mutex::default(),
-            restored: Notify::new(),
+            restoring: Restoring::default(),
         };
-        (Arc::new(link), asked)
+        (Arc::new(link), Orders { pauses: asked, ending: ends })
+    }
+
+    /// Nothing is wanted of it any more: whatever it is doing, it ends.
+    pub(crate) fn end(&self) {
+        self.ending.send_replace(true);
     }
 
     /// Where the link is, from now on.
@@ -161,45 +159,10 @@ impl Link {
         match &*self.state.borrow() {
             State::Down(why) => disconnected(format!("there was no connection to RabbitMQ for {waited:?}: {why}")),
             State::Up(generation) => match &*generation.blocked.borrow() {
-                Some(why) => disconnected(format!("RabbitMQ took nothing for {waited:?}: {why}")),
+                Some(why) => disconnected(format!("RabbitMQ takes nothing, and did not for {waited:?}: {why}")),
                 None => disconnected(format!("it was not sent in {waited:?}")),
             },
             State::Closed => closed(),
-        }
-    }
-
-    fn restoring(&self) -> MutexGuard<'_, Restoring> {
-        self.restoring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A new generation is reported when this subscription has it.
-    pub(crate) fn joins(&self) -> u64 {
-        let mut restoring = self.restoring();
-        restoring.next += 1;
-        let id = restoring.next;
-        restoring.at.insert(id, u64::MAX);
-        id
-    }
-
-    /// This subscription has what it can have of this generation.
-    pub(crate) fn has(&self, id: u64, generation: u64) {
-        self.restoring().at.insert(id, generation);
-        self.restored.notify_waiters();
-    }
-
-    pub(crate) fn leaves(&self, id: u64) {
-        self.restoring().at.remove(&id);
-        self.restored.notify_waiters();
-    }
-
-    async fn all_have(&self, generation: u64) {
-        loop {
-            let mut restored = std::pin::pin!(self.restored.notified());
-            restored.as_mut().enable();
-            if self.restoring().at.values().all(|at| *at >= generation) {
-                return;
-            }
-            restored.await;
         }
     }
 
@@ -223,95 +186,6 @@ impl Link {
         }
         Err(failed.unwrap_or_else(|| error::refused("there is no broker to connect to")))
     }
-
-    /// Keeps the link up until it is told to end.
-    pub(crate) async fn drive(self: Arc<Self>, first: Option<(Connection, Kill)>, mut commands: mpsc::Receiver<Command>) {
-        let (mut number, mut next, mut pause) = (0, first, self.options.pause);
-        loop {
-            let connected = match next.take() {
-                Some(connected) => connected,
-                None => match beside(self.connect(), &mut commands).await {
-                    Beside::Done(Ok(connected)) => connected,
-                    Beside::Done(Err(error)) => {
-                        tracing::warn!(%error, "no connection to RabbitMQ; it is tried again");
-                        self.state.send_replace(State::Down(Text::from(error.message)));
-                        if let Beside::End = beside(sleep(jittered(pause)), &mut commands).await {
-                            break;
-                        }
-                        pause = (pause * 2).min(self.options.max_pause);
-                        continue;
-                    }
-                    Beside::Pause(time, done) => {
-                        let _ = done.send(());
-                        if let Beside::End = beside(sleep(time), &mut commands).await {
-                            break;
-                        }
-                        continue;
-                    }
-                    Beside::End => break,
-                },
-            };
-            number += 1;
-            pause = self.options.pause;
-            let (connection, kill) = connected;
-            let mut events = Box::pin(connection.events_listener());
-            let generation = Arc::new(Generation { number, connection, kill, blocked: watch::Sender::new(None) });
-            self.tally.connected.add();
-            self.state.send_replace(State::Up(Arc::clone(&generation)));
-            let _ = timeout(RESTORING, self.all_have(number)).await;
-            self.reporter.up(rmi_core::transport::Link { id: LINK, generation: number, peer: None });
-            tracing::info!(generation = number, "connected to RabbitMQ");
-            let watched = async {
-                loop {
-                    if !generation.is_connected() {
-                        // The end has been, or comes with the next event.
-                        match timeout(Duration::from_millis(500), events.next()).await {
-                            Ok(Some(Event::Error(error))) => return said(&error),
-                            _ => return "the connection has ended".to_owned(),
-                        }
-                    }
-                    match events.next().await {
-                        Some(Event::Error(error)) if !generation.is_connected() => return said(&error),
-                        Some(Event::ConnectionBlocked(why)) => {
-                            self.tally.blocked.add();
-                            tracing::warn!(%why, "RabbitMQ takes nothing: publishing waits");
-                            generation.blocked.send_replace(Some(Text::from(why)));
-                        }
-                        Some(Event::ConnectionUnblocked) => {
-                            tracing::info!("RabbitMQ takes messages again");
-                            generation.blocked.send_replace(None);
-                        }
-                        Some(_) => {}
-                        None => return "the connection has ended".to_owned(),
-                    }
-                }
-            };
-            let ended = beside(watched, &mut commands).await;
-            let (why, paused) = match ended {
-                Beside::Done(why) => {
-                    self.tally.lost.add();
-                    tracing::warn!(%why, "the connection to RabbitMQ is lost");
-                    (why, None)
-                }
-                Beside::Pause(time, done) => ("it was told to leave".to_owned(), Some((time, done))),
-                Beside::End => {
-                    generation.leave().await;
-                    break;
-                }
-            };
-            self.state.send_replace(State::Down(Text::from(why.clone())));
-            self.reporter.down(LINK, why);
-            generation.leave().await;
-            if let Some((time, done)) = paused {
-                let _ = done.send(());
-                if let Beside::End = beside(sleep(time), &mut commands).await {
-                    break;
-                }
-            }
-        }
-        self.state.send_replace(State::Closed);
-        self.reporter.close();
-    }
 }
 
 /// Waits for a connection; `None` when there will be none.
@@ -327,24 +201,6 @@ pub(crate) async fn up(state: &mut watch::Receiver<State>) -> Option<Arc<Generat
 pub(crate) async fn left(state: &mut watch::Receiver<State>, number: u64) {
     let gone = |state: &State| !matches!(state, State::Up(generation) if generation.number == number);
     let _ = state.wait_for(gone).await;
-}
-
-/// What came first.
-enum Beside<T> {
-    Done(T),
-    Pause(Duration, oneshot::Sender<()>),
-    End,
-}
-
-async fn beside<T>(work: impl Future<Output = T>, commands: &mut mpsc::Receiver<Command>) -> Beside<T> {
-    tokio::select! {
-        biased;
-        command = commands.recv() => match command {
-            Some(Command::Pause(time, done)) => Beside::Pause(time, done),
-            Some(Command::End) | None => Beside::End,
-        },
-        done = work.fuse() => Beside::Done(done),
-    }
 }
 
 /// Between a half and the whole of it, so that not all come back at once.

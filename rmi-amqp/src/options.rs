@@ -33,6 +33,9 @@ pub struct Options {
     pub(crate) confirms: bool,
     pub(crate) persistent: bool,
     pub(crate) events: u32,
+    pub(crate) consumer_timeout: Option<Duration>,
+    pub(crate) backlog: usize,
+    pub(crate) backlog_bytes: usize,
     pub(crate) queues: Queues,
     pub(crate) exchanges: BTreeMap<Text, Exchange>,
 }
@@ -69,6 +72,9 @@ impl Default for Options {
             confirms: true,
             persistent: true,
             events: 10_000,
+            consumer_timeout: Some(Duration::from_secs(30 * 60)),
+            backlog: 65_536,
+            backlog_bytes: 256 << 20,
             queues: Queues::default(),
             exchanges: BTreeMap::new(),
         }
@@ -99,10 +105,10 @@ impl Options {
     }
 
     /// Says how many bytes a frame of AMQP has at most; longer payloads take several. A connection holds 64 such frames in memory, full or
-    /// not. 32 KiB unless told otherwise; a broker that wants less has its way.
+    /// not. 32 KiB unless told otherwise; from 4 KiB to 1 MiB; a broker that wants less has its way.
     #[must_use]
     pub fn frame_max(mut self, bytes: u32) -> Self {
-        self.frame_max = bytes.max(4096);
+        self.frame_max = bytes.clamp(4096, 1 << 20);
         self
     }
 
@@ -178,6 +184,28 @@ impl Options {
     #[must_use]
     pub fn events(mut self, frames: u32) -> Self {
         self.events = frames.max(1);
+        self
+    }
+
+    /// Says how long the broker waits for an acknowledgement (its `consumer_timeout`) before it closes the channel and delivers again;
+    /// `None` where that is switched off. An endpoint that serves a method whose callers wait for as long says so when it starts. 30
+    /// minutes unless told otherwise, as RabbitMQ has it.
+    #[must_use]
+    pub fn consumer_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.consumer_timeout = time.into();
+        self
+    }
+
+    /// Says how many messages of one subscription that acknowledges nothing may have come and not been taken, and how many bytes they
+    /// have together: replies, and the events of whoever lets the oldest be dropped. The broker sends them as fast as it can. At that
+    /// bound, which nobody reaches who is only busy, the oldest events are dropped ([`Counters::dropped`](crate::Counters::dropped)), and
+    /// a subscription to replies is ended ([`Counters::flooded`](crate::Counters::flooded)): an endpoint takes another reply address,
+    /// which whoever floods does not know, and asks for the outcomes that it waits for. 65,536 and 256 MiB unless told otherwise. What
+    /// is acknowledged is bounded by its prefetch.
+    #[must_use]
+    pub fn backlog(mut self, messages: usize, bytes: usize) -> Self {
+        self.backlog = messages.max(1);
+        self.backlog_bytes = bytes.max(1);
         self
     }
 

@@ -26,11 +26,17 @@ use crate::counters::Tally;
 /// that for it, in its order, and does not deliver it here once more.
 const BACK: Duration = Duration::from_millis(10);
 
+/// How far apart the deliveries may be that are not settled: more than any prefetch lets the broker send. What is beyond is none of
+/// its numbers.
+const FARTHEST: usize = 1 << 20;
+
 /// Settles the deliveries of one channel, which has one consumer.
 #[derive(Debug)]
 pub(crate) struct Settler {
     channel: Channel,
     window: Mutex<Window>,
+    /// Whoever tells the broker something has it: what was settled later is not told first.
+    telling: Mutex<()>,
     wake: Notify,
     /// The channel, the link or the subscription has gone: the broker delivers again what was not settled.
     dead: AtomicBool,
@@ -40,8 +46,14 @@ pub(crate) struct Settler {
 impl Settler {
     /// For a channel; what is settled is sent by a task of its own.
     pub(crate) fn start(channel: Channel, tally: Arc<Tally>) -> Arc<Self> {
-        let settler =
-            Arc::new(Settler { channel, window: Mutex::default(), wake: Notify::new(), dead: AtomicBool::new(false), tally });
+        let settler = Arc::new(Settler {
+            channel,
+            window: Mutex::default(),
+            telling: Mutex::default(),
+            wake: Notify::new(),
+            dead: AtomicBool::new(false),
+            tally,
+        });
         let sending = Arc::clone(&settler);
         tokio::spawn(async move {
             let mut back = None;
@@ -72,6 +84,7 @@ impl Settler {
 
     /// Sends what is settled; what is to be delivered again only if that is `due`. Says whether some of that waits.
     pub(crate) fn flush(&self, due: bool) -> bool {
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         let (Orders { nacks, up_to, single }, waits) = {
             let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
             (window.take(due), !window.back.is_empty())
@@ -138,6 +151,9 @@ impl Window {
     /// Whether there is something to tell.
     fn settle(&mut self, tag: u64, disposition: Disposition) -> bool {
         let Some(at) = tag.checked_sub(self.gone + 1).and_then(|at| usize::try_from(at).ok()) else { return false };
+        if at > FARTHEST {
+            return false;
+        }
         if self.marks.len() <= at {
             self.marks.resize(at + 1, Mark::Open);
         }

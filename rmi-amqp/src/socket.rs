@@ -115,8 +115,11 @@ async fn dial(target: &Target, host: &Host, options: &Options) -> Result<(Connec
     };
     let connection = Connection::connector(uri(target, host, options), runtime, take, properties).await;
     let connection = connection.map_err(|error| {
-        let user = &target.credentials.user;
-        told(&format!("the broker at {host} did not welcome `{user}` to the virtual host `{}`", target.vhost), error)
+        let who = match options.sasl {
+            Sasl::External => "whom the certificate names".to_owned(),
+            Sasl::Plain | Sasl::AmqPlain => format!("`{}`", target.credentials.user),
+        };
+        told(&format!("the broker at {host} did not welcome {who} to the virtual host `{}`", target.vhost), error)
     })?;
     Ok((connection, kill))
 }

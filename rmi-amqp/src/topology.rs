@@ -213,6 +213,8 @@ pub(crate) struct Plan {
     arguments: FieldTable,
     dead: Option<(ShortString, u32)>,
     exchange: Option<(Text, Option<Exchange>, Vec<ShortString>)>,
+    /// The queue has a name of its own, which begins so.
+    named: Option<String>,
     /// One consumer, and no second one.
     pub(crate) alone: bool,
     pub(crate) acknowledged: bool,
@@ -222,6 +224,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads what is wanted, and refuses what this bus cannot be asked for.
     pub(crate) fn of(subscription: &Subscription, options: &Options) -> Result<Self, TransportError> {
+        let mut named = None;
         let (queue, exchange) = match &subscription.source {
             Source::Address(address) => {
                 if subscription.sharing == Sharing::Broadcast {
@@ -239,8 +242,12 @@ impl Plan {
                 }
             }
             Source::Topic { exchange, patterns } => {
-                let (queue, bound) = topics(subscription, exchange, patterns, options)?;
-                (queue, Some(bound))
+                let (name, bound) = topics(subscription, exchange, patterns, options)?;
+                let queue = convert::queue(&name)?;
+                if subscription.sharing != Sharing::Competing {
+                    named = Some(name);
+                }
+                (named.as_deref().map_or(Ok(queue), own_name)?, Some(bound))
             }
             Source::Links => return Err(refused("a broker has no links with peers: subscribe to an address or a topic")),
             _ => return Err(refused("RabbitMQ knows no such source")),
@@ -283,10 +290,19 @@ impl Plan {
             arguments,
             dead,
             exchange,
+            named,
             alone: subscription.sharing == Sharing::Exclusive || own,
             acknowledged: subscription.acknowledged,
-            prefetch: u16::try_from(subscription.prefetch).unwrap_or(u16::MAX),
+            // As much as there can be is still a bound.
+            prefetch: u16::try_from(subscription.prefetch).ok().filter(|prefetch| *prefetch > 0).unwrap_or(u16::MAX),
         })
+    }
+
+    /// Gives a queue that is for one connection another name: the broker may still take the one before for alive, with its queue.
+    pub(crate) fn renew(&mut self) {
+        if let Some(Ok(queue)) = self.named.as_deref().map(own_name) {
+            self.queue = queue;
+        }
     }
 
     /// Declares all of it.
@@ -319,13 +335,18 @@ const LEFT_OVER: Duration = Duration::from_secs(60 * 60);
 
 type Bound = (Text, Option<Exchange>, Vec<ShortString>);
 
-/// The queue for topics: one's own, or one that all share who want the same.
+/// A queue that nobody else has.
+fn own_name(begins: &str) -> Result<ShortString, TransportError> {
+    convert::queue(&format!("{begins}{}", uuid::Uuid::new_v4().simple()))
+}
+
+/// The queue for topics: how the name of one's own begins, or one that all share who want the same.
 fn topics(
     subscription: &Subscription,
     exchange: &Text,
     patterns: &[Text],
     options: &Options,
-) -> Result<(ShortString, Bound), TransportError> {
+) -> Result<(String, Bound), TransportError> {
     if patterns.is_empty() {
         return Err(refused("a subscription to topics names at least one pattern"));
     }
@@ -334,21 +355,22 @@ fn topics(
     let name = if subscription.sharing == Sharing::Competing {
         // Members of a group find each other by what they want.
         let mut hash = Sha256::new();
-        for pattern in patterns {
-            hash.update(pattern.as_bytes());
+        let group = subscription.group.as_deref().unwrap_or("");
+        // With their names: a `:` in one of them is not what parts them.
+        for text in [&*exchange, group].into_iter().chain(patterns.iter().map(|pattern| &**pattern)) {
+            hash.update(text.as_bytes());
             hash.update([0]);
         }
         let mut digest = String::new();
         for byte in &hash.finalize()[..8] {
             let _ = write!(digest, "{byte:02x}");
         }
-        let group = subscription.group.as_deref().unwrap_or("");
         format!("rmi.pool:{exchange}:{group}:{digest}")
     } else {
-        format!("rmi.events:{exchange}:{}", uuid::Uuid::new_v4().simple())
+        format!("rmi.events:{exchange}:")
     };
     let declare = declared(&exchange, &options.exchanges);
-    Ok((convert::queue(&name)?, (exchange, declare, keys?)))
+    Ok((name, (exchange, declare, keys?)))
 }
 
 /// How an exchange is declared by whoever subscribes to it; `None` for those that the broker has by itself.

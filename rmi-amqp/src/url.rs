@@ -66,7 +66,9 @@ impl Url {
             None => (rest, None),
         };
         let (hosts, vhost) = match path_from.split_once('/') {
-            Some((hosts, vhost)) => (hosts, decode(vhost)?),
+            // RabbitMQ's own grammar takes a single `/` for the virtual host without a name, which nobody has.
+            Some((hosts, vhost)) if !vhost.is_empty() => (hosts, decode(vhost)?),
+            Some((hosts, _)) => (hosts, "/".to_owned()),
             None => (path_from, "/".to_owned()),
         };
         let (user, password) = match credentials.map(|both| both.split_once(':').map_or((both, None), |(u, p)| (u, Some(p)))) {
@@ -88,6 +90,9 @@ fn host(text: &str, tls: bool) -> Result<Host, UrlError> {
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (name, rest) = rest.split_once(']').ok_or_else(|| UrlError("an IPv6 address ends with `]`".to_owned()))?;
+            if !(rest.is_empty() || rest.starts_with(':')) {
+                return Err(UrlError("after the `]` of an IPv6 address comes nothing, or `:` and a port".to_owned()));
+            }
             (name, rest.strip_prefix(':'))
         }
         None => text.rsplit_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
@@ -97,7 +102,10 @@ fn host(text: &str, tls: bool) -> Result<Host, UrlError> {
     }
     let port = match port {
         None => usual,
-        Some(port) => port.parse().map_err(|_| UrlError(format!("the port of `{name}` is a number from 1 to 65535")))?,
+        Some(port) => {
+            let port = port.parse().ok().filter(|port| *port > 0);
+            port.ok_or_else(|| UrlError(format!("the port of `{name}` is a number from 1 to 65535")))?
+        }
     };
     Ok(Host { name: decode(name)?, port })
 }
@@ -144,7 +152,7 @@ mod tests {
         let url = Url::parse("amqp://broker").unwrap();
         assert_eq!((url.tls, url.vhost.as_str(), &url.user), (false, "/", &None));
         assert_eq!(url.hosts[0].to_string(), "broker:5672");
-        assert_eq!(Url::parse("amqp://broker/").unwrap().vhost, "");
+        assert_eq!(Url::parse("amqp://broker/").unwrap().vhost, "/");
         assert_eq!(Url::parse("amqp://broker/%2f").unwrap().vhost, "/");
     }
 
@@ -161,6 +169,8 @@ mod tests {
             "http://dog:secret@broker",
             "amqp://dog:secret@",
             "amqp://dog:secret@broker:x",
+            "amqp://dog:secret@broker:0",
+            "amqp://dog:secret@[::1]5672",
             "amqp://dog:secret%2@broker",
             "secret",
         ] {

@@ -14,7 +14,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub use self::{
-    deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Settle},
+    deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Interruptions, Settle},
     frame::{Destination, Frame, Properties, SharedProperties},
     links::{Link, LinkChange, LinkId, LinkReporter, Links},
     subscription::{Purpose, Sharing, Source, Subscription, WhenFull},
@@ -150,6 +150,9 @@ pub struct Capabilities {
     pub links: bool,
     /// All links lead to one peer, one of them at a time: that of whoever dials. Without a link there is a next one to wait for.
     pub one_peer: bool,
+    /// How long a delivery may stay unsettled: after that the bus takes it back, and all that its subscriber has, and delivers it again.
+    /// `None` for ever.
+    pub settle_within: Option<Duration>,
     /// The longest payload, in bytes.
     pub max_payload: usize,
 }
@@ -166,6 +169,7 @@ impl Default for Capabilities {
             durable: false,
             links: false,
             one_peer: false,
+            settle_within: None,
             max_payload: usize::MAX,
         }
     }

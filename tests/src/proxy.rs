@@ -66,6 +66,8 @@ struct Ends {
 enum How {
     Closed,
     Reset,
+    /// At the dialler's end.
+    Orphaned,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -137,6 +139,14 @@ impl Proxy {
     pub fn cut_hung(&self) {
         for ends in lock(&self.shared.ends).iter().filter(|ends| *ends.hung.borrow()) {
             ends.end.send_replace(Some(How::Closed));
+        }
+    }
+
+    /// Closes every connection towards whoever dialled it, and not towards whom it leads to, until it is ended in another way: how
+    /// it looks where one end has crashed and nobody has told the other.
+    pub fn orphan(&self) {
+        for ends in &*lock(&self.shared.ends) {
+            ends.end.send_replace(Some(How::Orphaned));
         }
     }
 
@@ -216,6 +226,12 @@ async fn connect(
         if how == Some(How::Reset) {
             there.from.as_ref().set_zero_linger()?;
             back.from.as_ref().set_zero_linger()?;
+        }
+        if how == Some(How::Orphaned) {
+            let (Pipe { from: near, to: far, .. }, Pipe { from: far_in, to: near_out, .. }) = (there, back);
+            drop((near, near_out));
+            let _ = ended.wait_for(|how| *how != Some(How::Orphaned)).await;
+            drop((far, far_in));
         }
     }
     Ok(())

@@ -51,6 +51,7 @@ pub struct Rabbit {
     mapper: u16,
     cookie: String,
     config: String,
+    plugins: String,
     /// The port mapper, which nodes of a cluster share; the first has it.
     epmd: Option<(Port, Mutex<Child>)>,
     broker: Mutex<Option<Child>>,
@@ -66,7 +67,14 @@ impl Rabbit {
     /// Starts a node with further lines of configuration (`rabbitmq.conf`).
     #[must_use]
     pub fn with(config: &str) -> Self {
-        let rabbit = Rabbit::first(config);
+        Rabbit::with_plugins(config, &[])
+    }
+
+    /// Starts a node with further lines of configuration, and plugins of those that come with it.
+    #[must_use]
+    pub fn with_plugins(config: &str, plugins: &[&str]) -> Self {
+        let mut rabbit = Rabbit::first(config);
+        rabbit.plugins = plugins.join(",");
         rabbit.restart();
         rabbit
     }
@@ -113,6 +121,7 @@ impl Rabbit {
             mapper,
             cookie,
             config: config.to_owned(),
+            plugins: String::new(),
             epmd: None,
             broker: Mutex::new(None),
         }
@@ -146,6 +155,7 @@ impl Rabbit {
     pub fn restart(&self) {
         fs::create_dir_all(&self.home).unwrap();
         fs::write(self.home.join("rabbitmq.conf"), format!("listeners.tcp.1 = {}\n{}\n", self.address(), self.config)).unwrap();
+        fs::write(self.home.join("plugins"), format!("[{}].\n", self.plugins)).unwrap();
         let cookie = self.home.join(".erlang.cookie");
         if !cookie.exists() {
             fs::write(&cookie, &self.cookie).unwrap();

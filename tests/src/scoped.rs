@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rmi_core::transport::{
-    Attempt, Capabilities, Deliveries, Delivery, Destination, Frame, LinkId, Links, Receipt, Source, Subscription, Transport,
-    TransportError,
+    Attempt, Capabilities, Deliveries, Delivery, Destination, Frame, Interruptions, LinkId, Links, Receipt, Source, Subscription,
+    Transport, TransportError,
 };
 
 /// A transport on which every address and every topic's key begins with the scope.
@@ -105,5 +105,9 @@ impl Deliveries for Inbox {
 
     fn stop(&mut self) {
         self.inner.stop();
+    }
+
+    fn interruptions(&self) -> Option<Interruptions> {
+        self.inner.interruptions()
     }
 }

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use rmi_core::{
     Memory,
     transport::{
-        Acker, Capabilities, Deliveries, Delivery, Disposition, Frame, LinkId, Links, Receipt, Settle, Subscription, Transport,
-        TransportError, TransportErrorKind,
+        Acker, Capabilities, Deliveries, Delivery, Disposition, Frame, Interruptions, LinkId, Links, Receipt, Settle,
+        Subscription, Transport, TransportError, TransportErrorKind,
     },
 };
 use serde_json::Value;
@@ -249,6 +249,10 @@ impl Deliveries for Tapped {
 
     fn stop(&mut self) {
         self.deliveries.stop();
+    }
+
+    fn interruptions(&self) -> Option<Interruptions> {
+        self.deliveries.interruptions()
     }
 }
 

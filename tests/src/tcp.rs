@@ -135,7 +135,7 @@ pub async fn link(tcp: &Tcp) -> LinkId {
     loop {
         match soon("a link is up", links.next()).await.expect("it is not closed") {
             LinkChange::Up(link) => return link.id,
-            LinkChange::Down(..) => {}
+            LinkChange::Down(..) | LinkChange::Blocked(..) | LinkChange::Unblocked(_) => {}
         }
     }
 }

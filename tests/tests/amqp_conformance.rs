@@ -8,13 +8,17 @@ use async_trait::async_trait;
 use rmi_amqp::{Amqp, Options};
 use rmi_core::{
     testing::conformance::{self, Harness},
-    transport::Transport,
+    transport::{LinkChange, Links, Transport},
 };
 use rmi_tests::{
     proxy::{Manner, Proxy},
     rabbit,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Mutex,
+    time::timeout,
+};
 
 /// A broker holds as much as it has memory and disk for.
 const OF_BOUNDS: &[&str] = &["who_drops_the_oldest_holds_up_nobody", "what_nobody_receives_is_bounded"];
@@ -59,6 +63,8 @@ mod straight {
 struct ByProxy {
     proxy: Proxy,
     url: String,
+    /// The links of all seats, and whether each is up.
+    links: Mutex<Vec<(Links, bool)>>,
 }
 
 impl ByProxy {
@@ -70,11 +76,41 @@ impl ByProxy {
         let proxy = Proxy::to(tokio::net::lookup_host(at).await.unwrap().next().unwrap()).await;
         proxy.behave(manner);
         let url = format!("{scheme}//{credentials}@{}/{vhost}", proxy.at());
-        ByProxy { proxy, url }
+        ByProxy { proxy, url, links: Mutex::default() }
     }
 
     async fn seat(&self) -> Arc<dyn Transport> {
-        Arc::new(Amqp::connect(&self.url).options(options()).await.unwrap())
+        let seat = Amqp::connect(&self.url).options(options()).await.unwrap();
+        self.links.lock().await.push((seat.links(), false));
+        Arc::new(seat)
+    }
+
+    /// Cuts both ends of every connection, and does not say that to any. Waits until all have noticed: what is published before goes into
+    /// the closed connection, and nobody knows what becomes of it.
+    async fn cut(&self, cut: fn(&Proxy, Duration), outage: Duration) {
+        let mut links = self.links.lock().await;
+        for (links, up) in &mut *links {
+            while let Ok(Some(change)) = timeout(Duration::ZERO, links.next()).await {
+                note(&change, up);
+            }
+        }
+        cut(&self.proxy, outage);
+        for (links, up) in &mut *links {
+            while *up {
+                match links.next().await {
+                    Some(change) => note(&change, up),
+                    None => *up = false,
+                }
+            }
+        }
+    }
+}
+
+fn note(change: &LinkChange, up: &mut bool) {
+    match change {
+        LinkChange::Up(_) => *up = true,
+        LinkChange::Down(..) => *up = false,
+        LinkChange::Blocked(..) | LinkChange::Unblocked(_) => {}
     }
 }
 
@@ -102,13 +138,8 @@ macro_rules! by_proxy {
                     self.0.seat().await
                 }
 
-                /// It cuts both ends, and does not say that to either: what is published next may go into the closed connection.
-                async fn cut(&self, seat: &Arc<dyn Transport>, outage: Duration) -> bool {
-                    let mut links = seat.links();
-                    links.next().await;
-                    let cut: fn(&Proxy, Duration) = $cut;
-                    cut(&self.0.proxy, outage);
-                    links.next().await;
+                async fn cut(&self, _seat: &Arc<dyn Transport>, outage: Duration) -> bool {
+                    self.0.cut($cut, outage).await;
                     true
                 }
             }

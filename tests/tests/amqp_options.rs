@@ -220,13 +220,14 @@ static OWN: LazyLock<Own> = LazyLock::new(|| {
     let port = Port::claim();
     let config = format!(
         "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
-         ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n",
+         ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n\
+         auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = AMQPLAIN\nauth_mechanisms.3 = EXTERNAL\nssl_cert_login_from = common_name\n",
         port.number(),
         file("ca.pem", &authority.pem()),
         file("cert.pem", &chain),
         file("key.pem", &key),
     );
-    Own { rabbit: Rabbit::with(&config), authority, port, _files: files }
+    Own { rabbit: Rabbit::with_plugins(&config, &["rabbitmq_auth_mechanism_ssl"]), authority, port, _files: files }
 });
 
 /// The broker, for as long as the guard is kept: one test kills it.
@@ -257,6 +258,36 @@ async fn both_ends_prove_who_they_are() {
     fails(Amqp::connect(&url).options(options()).tls(stranger)).await;
     let error = trusting().presents(&chain, authority.vouch(&["other"]).key).unwrap_err();
     assert!(error.message.contains("certificate"), "{error}");
+}
+
+/// Who one is may be said by the certificate alone.
+#[tokio::test]
+async fn a_certificate_says_who_one_is() {
+    let (Own { rabbit, authority, port, .. }, _turn) = own().await;
+    tokio::task::spawn_blocking(|| {
+        rabbit.ctl(&["add_user", "rex", "not used"]);
+        rabbit.ctl(&["set_permissions", "rex", ".*", ".*", ".*"]);
+    })
+    .await
+    .unwrap();
+    let named = |name: &str| {
+        let Identity { chain, key } = authority.vouch_with(&["client.example"], |params| {
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        });
+        Tls::trusts(authority.pem()).unwrap().server_name("broker.example").presents(chain, key).unwrap()
+    };
+    let url = format!("amqps://127.0.0.1:{port}");
+    let external = || options().sasl(Sasl::External);
+    let amqp = Amqp::connect(&url).options(external()).tls(named("rex")).await.unwrap();
+    let mut inbox = amqp.subscribe(alone("options.external")).await.unwrap();
+    amqp.publish(frame("options.external", "x")).await.unwrap();
+    assert_eq!(text(&next(&mut inbox).await), "x");
+    let users =
+        tokio::task::spawn_blocking(|| rabbit.ctl(&["list_connections", "user", "auth_mechanism", "--silent"])).await.unwrap();
+    assert!(users.lines().any(|line| line.split_whitespace().eq(["rex", "EXTERNAL"])), "{users}");
+    // Whom the broker does not know.
+    let told = fails(Amqp::connect(format!("{url}?auth_mechanism=external")).options(options()).tls(named("max"))).await;
+    assert!(told.contains("certificate") && !told.contains("guest"), "{told}");
 }
 
 /// A broker that is short of memory takes nothing: that is told, and waited for. One that is killed comes back with what was

@@ -1,4 +1,5 @@
-//! What a call means, over RabbitMQ: the native envelope, sealed and not.
+//! What a call means, over RabbitMQ: the native envelope, sealed and not, straight and by a proxy that splits and delays what is sent.
+//! `RMI_TEST_LONG=1` asks every sentence by the proxy as well, and not only every tenth.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -16,13 +17,20 @@ use rmi_core::{
     endpoint::Builder,
     testing::semantics::{self, Setting},
 };
-use rmi_tests::{rabbit, scoped::Scoped, world::World};
+use rmi_tests::{
+    failures::is_long,
+    proxy::{Manner, Proxy},
+    rabbit,
+    scoped::Scoped,
+    world::World,
+};
 
 /// Endpoints on one broker, each pair of them among names of its own.
 struct Pair {
     world: World,
     url: String,
     scope: String,
+    _proxy: Option<Proxy>,
 }
 
 impl Pair {
@@ -30,7 +38,17 @@ impl Pair {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
         let scope = format!("semantics.{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Pair { world, url, scope }
+        Pair { world, url, scope, _proxy: None }
+    }
+
+    /// Everything goes by a proxy of its own.
+    async fn by_proxy(world: World, manner: Manner) -> Self {
+        let pair = Pair::start(world).await;
+        let (credentials, rest) = pair.url.split_once('@').unwrap();
+        let (at, vhost) = rest.split_once('/').unwrap();
+        let proxy = Proxy::to(tokio::net::lookup_host(at).await.unwrap().next().unwrap()).await;
+        proxy.behave(manner);
+        Pair { url: format!("{credentials}@{}/{vhost}", proxy.at()), _proxy: Some(proxy), ..pair }
     }
 
     async fn endpoint(&self, name: &'static str) -> Builder {
@@ -69,4 +87,25 @@ macro_rules! native_on_rabbit {
 native_on_rabbit! {
     sealed: World::sealed(), &[];
     unsealed: World::unsealed(), &[("only_its_own_principal_cancels", "nobody signs: all are one principal")];
+}
+
+struct Split(Pair);
+
+#[async_trait]
+impl Setting for Split {
+    async fn start() -> Self {
+        let manner = Manner { split: Some(7), delay: Some(Duration::from_micros(200)), ..Manner::default() };
+        Split(Pair::by_proxy(World::sealed(), manner).await)
+    }
+
+    async fn endpoint(&self, name: &'static str) -> Builder {
+        self.0.endpoint(name).await
+    }
+}
+
+#[test]
+fn what_a_call_means_does_not_depend_on_how_bytes_come() {
+    for sentence in semantics::sentences::<Split>().iter().step_by(if is_long() { 1 } else { 10 }) {
+        semantics::run::<Split>(sentence.name);
+    }
 }

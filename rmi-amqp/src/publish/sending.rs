@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     convert::{self, Route},
-    error::{ambiguous, closed, disconnected, full, is_of_channel, refused, said},
+    error::{ambiguous, closed, disconnected, full, is_of_channel, refused, said, soft},
     link::{Generation, Link},
 };
 

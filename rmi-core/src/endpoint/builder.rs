@@ -1,6 +1,7 @@
 //! Putting an endpoint together.
 
 mod error;
+mod settling;
 mod start;
 
 use std::{panic::Location, sync::Arc, time::Duration};

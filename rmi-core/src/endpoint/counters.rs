@@ -99,6 +99,8 @@ counters! {
     answers_given_up,
     /// Subscriptions to requests or replies that the transport ended. They are begun again while it is open.
     subscriptions_lost,
+    /// How often a link took nothing for a while, as a broker does that is short of memory or disk.
+    links_blocked,
     /// Handlers that panicked.
     panics,
 }

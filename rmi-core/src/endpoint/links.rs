@@ -93,7 +93,7 @@ pub(crate) async fn connect(
                     greeted.await;
                 }
             }
-            down @ LinkChange::Down(..) => held = Some(down),
+            other => held = Some(other),
         }
     }
     let (core, binding) = (Arc::clone(core), Arc::clone(binding));
@@ -156,6 +156,11 @@ pub(crate) async fn connect(
                 }
                 Event::Link(LinkChange::Down(link, why)) if binding.has_links => leaves(&binding, link, why),
                 Event::Link(LinkChange::Down(link, why)) => departed(&binding, link, &why),
+                Event::Link(LinkChange::Blocked(link, why)) => {
+                    binding.counters.links_blocked.add();
+                    tracing::warn!(link = link.0, %why, "a link takes nothing for now: what is sent waits");
+                }
+                Event::Link(LinkChange::Unblocked(link)) => tracing::info!(link = link.0, "a link takes something again"),
                 Event::Deaf => {
                     binding.counters.subscriptions_lost.add();
                     lose_replies(&binding);
@@ -210,6 +215,7 @@ fn catch_up(core: &Arc<Core>, binding: &Arc<Binding>, links: &mut Links, contrac
         match change {
             LinkChange::Up(link) => up.push(link),
             LinkChange::Down(down, _) => up.retain(|link| link.id != down),
+            LinkChange::Blocked(..) | LinkChange::Unblocked(_) => {}
         }
     }
     for link in before.iter().filter(|link| up.iter().all(|up| up.id != **link)) {

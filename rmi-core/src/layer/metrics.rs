@@ -126,7 +126,18 @@ impl Metrics {
     /// Tells the recorder what a subscription to events has counted, under a name for the label `subscription`.
     pub fn export_events<E>(name: &'static str, events: &Events<E>) {
         let figures = events.figures();
-        let EventFigures { received, dropped, links_lost, unknown, unreadable, unwanted, refused, replayed, waiting } = figures;
+        let EventFigures {
+            received,
+            dropped,
+            links_lost,
+            interrupted,
+            unknown,
+            unreadable,
+            unwanted,
+            refused,
+            replayed,
+            waiting,
+        } = figures;
         let labels = vec![Label::from_static_parts("subscription", name)];
         describe_gauge!("rmi_events_waiting", Unit::Count, "Events that wait for the subscriber now.");
         gauge!("rmi_events_waiting", labels.clone()).set(to_f64(waiting));
@@ -134,6 +145,7 @@ impl Metrics {
             ("rmi_events_received_total", "Events that were taken in.", received),
             ("rmi_events_dropped_total", "Events that were dropped because the subscriber is too slow.", dropped),
             ("rmi_events_links_lost_total", "Losses of the link, which may have lost events.", links_lost),
+            ("rmi_events_interrupted_total", "Ends of the subscription by the bus, which may have lost events.", interrupted),
             ("rmi_events_unknown_total", "Events whose keys are none of the type's.", unknown),
             ("rmi_events_unreadable_total", "Events without the form that their keys promise.", unreadable),
             ("rmi_events_unwanted_total", "Events of publishers that are not wanted.", unwanted),

@@ -124,7 +124,7 @@ pub(crate) async fn link(seat: &Arc<dyn Transport>) -> Option<LinkId> {
     loop {
         match lane::soon("a link is up", links.next()).await? {
             LinkChange::Up(link) => return Some(link.id),
-            LinkChange::Down(..) => {}
+            LinkChange::Down(..) | LinkChange::Blocked(..) | LinkChange::Unblocked(_) => {}
         }
     }
 }

@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::{
     address::Address,
@@ -30,6 +31,36 @@ pub trait Deliveries: Send + fmt::Debug {
     /// No more is wanted, and nobody calls `recv` again; what was received can still be settled. A bus that delivers ahead leaves
     /// the rest to others now, before it takes settled deliveries for an invitation.
     fn stop(&mut self) {}
+
+    /// How often this subscription was interrupted while its link was up: the bus ended it, with what it held, and it was made again.
+    /// `None` where that does not happen, or ends the subscription.
+    fn interruptions(&self) -> Option<Interruptions> {
+        None
+    }
+}
+
+/// The interruptions of a subscription, since they were asked for.
+#[derive(Clone, Debug)]
+pub struct Interruptions {
+    count: watch::Receiver<u64>,
+    told: u64,
+}
+
+impl Interruptions {
+    /// From a count of them that only grows.
+    #[must_use]
+    pub fn new(count: watch::Receiver<u64>) -> Self {
+        let told = *count.borrow();
+        Interruptions { count, told }
+    }
+
+    /// Waits until there was one, and says how many there were since the last time; `None` when there will be no more. Cancel safe.
+    pub async fn next(&mut self) -> Option<u64> {
+        let told = self.told;
+        let count = *self.count.wait_for(|count| *count > told).await.ok()?;
+        self.told = count;
+        Some(count - told)
+    }
 }
 
 /// A frame that arrived.

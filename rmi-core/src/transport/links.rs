@@ -23,16 +23,21 @@ pub struct Link {
     pub peer: Option<Text>,
 }
 
-/// A link came or went.
+/// What became of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkChange {
     /// It is up.
     Up(Link),
     /// It is down, and why.
     Down(LinkId, Text),
+    /// It is up, and its other end takes nothing for now, and why: what is published waits. A broker says so when it is short of
+    /// memory or disk.
+    Blocked(LinkId, Text),
+    /// Its other end takes something again. A link that goes down is not blocked any more, and does not say so.
+    Unblocked(LinkId),
 }
 
-/// The changes of a transport's links, from those that were up when this was made.
+/// The changes of a transport's links, from those that were up when this was made, and whether they were blocked.
 ///
 /// A watcher that falls more than a thousand changes behind is ended: it watches anew and starts with what is up then.
 #[derive(Debug)]
@@ -64,6 +69,8 @@ pub struct LinkReporter(Arc<Mutex<Reporter>>);
 #[derive(Debug, Default)]
 struct Reporter {
     up: Vec<Link>,
+    /// Those of them that take nothing, and why.
+    blocked: Vec<(LinkId, Text)>,
     watchers: Vec<mpsc::Sender<LinkChange>>,
     closed: bool,
 }
@@ -76,9 +83,12 @@ impl LinkReporter {
     #[must_use]
     pub fn watch(&self) -> Links {
         let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (sender, changes) = mpsc::channel(BEHIND + reporter.up.len());
+        let (sender, changes) = mpsc::channel(BEHIND + reporter.up.len() + reporter.blocked.len());
         for link in &reporter.up {
             let _ = sender.try_send(LinkChange::Up(link.clone()));
+        }
+        for (link, why) in &reporter.blocked {
+            let _ = sender.try_send(LinkChange::Blocked(*link, why.clone()));
         }
         if !reporter.closed {
             reporter.watchers.push(sender);
@@ -89,7 +99,7 @@ impl LinkReporter {
     /// A link is up.
     pub fn up(&self, link: Link) {
         let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reporter.up.retain(|l| l.id != link.id);
+        reporter.forget(link.id);
         reporter.up.push(link.clone());
         reporter.report(&LinkChange::Up(link));
     }
@@ -97,8 +107,30 @@ impl LinkReporter {
     /// A link is down.
     pub fn down(&self, id: LinkId, why: impl Into<Text>) {
         let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reporter.up.retain(|l| l.id != id);
+        reporter.forget(id);
         reporter.report(&LinkChange::Down(id, why.into()));
+    }
+
+    /// A link that is up takes nothing for now, and why. Of one that is not up nothing is said.
+    pub fn blocked(&self, id: LinkId, why: impl Into<Text>) {
+        let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if reporter.up.iter().all(|link| link.id != id) {
+            return;
+        }
+        let why = why.into();
+        reporter.blocked.retain(|(link, _)| *link != id);
+        reporter.blocked.push((id, why.clone()));
+        reporter.report(&LinkChange::Blocked(id, why));
+    }
+
+    /// A link that was blocked takes something again. Of one that was not nothing is said.
+    pub fn unblocked(&self, id: LinkId) {
+        let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = reporter.blocked.len();
+        reporter.blocked.retain(|(link, _)| *link != id);
+        if reporter.blocked.len() < before {
+            reporter.report(&LinkChange::Unblocked(id));
+        }
     }
 
     /// The transport has ended: every watcher's `next` ends.
@@ -106,11 +138,17 @@ impl LinkReporter {
         let mut reporter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reporter.closed = true;
         reporter.up.clear();
+        reporter.blocked.clear();
         reporter.watchers.clear();
     }
 }
 
 impl Reporter {
+    fn forget(&mut self, id: LinkId) {
+        self.up.retain(|link| link.id != id);
+        self.blocked.retain(|(link, _)| *link != id);
+    }
+
     fn report(&mut self, change: &LinkChange) {
         self.watchers.retain(|watcher| watcher.try_send(change.clone()).is_ok());
     }

@@ -149,6 +149,7 @@ impl Transport for Memory {
             durable: true,
             links: false,
             one_peer: false,
+            settle_within: None,
             max_payload: self.seat.bus.options.max_payload,
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn start(endpoint: &Endpoint, tcp: &Tcp, server: &str, statuses: bool
             tokio::select! {
                 change = links.next() => match change {
                     Some(LinkChange::Up(_)) => reporter.log("info", "standing by").await,
-                    Some(LinkChange::Down(..)) => {}
+                    Some(LinkChange::Down(..) | LinkChange::Blocked(..) | LinkChange::Unblocked(_)) => {}
                     None => return,
                 },
                 change = changes.recv() => match change {

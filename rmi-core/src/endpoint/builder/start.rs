@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::{BuildError, Builder};
+use super::{BuildError, Builder, settling};
 use crate::{
     address::Address,
     contract::Contract,
@@ -114,6 +114,7 @@ impl Builder {
                 return Err(BuildError::NothingNamed { binding: opening.index, entry: entry.to_owned(), served });
             }
             announce(&self.name, &opening, &contracts);
+            settling::announce(&self.name, &opening, &contracts);
             let role = Role::Agent { address: &self.name, contracts: &contracts, prefetch };
             let talks = opening.protocol.session(&role).is_some();
             let sessions = talks.then(Sessions::default);

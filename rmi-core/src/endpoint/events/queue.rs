@@ -35,8 +35,8 @@ pub(super) struct Item {
     pub(super) redelivered: bool,
     /// How many events before this one are lost; [`Queue::put`] knows.
     pub(super) missed: u64,
-    /// The link was lost before this one; [`Queue::put`] knows.
-    pub(super) after_loss: bool,
+    /// What was lost before this one; [`Queue::put`] knows.
+    pub(super) after: Option<Loss>,
     /// How long the message was: the event's parts share its buffer, and keep all of it alive.
     pub(super) size: usize,
     pub(super) acker: Acker,
@@ -49,14 +49,21 @@ impl Item {
     }
 }
 
+/// What was lost for a while, and events with it. The greater covers the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Loss {
+    Subscription,
+    Link,
+}
+
 /// What a subscriber finds next.
 #[derive(Debug)]
 pub(super) enum Next {
     Event(Box<Item>),
     /// So many are lost.
     Lagged(u64),
-    /// The link was lost here.
-    LinkLost,
+    /// This was lost here.
+    Lost(Loss),
     Over(End),
 }
 
@@ -101,10 +108,10 @@ struct State {
     lagged: u64,
     /// How many were dropped by the bus behind those that wait.
     behind: u64,
-    /// The link was lost before the first of those that wait.
-    lost_before: bool,
-    /// The link was lost behind those that wait.
-    lost_behind: bool,
+    /// What was lost before the first of those that wait.
+    lost_before: Option<Loss>,
+    /// What was lost behind those that wait.
+    lost_behind: Option<Loss>,
     end: Option<End>,
     reader: Option<Waker>,
 }
@@ -123,10 +130,10 @@ impl Queue {
         wake(reader);
     }
 
-    /// The link was lost after all that has come until now.
-    pub(super) fn link_lost(&self) {
+    /// This was lost after all that has come until now.
+    pub(super) fn lost(&self, loss: Loss) {
         let mut state = lock(&self.state);
-        state.lost_behind = true;
+        state.lost_behind = state.lost_behind.max(Some(loss));
         let reader = state.reader.take();
         drop(state);
         wake(reader);
@@ -152,14 +159,14 @@ impl Queue {
                 Overflow::DropOldest => {
                     let Some(oldest) = state.pop() else { break };
                     state.lagged += 1 + oldest.missed;
-                    state.lost_before |= oldest.after_loss;
+                    state.lost_before = state.lost_before.max(oldest.after);
                     dropped.push(oldest);
                 }
             }
         }
         state.bytes += size;
         item.missed = std::mem::take(&mut state.behind);
-        item.after_loss = std::mem::take(&mut state.lost_behind);
+        item.after = state.lost_behind.take();
         state.waiting.push_back(item);
         let reader = state.reader.take();
         drop(state);
@@ -189,15 +196,15 @@ impl Queue {
         if state.lagged > 0 {
             return Poll::Ready(Next::Lagged(std::mem::take(&mut state.lagged)));
         }
-        if std::mem::take(&mut state.lost_before) {
-            return Poll::Ready(Next::LinkLost);
+        if let Some(loss) = state.lost_before.take() {
+            return Poll::Ready(Next::Lost(loss));
         }
         if let Some(first) = state.waiting.front_mut() {
             if first.missed > 0 {
                 return Poll::Ready(Next::Lagged(std::mem::take(&mut first.missed)));
             }
-            if std::mem::take(&mut first.after_loss) {
-                return Poll::Ready(Next::LinkLost);
+            if let Some(loss) = first.after.take() {
+                return Poll::Ready(Next::Lost(loss));
             }
         }
         if let Some(item) = state.pop() {
@@ -209,8 +216,10 @@ impl Queue {
             return Poll::Ready(Next::Lagged(std::mem::take(&mut state.behind)));
         }
         // An end says more.
-        if std::mem::take(&mut state.lost_behind) && state.end.is_none() {
-            return Poll::Ready(Next::LinkLost);
+        if let Some(loss) = state.lost_behind.take()
+            && state.end.is_none()
+        {
+            return Poll::Ready(Next::Lost(loss));
         }
         if let Some(end) = &mut state.end {
             return Poll::Ready(Next::Over(std::mem::replace(end, End::Closed)));

@@ -89,7 +89,7 @@ impl Receiver for Collect {
             return None;
         }
         let Origin { redelivered, size, .. } = origin;
-        match self.queue.put(Box::new(Item { event, head, principal, redelivered, missed: 0, after_loss: false, size, acker })) {
+        match self.queue.put(Box::new(Item { event, head, principal, redelivered, missed: 0, after: None, size, acker })) {
             Put::Full(item) => Some(Box::pin(self.put_in_turn(item))),
             put => {
                 self.note(&put);

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::queue::{End, Item, Next, Queue};
+use super::queue::{End, Item, Loss, Next, Queue};
 use crate::{
     address::Address,
     endpoint::{counters::Counter, dispatch::Core, links::Stop},
@@ -64,6 +64,10 @@ pub enum Missed {
     /// losses between two events.
     #[error("the link was lost: events that were published until it came back may be missing")]
     LinkLost,
+    /// The bus ended the subscription here, and it was made again: its queue was deleted, say. What was in the queue, and what was
+    /// published until there was another, is lost. The subscription goes on.
+    #[error("the bus ended the subscription, and it was made again: events may be missing")]
+    Interrupted,
     /// An event does not have the form that its key promises. The next one may.
     #[error(transparent)]
     Unreadable(EventError),
@@ -81,7 +85,7 @@ impl Missed {
     pub fn is_end(&self) -> bool {
         match self {
             Missed::Overflowed | Missed::Ended => true,
-            Missed::Lagged(_) | Missed::LinkLost | Missed::Unreadable(_) => false,
+            Missed::Lagged(_) | Missed::LinkLost | Missed::Interrupted | Missed::Unreadable(_) => false,
         }
     }
 }
@@ -97,6 +101,7 @@ pub(super) struct Figuring {
     pub(super) refused: Counter,
     pub(super) replayed: Counter,
     pub(super) links_lost: Counter,
+    pub(super) interrupted: Counter,
 }
 
 /// What a subscription has counted since it was made, and what it holds now.
@@ -119,6 +124,8 @@ pub struct EventFigures {
     pub replayed: u64,
     /// How often the link was lost.
     pub links_lost: u64,
+    /// How often the bus ended the subscription, and it was made again.
+    pub interrupted: u64,
     /// Events that wait for the subscriber now.
     pub waiting: u64,
 }
@@ -152,7 +159,8 @@ impl<E: RemoteEvent> Events<E> {
             let item = match ready!(self.queue.poll_next(cx)) {
                 Next::Event(item) => item,
                 Next::Lagged(many) => return Poll::Ready(Some(Err(Missed::Lagged(many)))),
-                Next::LinkLost => return Poll::Ready(Some(Err(Missed::LinkLost))),
+                Next::Lost(Loss::Link) => return Poll::Ready(Some(Err(Missed::LinkLost))),
+                Next::Lost(Loss::Subscription) => return Poll::Ready(Some(Err(Missed::Interrupted))),
                 Next::Over(End::Closed) => return Poll::Ready(None),
                 Next::Over(End::Overflowed) => return Poll::Ready(Some(Err(Missed::Overflowed))),
                 Next::Over(End::Lost) => return Poll::Ready(Some(Err(Missed::Ended))),
@@ -185,7 +193,8 @@ impl<E> Events<E> {
     /// What the subscription has counted, and what waits now.
     #[must_use]
     pub fn figures(&self) -> EventFigures {
-        let Figuring { received, dropped, unknown, unreadable, unwanted, refused, replayed, links_lost } = &*self.figures;
+        let Figuring { received, dropped, unknown, unreadable, unwanted, refused, replayed, links_lost, interrupted } =
+            &*self.figures;
         EventFigures {
             received: received.get(),
             dropped: dropped.get(),
@@ -195,6 +204,7 @@ impl<E> Events<E> {
             refused: refused.get(),
             replayed: replayed.get(),
             links_lost: links_lost.get(),
+            interrupted: interrupted.get(),
             waiting: self.queue.len() as u64,
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     binding,
-    outage::marked,
+    outage::{Gaps, marked},
     queue::{End, Overflow, Queue},
     receive::Collect,
     seen::Seen,
@@ -149,6 +149,7 @@ impl<E: RemoteEvent> Subscribe<E> {
         for subscription in binding.protocol.listen(&role) {
             let links = binding.transport.links();
             let deliveries = binding.transport.subscribe(subscription).await?;
+            let gaps = Gaps { links, interruptions: deliveries.interruptions() };
             let dated = binding.authenticator().is_some_and(|authenticator| authenticator.demands().dated);
             let collect = Collect {
                 core: Arc::clone(&core),
@@ -165,7 +166,7 @@ impl<E: RemoteEvent> Subscribe<E> {
             let pooled = self.pool.is_some();
             tokio::spawn(async move {
                 let receiving = receive(Arc::clone(&binding), deliveries, None, collect, over(&core, &stop));
-                let (deliveries, _) = marked(&binding, &queue, &counted, links, receiving).await;
+                let (deliveries, _) = marked(&binding, &queue, &counted, gaps, receiving).await;
                 let wanted = !core.stage.is_closed() && !stop.is_set();
                 let why = if wanted { End::Lost } else { End::Closed };
                 if pooled {

@@ -149,6 +149,7 @@ impl Tap {
             match change {
                 LinkChange::Up(link) => up.push(link.id),
                 LinkChange::Down(link, _) => up.retain(|id| *id != link),
+                LinkChange::Blocked(..) | LinkChange::Unblocked(_) => {}
             }
         }
         up

@@ -20,8 +20,8 @@ use crate::{
     message::Message,
     protocol::{Features, Protocol, ProtocolError, Refused, Role, Session},
     transport::{
-        Acker, Capabilities, Deliveries, Delivery, Disposition, Frame, LinkId, Links, Purpose, Receipt, Settle, Subscription,
-        Transport, TransportError, TransportErrorKind,
+        Acker, Capabilities, Deliveries, Delivery, Disposition, Frame, Interruptions, LinkId, Links, Purpose, Receipt, Settle,
+        Subscription, Transport, TransportError, TransportErrorKind,
     },
 };
 
@@ -170,6 +170,10 @@ impl Deliveries for Tapped {
 
     fn stop(&mut self) {
         self.deliveries.stop();
+    }
+
+    fn interruptions(&self) -> Option<Interruptions> {
+        self.deliveries.interruptions()
     }
 }
 
