@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use lapin::{BasicProperties, types::ShortString};
+use lapin::{
+    BasicProperties,
+    types::{FieldTable, ShortString},
+};
 use rmi_core::{
     text::Text,
     transport::{Acker, Delivery, Destination, Frame, Properties, Purpose, Settle, SharedProperties, TransportError},
@@ -108,6 +111,9 @@ pub(crate) fn properties(frame: &Frame, ttl: Option<Duration>, options: &Options
     }
     if let Some(text) = &given.correlation_id {
         properties = properties.with_correlation_id(short(text)?);
+    }
+    if given.headers {
+        properties = properties.with_headers(FieldTable::default());
     }
     if let Some(ttl) = ttl {
         properties = properties.with_expiration(expiration(ttl));

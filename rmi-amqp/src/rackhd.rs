@@ -125,12 +125,14 @@ impl RackHd {
     }
 
     /// Listens only for requests whose key has this word in the place of a parameter. Where one of many answers, as for a node, the
-    /// others have to be silent: the first reply counts, whoever says it.
+    /// others have to be silent: the first reply counts, whoever says it. Where no key of the class has such a parameter, or the word is
+    /// none, nothing of the class is listened for, and that is logged as an error.
     ///
     /// ```
-    /// # use rmi_amqp::rackhd::RackHd;
+    /// # use rmi_amqp::rackhd::{RackHd, Route};
+    /// const ROUTES: &[Route] = &[Route::new("task", "requestProfile").key("methods.requestProfile.{nodeId}")];
     /// // Requests to `methods.requestProfile.507f191e810c19729de860ea`, and to no other node's.
-    /// let dialect = RackHd::on().only("task", "node", "507f191e810c19729de860ea");
+    /// let dialect = RackHd::on().routes(ROUTES).only("task", "nodeId", "507f191e810c19729de860ea");
     /// ```
     #[must_use]
     pub fn only(self, class: impl Into<Text>, parameter: impl Into<Text>, word: impl Into<Text>) -> Self {

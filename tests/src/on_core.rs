@@ -4,6 +4,7 @@
 use std::{
     net::Ipv4Addr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use rackhd_api::{Dhcp, DhcpServer, ErrorEvent, LEGACY, LEGACY_EVENTS, Lease, LeaseTable, MacAddress, Pinned};
@@ -21,6 +22,7 @@ use serde_json::Value;
 use crate::rabbit;
 
 pub mod peer;
+pub mod services;
 
 /// A bus that a test has to itself: one of its own, or its own exchanges on a broker.
 #[derive(Clone, Debug)]
@@ -180,6 +182,9 @@ impl World {
     }
 }
 
+/// Longer than anything takes that comes at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A peer by hand.
 #[derive(Debug)]
 pub struct Hand {
@@ -206,25 +211,37 @@ impl<'a> Sent<'a> {
     pub fn json(kind: &'a str, body: &'a str) -> Self {
         Sent { body, content_type: Some("application/json"), kind: Some(kind), reply_to: None }
     }
+
+    /// As it is published.
+    #[must_use]
+    pub fn frame(&self, to: Destination) -> Frame {
+        let mut frame = Frame::new(to, self.body.to_owned());
+        frame.mandatory = true;
+        frame.properties.change(|properties| {
+            properties.content_type = self.content_type.map(Text::from);
+            properties.kind = self.kind.map(Text::from);
+            properties.reply_to = self.reply_to.map(Text::from);
+        });
+        frame
+    }
 }
 
 impl Hand {
     /// The next message.
     pub async fn next(&mut self) -> Delivery {
         let mut taken = Vec::new();
-        assert_eq!(self.arriving.recv(&mut taken, 1).await.unwrap(), 1);
+        let received = tokio::time::timeout(PATIENCE, self.arriving.recv(&mut taken, 1)).await;
+        assert_eq!(received.expect("something comes").unwrap(), 1);
         taken.pop().unwrap()
     }
 
     /// Publishes.
     pub async fn send(&self, to: Destination, sent: &Sent<'_>) -> Receipt {
-        let mut frame = Frame::new(to, sent.body.to_owned());
-        frame.mandatory = true;
-        frame.properties.change(|properties| {
-            properties.content_type = sent.content_type.map(Text::from);
-            properties.kind = sent.kind.map(Text::from);
-            properties.reply_to = sent.reply_to.map(|queue| Text::from(queue.to_owned()));
-        });
+        self.publish(sent.frame(to)).await
+    }
+
+    /// Publishes what is as no peer of RackHD's would have it.
+    pub async fn publish(&self, frame: Frame) -> Receipt {
         self.seat.publish(frame).await.unwrap()
     }
 

@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
+
 use rackhd_api::{DhcpClient, ErrorEvent};
-use rmi_core::{CallError, Endpoint};
-use rmi_tests::on_core::{Bus, Hand, Sent, World, body, topic, without_stack};
+use rmi_core::{CallError, Endpoint, transport::Receipt};
+use rmi_tests::{
+    on_core::{Bus, Hand, Sent, World, body, topic, without_stack},
+    soon::soon,
+};
 use serde_json::{Value, json};
 
 rmi_tests::on_every_bus! {
@@ -13,6 +18,7 @@ rmi_tests::on_every_bus! {
     replies_are_read_as_a_requester_of_rackhd_reads_them
     errors_keep_everything_that_their_peer_said
     a_reply_that_is_none_does_not_end_the_call
+    each_call_has_a_queue_of_its_own_and_takes_one_reply
 }
 
 fn vectors() -> Value {
@@ -189,4 +195,28 @@ async fn a_reply_that_is_none_does_not_end_the_call(bus: Bus) {
     peer.reply(&request, &Sent::json("Result", r#"{"value":true}"#)).await;
     assert!(call.await.unwrap().unwrap());
     assert_eq!(caller.figures()[0].malformed, 5);
+}
+
+async fn each_call_has_a_queue_of_its_own_and_takes_one_reply(bus: Bus) {
+    for world in bus.both() {
+        let (caller, dhcp, mut peer) = calling(&world).await;
+        let mut queues = BTreeSet::new();
+        for first in [true, false] {
+            let call = tokio::spawn(dhcp.ip_in_range("10.1.1.2".parse().unwrap()).into_future());
+            let request = peer.next().await;
+            assert!(queues.insert(request.properties.reply_to.clone().unwrap()), "a queue is used again");
+            assert_eq!(request.properties.correlation_id.is_some(), world.legacy);
+            let said = json!({ "value": first }).to_string();
+            assert_ne!(peer.reply(&request, &Sent::json("Result", &said)).await, Receipt::NoRoute);
+            assert_eq!(call.await.unwrap().unwrap(), first, "the reply before this one was another call's");
+            // It goes with its call; a broker takes a moment for that.
+            let late = async {
+                while peer.reply(&request, &Sent::json("Result", r#"{"value":true}"#)).await != Receipt::NoRoute {
+                    tokio::task::yield_now().await;
+                }
+            };
+            soon("the queue has gone", late).await;
+        }
+        assert_eq!(caller.figures()[0].calls_waiting, 0);
+    }
 }

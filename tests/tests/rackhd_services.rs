@@ -17,7 +17,10 @@ use rackhd_api::{
 };
 use rmi_amqp::rackhd::{Profile, RackHd, ReplyTypes, Silence};
 use rmi_core::{CallError, Endpoint, Native, Trust, error::Phase, transport::Delivery};
-use rmi_tests::on_core::{Bus, Hand, Leases, Sent, World, body, table, topic};
+use rmi_tests::{
+    on_core::{Bus, Hand, Leases, Sent, World, body, table, topic},
+    soon::soon,
+};
 use serde_json::{Value, json};
 
 rmi_tests::on_every_bus! {
@@ -394,6 +397,12 @@ async fn who_answers_for_one_machine_leaves_the_others_alone(bus: Bus) {
     assert_eq!(task.active_task_exists("another".into()).unless_silent().await.unwrap(), None);
     let nobody = task.request_profile("another".into()).await.unwrap_err();
     assert!(matches!(nobody, CallError::NoAgent(_)), "{nobody:?}");
+    // Who is not understood is nobody, and not everybody.
+    for (parameter, word) in [("node", "another"), ("nodeId", "*"), ("nodeId", "a.b"), ("nodeId", "")] {
+        let (_nobody, _) = serve_task(&world, bus.on().only("task", parameter, word)).await;
+        let nobody = task.request_profile("another".into()).await.unwrap_err();
+        assert!(matches!(nobody, CallError::NoAgent(_)), "{nobody:?}");
+    }
     assert_eq!(job.asked.load(Ordering::SeqCst), 0);
 }
 
@@ -431,6 +440,13 @@ async fn every_instance_gets_every_request_and_the_first_reply_counts(bus: Bus) 
     for _ in 0..3 {
         assert_eq!(task.request_profile(NODE.into()).await.unwrap().as_deref(), Some("linux.ipxe"));
     }
+    // Whose reply came first may be known before the others have the request.
+    let all = async {
+        while one.asked.load(Ordering::SeqCst) + other.asked.load(Ordering::SeqCst) < 6 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("every instance is asked", all).await;
     for endpoint in [first, second] {
         assert_eq!(endpoint.shutdown(Duration::from_secs(1)).await.unwrap().left_behind, 0);
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rmi_amqp::rackhd::RackHd;
+use rmi_amqp::{Exchange, rackhd::RackHd};
 use rmi_core::{
     message::{Body, Message, Outcome, Sn},
     protocol::Protocol,
@@ -48,19 +48,17 @@ fn written(frame: &Frame) -> Value {
     let p = &frame.properties;
     let properties =
         [("content_type", &p.content_type), ("type", &p.kind), ("reply_to", &p.reply_to), ("correlation_id", &p.correlation_id)];
-    let properties: BTreeMap<_, _> =
-        properties.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?.to_owned()))).collect();
+    let properties = properties.into_iter().filter_map(|(name, value)| Some((name, json!(value.as_deref()?))));
+    let properties: BTreeMap<_, _> = properties.chain(p.headers.then(|| ("headers", json!({})))).collect();
     let body: Value = serde_json::from_slice(&frame.payload).unwrap();
     json!({ "exchange": exchange, "routing_key": key, "properties": properties, "body": body })
 }
 
 /// What of a vector a frame says.
 fn expected(message: &Value) -> Value {
-    let mut properties = message["properties"].clone();
-    properties.as_object_mut().unwrap().remove("headers");
     json!({
         "exchange": message["exchange"], "routing_key": message["routing_key"],
-        "properties": properties, "body": message["body"],
+        "properties": message["properties"], "body": message["body"],
     })
 }
 
@@ -174,5 +172,26 @@ fn a_reply_goes_to_the_queue_that_was_named_whatever_its_name_is() {
         assert_eq!(read.head.to.exchange(), None, "it is no exchange and key to whoever looks at it");
         read.body = Body::Outcome(Outcome::Result(json!("08:00:27:52:d2:a4").into()));
         assert_eq!(written(&dialect.encode(&read).unwrap().unwrap())["routing_key"], queue);
+    }
+}
+
+#[test]
+fn exchanges_are_declared_as_each_generation_has_them() {
+    let vectors: Value = serde_json::from_str(include_str!("../vectors/rackhd.json")).unwrap();
+    for (generation, dialect) in [("head", rackhd_api::on()), ("legacy", rackhd_api::legacy())] {
+        let declared = vectors[generation]["topology"]["exchanges"].as_array().unwrap();
+        let mut known = 0;
+        for (name, exchange) in dialect.exchanges() {
+            let Some(theirs) = declared.iter().find(|theirs| theirs["name"] == *name) else { continue };
+            known += 1;
+            let is = |option: &str| theirs[option].as_bool().unwrap();
+            assert_eq!(exchange, Exchange::topic().durable(is("durable")).auto_delete(is("auto_delete")), "{name}");
+        }
+        let plain = rackhd_api::EXCHANGES.iter().filter(|plain| **plain != "tftp");
+        for plain in plain {
+            let name = dialect.profile().exchange(plain);
+            assert!(dialect.exchanges().iter().any(|(declared, _)| *declared == name), "{name}");
+        }
+        assert!(known >= 8, "{generation}: {known}");
     }
 }

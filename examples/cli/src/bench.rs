@@ -71,7 +71,7 @@ struct MeasuredLine {
 
 impl Bench {
     pub(crate) async fn run(self, out: &Out) -> Result<Exit, Box<Ending>> {
-        let endpoint = self.connection.open(Some(self.timeout), Some((&self.address, &self.method.class))).await?;
+        let endpoint = self.connection.open(Some(self.timeout), Some((&self.address, &self.method.class)), out).await?;
         let measured = self.measure(&endpoint).await;
         close(&endpoint).await;
         let measured = measured?;

@@ -101,7 +101,7 @@ struct ResultLine<'a> {
 impl Call {
     pub(crate) async fn run(self, out: &Out) -> Result<Exit, Box<Ending>> {
         NamedArguments(&self.named).check()?;
-        let endpoint = self.connection.open(self.timeout, Some((&self.address, &self.method.class))).await?;
+        let endpoint = self.connection.open(self.timeout, Some((&self.address, &self.method.class)), out).await?;
         let began = Instant::now();
         let ended = loop {
             match self.perform(&endpoint, out).await {

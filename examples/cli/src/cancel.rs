@@ -55,7 +55,7 @@ impl Cancel {
             }
             None => None,
         };
-        let endpoint = self.connection.open(Some(self.timeout), Some((&self.address, "Admin"))).await?;
+        let endpoint = self.connection.open(Some(self.timeout), Some((&self.address, "Admin")), out).await?;
         let ended = self.perform(&endpoint, criteria.as_ref(), out).await;
         close(&endpoint).await;
         ended

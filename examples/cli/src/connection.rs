@@ -13,7 +13,7 @@ use rmi_core::{
 };
 use rmi_options::{Scheme, Security, Tls, Url, Way};
 
-use crate::{ending::Ending, exit::Exit};
+use crate::{ending::Ending, exit::Exit, out::Out};
 
 /// How an agent is reached, and how it is trusted.
 #[derive(Clone, Debug, Args)]
@@ -47,7 +47,7 @@ enum Dialect {
     Teeth,
     /// The provisioning agent's lines, as they were documented; nothing can be signed
     TeethDocumented,
-    /// RackHD's conventions on RabbitMQ, as its last release speaks; nothing can be signed, which need not be said
+    /// RackHD's conventions on RabbitMQ, as its last release speaks; nothing can be signed, so that its name says --insecure as well
     Rackhd,
     /// RackHD's conventions as they were first written down; as rackhd otherwise
     RackhdLegacy,
@@ -75,8 +75,13 @@ impl Dialect {
 impl Connection {
     /// An endpoint that serves nothing and calls whatever is at the URL: a class of what has this address, if that is known. A call
     /// takes this time at most unless it says otherwise.
-    pub(crate) async fn open(&self, timeout: Option<Duration>, callee: Callee<'_>) -> Result<Endpoint, Box<Ending>> {
+    pub(crate) async fn open(&self, timeout: Option<Duration>, callee: Callee<'_>, out: &Out) -> Result<Endpoint, Box<Ending>> {
         let (trust, name) = self.who()?;
+        if !self.security.insecure && !trust.is_sealed() {
+            out.note(
+                "rmi: RackHD's conventions have no signatures: everybody is believed (--insecure says so, and this is not shown)",
+            );
+        }
         let mut builder = Endpoint::builder(name.as_str());
         if let Some(timeout) = timeout {
             builder = builder.timeout(timeout);
@@ -179,7 +184,7 @@ impl Connection {
         if let Some(name) = self.name.as_deref().filter(|name| name.is_empty() || name.len() > LONGEST_NAME) {
             return Err(Ending::usage(format!("a name has 1 to {LONGEST_NAME} bytes, and `--as` has {}", name.len())));
         }
-        // Where RackHD's services meet nothing can be signed, and whoever names them knows it.
+        // The dialect's name says that nothing is signed, as its help tells, and so does what is shown when it is used.
         if self.security.insecure || (self.dialect.rackhd().is_some() && !self.security.is_given()) {
             let name = match &self.name {
                 Some(name) => name.clone(),

@@ -38,7 +38,7 @@ pub(crate) struct Describe {
 
 impl Describe {
     pub(crate) async fn run(self, out: &Out) -> Result<Exit, Box<Ending>> {
-        let endpoint = self.connection.open(Some(self.timeout), Some((&self.address, "Admin"))).await?;
+        let endpoint = self.connection.open(Some(self.timeout), Some((&self.address, "Admin")), out).await?;
         let ended = self.perform(&endpoint, out).await;
         close(&endpoint).await;
         ended

@@ -49,7 +49,7 @@ impl Publish {
         if !self.body.0.as_str().starts_with('{') {
             return Err(Ending::usage("the body of an event is an object").try_this("'{\"words\":\"woof\"}'"));
         }
-        let endpoint = self.connection.open(Some(self.timeout), None).await?;
+        let endpoint = self.connection.open(Some(self.timeout), None, out).await?;
         let ended = self.perform(&endpoint, out).await;
         close(&endpoint).await;
         ended

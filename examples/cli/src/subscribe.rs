@@ -51,7 +51,7 @@ struct EventText<'a> {
 
 impl Subscribe {
     pub(crate) async fn run(self, out: &Out) -> Result<Exit, Box<Ending>> {
-        let endpoint = self.connection.open(None, None).await?;
+        let endpoint = self.connection.open(None, None, out).await?;
         let ended = self.perform(&endpoint, out).await;
         close(&endpoint).await;
         ended

@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 
 use super::{
     RackHd,
-    body::Members,
+    body::{MOST_MEMBERS, Members, pick},
     error_event::{ERROR_EVENT, ErrorEvent},
-    kind,
+    kind::Demands,
     profile::ReplyTypes,
     route::{Form, OBJECT, RESULT},
     table::{Found, Words},
@@ -33,23 +33,17 @@ fn malformed(details: impl Into<Text>) -> Refused {
 
 impl RackHd {
     pub(super) fn read(&self, delivery: &Delivery) -> Result<Message, Refused> {
-        let text = delivery.text().map_err(|e| malformed(format!("the body is not UTF-8: {e}")))?;
-        let readable = is_json(delivery.properties.content_type.as_deref());
-        // What is no object brought the peers of old down. It is refused without a word, as they had none for it.
-        let whole = if readable { text } else { Text::from_static("{}") };
-        let members: Members<'_> = serde_json::from_str(&whole).map_err(|e| malformed(format!("the body is no object: {e}")))?;
         match delivery.purpose {
-            Purpose::Replies => self.read_reply(delivery, &whole, &members, readable),
-            Purpose::Events if readable => {
-                let body = Json::parse(whole.clone()).map_err(|e| malformed(e.to_string()))?;
-                Ok(message(delivery, Body::Event(Event { key: delivery.key.clone(), body })))
-            }
-            Purpose::Events => Err(malformed("the event is not JSON by its content type")),
-            Purpose::Requests | Purpose::Everything => self.read_request(delivery, &whole, &members),
+            Purpose::Requests | Purpose::Everything => self.read_request(delivery),
+            Purpose::Replies => self.read_reply(delivery),
+            Purpose::Events => match object(delivery)? {
+                Some(body) => Ok(message(delivery, Body::Event(Event { key: delivery.key.clone(), body }))),
+                None => Err(malformed("the event is not JSON by its content type")),
+            },
         }
     }
 
-    fn read_request(&self, delivery: &Delivery, whole: &Text, members: &Members<'_>) -> Result<Message, Refused> {
+    fn read_request(&self, delivery: &Delivery) -> Result<Message, Refused> {
         let Some(exchange) = self.profile.plain(&delivery.exchange) else {
             return Err(malformed(format!("`{}` is no exchange of the conventions", delivery.exchange)));
         };
@@ -68,13 +62,18 @@ impl RackHd {
             .as_ref()
             .filter(|queue| !queue.is_empty())
             .map(|queue| Token::path(&route.class, &route.method, queue, delivery.properties.correlation_id.as_ref()));
-        let refuse = |code, details: String| Refused::answering(head.clone(), Rejection::new(code, details));
+        let refuse = |rejection| Refused::answering(head.clone(), rejection);
+        let body = object(delivery)?.unwrap_or(Json::EMPTY_OBJECT);
         if exact.is_none() && route.request.is_typed() {
-            let details = format!("Invalid Request Type ({}:{}).", delivery.exchange, delivery.key);
-            return Err(refuse(RejectionCode::Malformed, details));
+            // The first generation did not say where.
+            let details = match self.profile.demands() {
+                Demands::First => "Invalid Request Type.".to_owned(),
+                Demands::Last => format!("Invalid Request Type ({}:{}).", delivery.exchange, delivery.key),
+            };
+            return Err(refuse(Rejection::new(RejectionCode::Malformed, details)));
         }
-        kind::check(route.request.kind(), whole).map_err(|why| refuse(RejectionCode::Arguments, why))?;
-        let args = self.arguments(&route, &words, whole, members).map_err(|why| refuse(RejectionCode::Arguments, why))?;
+        self.profile.demands().check(route.request.kind(), body.as_str()).map_err(|why| refuse(wrong(why)))?;
+        let args = self.arguments(&route, &words, &body).map_err(refuse)?;
         let request = Request {
             class: Text::from(&*route.class),
             method: Text::from(&*route.method),
@@ -89,67 +88,61 @@ impl RackHd {
     }
 
     /// The arguments of a request. What is in the key is not taken from the body.
-    fn arguments(&self, route: &Found<'_>, words: &Words<'_>, whole: &Text, members: &Members<'_>) -> Result<Arguments, String> {
+    fn arguments(&self, route: &Found<'_>, words: &Words<'_>, body: &Json) -> Result<Arguments, Rejection> {
         let lenient = Arguments { lenient: true, ..Arguments::NONE };
-        let value = members.get("value");
-        let nested: Members<'_>;
+        let is_object = body.as_str().starts_with('{');
         let members = match route.request {
-            Form::Members(_) if words.is_empty() && whole.starts_with('{') => {
-                return Ok(Arguments { named: Json::parse(whole.clone()).map_err(|e| e.to_string())?, ..lenient });
+            Form::Members(_) if words.is_empty() => {
+                return Ok(if is_object { Arguments { named: body.clone(), ..lenient } } else { lenient });
             }
-            Form::Members(_) => members,
-            Form::Nested(_) => {
-                let value = value.map_or("{}", RawValue::get);
-                nested = serde_json::from_str(value).map_err(|e| format!("`value` is no object: {e}"))?;
-                &nested
-            }
-            Form::Value(_) | Form::Whole(_) => {
-                let one = match route.request {
-                    Form::Whole(_) => Some(Json::parse(whole.clone()).map_err(|e| e.to_string())?),
-                    _ => value.map(|value| Json::within(whole, value)),
-                };
-                return self.one_and_words(route, words, one);
-            }
+            Form::Members(_) => body.clone(),
+            Form::Nested(_) => value(body).map_err(wrong)?.unwrap_or(Json::EMPTY_OBJECT),
+            Form::Value(_) => return self.one_and_words(route, words, value(body).map_err(wrong)?),
+            Form::Whole(_) => return self.one_and_words(route, words, Some(body.clone())),
         };
+        let (members, count) = Members::read(members.as_str()).map_err(|e| wrong(format!("`value` is no object: {e}")))?;
+        if count > MOST_MEMBERS {
+            let details = format!("{count} members, each of which is an argument: at most {MOST_MEMBERS} are read");
+            return Err(Rejection::new(RejectionCode::Limit, details));
+        }
         let named = |name: &str| words.iter().any(|(word, _)| *word == name);
-        let words = words.iter().map(|(name, word)| Ok((*name, serde_json::value::to_raw_value(word)?)));
-        let words: Vec<_> = words.collect::<Result<_, serde_json::Error>>().map_err(|e| e.to_string())?;
+        let words = raw(words).map_err(wrong)?;
         let mut all: Members<'_> = Members(words.iter().map(|(name, word)| (Cow::Borrowed(*name), &**word)).collect());
-        all.0.extend(members.0.iter().filter(|(name, _)| !named(name)).cloned());
-        Ok(Arguments { named: Json::encode(&all).map_err(|e| e.to_string())?, ..lenient })
+        all.0.extend(members.0.into_iter().filter(|(name, _)| !named(name)));
+        Ok(Arguments { named: Json::encode(&all).map_err(wrong)?, ..lenient })
     }
 
     /// The one argument that is the body, or a member of it, among the parameters of the key.
-    fn one_and_words(&self, route: &Found<'_>, words: &Words<'_>, one: Option<Json>) -> Result<Arguments, String> {
+    fn one_and_words(&self, route: &Found<'_>, words: &Words<'_>, one: Option<Json>) -> Result<Arguments, Rejection> {
         let lenient = Arguments { lenient: true, ..Arguments::NONE };
         if words.is_empty() {
             let positional = one.map_or(Ok(Json::EMPTY_ARRAY), |one| Json::encode(&[one]));
-            return Ok(Arguments { positional: positional.map_err(|e| e.to_string())?, ..lenient });
+            return Ok(Arguments { positional: positional.map_err(wrong)?, ..lenient });
         }
-        let params = self.table.contract(&route.class, &route.method).map_or(&[][..], |method| method.params);
-        let other = params.iter().find(|param| words.iter().all(|(word, _)| *word != param.name));
-        let mut named = serde_json::Map::new();
-        for (name, word) in words {
-            named.insert((*name).to_owned(), (*word).into());
-        }
-        if let Some(one) = one {
+        let raw = raw(words).map_err(wrong)?;
+        let mut all: Members<'_> = Members(raw.iter().map(|(name, word)| (Cow::Borrowed(*name), &**word)).collect());
+        if let Some(one) = &one {
+            let params = self.table.contract(&route.class, &route.method).map_or(&[][..], |method| method.params);
+            let other = params.iter().find(|param| words.iter().all(|(word, _)| *word != param.name));
             let name = other.map(|param| param.name).ok_or_else(|| {
-                format!(
+                wrong(format!(
                     "the name of the argument in the body of `{}.{}` is not known here: `RackHd::contract`",
                     route.class, route.method
-                )
+                ))
             })?;
-            named.insert(name.to_owned(), one.decode().map_err(|e| e.to_string())?);
+            all.0.push((Cow::Borrowed(name), one.decode_borrowed().map_err(wrong)?));
         }
-        Ok(Arguments { named: Json::from(serde_json::Value::Object(named)), ..lenient })
+        Ok(Arguments { named: Json::encode(&all).map_err(wrong)?, ..lenient })
     }
 
-    fn read_reply(&self, delivery: &Delivery, whole: &Text, members: &Members<'_>, readable: bool) -> Result<Message, Refused> {
+    fn read_reply(&self, delivery: &Delivery) -> Result<Message, Refused> {
+        let body = object(delivery)?;
         let kind = delivery.properties.kind.as_deref();
         let answering = delivery.answering.as_deref();
         let route = answering.map(|call| self.table.of(&call.class, &call.method));
         let outcome = if kind == Some(ERROR_EVENT) {
-            let error = ErrorEvent::read(whole).ok_or_else(|| malformed("the error is no object"))?;
+            let error =
+                ErrorEvent::read(body.as_ref().map_or("{}", Json::as_str)).ok_or_else(|| malformed("the error is no object"))?;
             let module = self.module_of(&error.name, answering.map(|call| (&*call.class, &*call.method)));
             Outcome::from(error.into_exception(module))
         } else if let (Some(route), ReplyTypes::Declared) = (&route, self.profile.reply_types)
@@ -164,7 +157,8 @@ impl RackHd {
                 || if kind.is_none_or(|k| k == OBJECT) { Form::Whole(OBJECT) } else { Form::Value(RESULT) },
                 |route| route.reply,
             );
-            Outcome::Result(result(form, kind, whole, members, readable)?)
+            // To RackHD what is not JSON has no value.
+            Outcome::Result(body.map_or(Ok(Json::NULL), |body| result(form, kind, body))?)
         };
         let mut message = message(delivery, Body::Outcome(outcome));
         if let Some(answering) = answering {
@@ -186,23 +180,49 @@ impl RackHd {
     }
 }
 
+/// The object that a body is; `None` where it does not call itself JSON. Arrays are objects in JavaScript. What is neither brought the
+/// peers of old down: it is refused without a word, as they had none for it.
+fn object(delivery: &Delivery) -> Result<Option<Json>, Refused> {
+    if !is_json(delivery.properties.content_type.as_deref()) {
+        return Ok(None);
+    }
+    let text = delivery.text().map_err(|e| malformed(format!("the body is not UTF-8: {e}")))?;
+    let body = Json::parse(text).map_err(|e| malformed(format!("the body is not JSON: {e}")))?;
+    if body.as_str().starts_with(['{', '[']) { Ok(Some(body)) } else { Err(malformed("the body is no object")) }
+}
+
+/// The member `value` of an object.
+fn value(body: &Json) -> Result<Option<Json>, serde_json::Error> {
+    let [value] = pick(["value"], body.as_str())?;
+    Ok(value.map(|value| Json::within(body.text(), value)))
+}
+
+fn wrong(why: impl std::fmt::Display) -> Rejection {
+    Rejection::new(RejectionCode::Arguments, why.to_string())
+}
+
+/// The words of a key as JSON.
+fn raw(words: &Words<'_>) -> serde_json::Result<Vec<(&'static str, Box<RawValue>)>> {
+    words.iter().map(|(name, word)| Ok((*name, serde_json::value::to_raw_value(word)?))).collect()
+}
+
 /// The result in a reply.
-fn result(form: Form, kind: Option<&str>, whole: &Text, members: &Members<'_>, readable: bool) -> Result<Json, Refused> {
+fn result(form: Form, kind: Option<&str>, body: Json) -> Result<Json, Refused> {
     match form {
-        // To RackHD it has no value.
-        _ if !readable => Ok(Json::NULL),
-        Form::Members(_) | Form::Whole(_) => Json::parse(whole.clone()).map_err(|e| malformed(e.to_string())),
-        Form::Value(_) | Form::Nested(_) => Ok(match members.get("value") {
+        Form::Members(_) | Form::Whole(_) => Ok(body),
+        Form::Value(_) | Form::Nested(_) => Ok(match value(&body).map_err(|e| malformed(e.to_string()))? {
             // RackHD's way to say that there is none of what has a type of its own.
-            Some(value) if form.is_typed() && kind == Some(RESULT) && is_empty(value) => Json::NULL,
-            Some(value) => Json::within(whole, value),
+            Some(value) if form.is_typed() && kind == Some(RESULT) && is_empty(&value) => Json::NULL,
+            Some(value) => value,
             None => Json::NULL,
         }),
     }
 }
 
-fn is_empty(value: &RawValue) -> bool {
-    value.get().starts_with('{') && serde_json::from_str::<Members<'_>>(value.get()).is_ok_and(|members| members.0.is_empty())
+/// Whether a value is an object without members.
+fn is_empty(value: &Json) -> bool {
+    let within = value.as_str().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    within.is_some_and(|within| within.trim_ascii().is_empty())
 }
 
 fn message(delivery: &Delivery, body: Body) -> Message {

@@ -16,7 +16,8 @@ use super::{
     RackHd,
     body::{self, Members, Wrapped},
     error_event::{ERROR_EVENT, ErrorEvent},
-    key, kind,
+    key,
+    kind::Demands,
     route::{Form, OBJECT, RESULT},
     table::Found,
     token::Token,
@@ -48,6 +49,7 @@ impl RackHd {
         properties.content_type = Some(Text::from_static("application/json"));
         properties.kind = Some(content.kind);
         properties.correlation_id = correlation.filter(|_| self.profile.correlation_ids);
+        properties.headers = self.profile.headers;
         Frame { properties: properties.into(), ..Frame::new(to, content.body) }
     }
 
@@ -65,7 +67,7 @@ impl RackHd {
         let parameter = |name: &str| take(&mut arguments, name, &route);
         let key = key::fill(&route.key, parameter, |why| cannot(format!("`{class}.{method}`: {why}")))?;
         let content = request_body(&route, arguments)?;
-        kind::check(&content.kind, &content.body).map_err(|why| cannot(format!("`{class}.{method}`: {why}")))?;
+        self.profile.demands().check(&content.kind, &content.body).map_err(|why| cannot(format!("`{class}.{method}`: {why}")))?;
         let to = Destination::Topic { exchange: self.profile.exchange(&route.exchange), key: key.into() };
         let mut frame = self.frame(to, content, head.sn.as_ref().map(|sn| Text::from(sn.as_str())));
         frame.properties.change(|properties| properties.reply_to = head.reply.as_ref().map(|path| path.to.text().clone()));
@@ -81,7 +83,7 @@ impl RackHd {
             (Some(error), _) => Content::new(ERROR_EVENT, &error)?,
             (None, Outcome::Result(value)) => {
                 let token = token.as_ref().ok_or_else(|| cannot("the reply's method is not known"))?;
-                result_body(self.table.of(&token.class, &token.method).reply, value)?
+                result_body(self.table.of(&token.class, &token.method).reply, self.profile.demands(), value)?
             }
             (None, _) => return Err(cannot("there is nothing to say")),
         };
@@ -102,7 +104,7 @@ impl RackHd {
         }
         let (exchange, kind) = self.table.event(&event.key);
         let mut content = Content::new(kind, &event.body)?;
-        if !kind::is_of(kind, &content.body) {
+        if !self.profile.demands().meets(kind, &content.body) {
             content.kind = Text::from_static(OBJECT);
         }
         let to = Destination::Topic { exchange: self.profile.exchange(exchange), key: event.key.clone() };
@@ -163,7 +165,7 @@ fn members<'a>(arguments: Vec<Named<'a>>) -> Option<Members<'a>> {
 }
 
 /// What becomes of a result. It is of the method's type, or a `Result` where it is nothing or something else.
-fn result_body(form: Form, value: &Json) -> Result<Content, ProtocolError> {
+fn result_body(form: Form, demands: Demands, value: &Json) -> Result<Content, ProtocolError> {
     let raw: &RawValue = value.decode_borrowed().map_err(unwritten)?;
     match form {
         Form::Members(kind) | Form::Whole(kind) => match value.as_str().as_bytes().first() {
@@ -177,7 +179,7 @@ fn result_body(form: Form, value: &Json) -> Result<Content, ProtocolError> {
         }
         Form::Value(kind) | Form::Nested(kind) => {
             let mut content = Content::new(kind, &Wrapped { value: (!value.is_null()).then_some(raw) })?;
-            if !kind::is_of(kind, &content.body) {
+            if !demands.meets(kind, &content.body) {
                 content.kind = Text::from_static(RESULT);
             }
             Ok(content)

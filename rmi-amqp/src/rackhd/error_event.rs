@@ -8,10 +8,13 @@ use rmi_core::{
     message::{Exception, Outcome, Rejection, RejectionCode},
     text::Text,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, value::RawValue};
 
-use super::kind::VIOLATION;
+use super::{
+    body::{pick, string},
+    kind::VIOLATION,
+};
 
 /// What the type of an error is called. Nothing else tells an error from a result.
 pub(super) const ERROR_EVENT: &str = "ErrorEvent";
@@ -167,31 +170,18 @@ impl ErrorEvent {
         error
     }
 
-    /// Reads an error, as a peer may have written it: of what is not as it should be nothing is taken. `None` when it is no object.
+    /// Reads an error, as a peer may have written it: of what is not as it should be nothing is taken. An array has no members, and is
+    /// one all the same. `None` when it is neither.
     pub(super) fn read(body: &str) -> Option<Self> {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Heard {
-            name: Value,
-            message: Value,
-            stack: Value,
-            context: Value,
-            status: Value,
-        }
-        let heard: Heard = serde_json::from_str(body).ok().filter(|_| body.starts_with('{'))?;
-        let text = |value: Value| match value {
-            Value::String(text) => Some(text),
-            _ => None,
-        };
-        let name = text(heard.name).filter(|name| !name.is_empty()).unwrap_or_else(|| "Error".to_owned());
-        let mut error = ErrorEvent::new(name, text(heard.message).unwrap_or_default());
-        if let Some(stack) = text(heard.stack).filter(|stack| !stack.is_empty()) {
+        let [name, message, stack, context, status] = pick(["name", "message", "stack", "context", "status"], body).ok()?;
+        let text = |value: Option<&RawValue>| string(value?).ok();
+        let name = text(name).filter(|name| !name.is_empty()).unwrap_or_else(|| "Error".to_owned());
+        let mut error = ErrorEvent::new(name, text(message).unwrap_or_default());
+        if let Some(stack) = text(stack).filter(|stack| !stack.is_empty()) {
             error.stack = stack;
         }
-        if let Value::Object(context) = heard.context {
-            error.context = context;
-        }
-        error.status = heard.status.as_u64().and_then(is_status);
+        error.context = context.and_then(|context| serde_json::from_str(context.get()).ok()).unwrap_or_default();
+        error.status = status.and_then(|status| serde_json::from_str(status.get()).ok()).and_then(is_status);
         Some(error)
     }
 
@@ -306,7 +296,7 @@ mod tests {
         assert_eq!((heard.class(), &*heard.message(), &*heard.exval), ("Error", "m", "Error: m"));
         assert_eq!(heard.xmodule.as_deref(), Some(MODULE));
         assert_eq!(ErrorEvent::read("{}").map(|e| e.name).as_deref(), Some("Error"));
-        assert_eq!(ErrorEvent::read("[]"), None);
+        assert_eq!(ErrorEvent::read("[]").map(|e| e.name).as_deref(), Some("Error"));
         assert_eq!(ErrorEvent::read("7"), None);
     }
 

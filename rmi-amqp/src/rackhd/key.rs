@@ -22,6 +22,11 @@ pub(super) fn fixed(template: &str) -> usize {
     words(template).filter(|word| matches!(word, Word::Fixed(word) if !matches!(*word, "*" | "#"))).count()
 }
 
+/// Whether a template has a parameter of this name.
+pub(super) fn has(template: &str, parameter: &str) -> bool {
+    words(template).any(|word| word == Word::Parameter(parameter))
+}
+
 /// The pattern that a template's keys match: `*`, or what it is narrowed to, in the place of each parameter.
 pub(super) fn pattern<'n>(template: &str, narrowed: impl Fn(&str) -> Option<&'n str>) -> String {
     let words = words(template).map(|word| match word {
@@ -80,6 +85,11 @@ fn check_word(word: &str) -> Result<(), String> {
         Some(c) => Err(format!("{:?} contains {c:?}", shown(word))),
         None => Ok(()),
     }
+}
+
+/// Whether a text can be one word of a key.
+pub(super) fn is_word(text: &str) -> bool {
+    check_word(text).is_ok()
 }
 
 fn shown(word: &str) -> String {

@@ -2,6 +2,8 @@
 
 use rmi_core::text::Text;
 
+use super::kind::Demands;
+
 /// In which generation's words RackHD's conventions are spoken: names of exchanges, how they are declared, what travels beside a
 /// message.
 ///
@@ -21,7 +23,10 @@ pub struct Profile {
     pub(super) auto_delete: bool,
     pub(super) passive: bool,
     pub(super) correlation_ids: bool,
+    pub(super) headers: bool,
     pub(super) reply_types: ReplyTypes,
+    /// It was made from the first generation's.
+    pub(super) first: bool,
 }
 
 /// What a caller thinks of the type of a reply.
@@ -43,7 +48,9 @@ impl Profile {
             auto_delete: false,
             passive: false,
             correlation_ids: false,
+            headers: false,
             reply_types: ReplyTypes::default(),
+            first: false,
         }
     }
 
@@ -54,10 +61,11 @@ impl Profile {
     }
 
     /// As the conventions were first written down, until March 2015: the exchanges' plain names, which go with their last user
-    /// (`auto_delete`), and a correlation id on every message.
+    /// (`auto_delete`), a correlation id and an empty table of headers on every message, MAC addresses that may have dashes, and logs of
+    /// nine levels.
     #[must_use]
     pub fn legacy() -> Self {
-        Profile { auto_delete: true, correlation_ids: true, ..Self::new("") }
+        Profile { auto_delete: true, correlation_ids: true, headers: true, first: true, ..Self::new("") }
     }
 
     /// What stands before the names of all exchanges.
@@ -105,6 +113,14 @@ impl Profile {
         self
     }
 
+    /// Whether messages have a table of headers beside them, with nothing in it: the first generation kept there what it traced. It is
+    /// never needed.
+    #[must_use]
+    pub fn headers(mut self, written: bool) -> Self {
+        self.headers = written;
+        self
+    }
+
     /// What a caller thinks of the type of a reply.
     #[must_use]
     pub fn reply_types(mut self, policy: ReplyTypes) -> Self {
@@ -120,6 +136,11 @@ impl Profile {
             None if self.prefix.is_empty() => Text::from(plain),
             None => Text::from(format!("{}{plain}", self.prefix)),
         }
+    }
+
+    /// What its peers demand of bodies.
+    pub(super) fn demands(&self) -> Demands {
+        if self.first { Demands::First } else { Demands::Last }
     }
 
     /// Which exchange of the conventions has this name on the bus.

@@ -139,23 +139,43 @@ impl Table {
     pub(super) fn served(&self, contracts: &[&'static Contract]) -> Vec<(String, Vec<Text>)> {
         let mut all = Vec::new();
         for contract in contracts {
+            // Whoever answers for one machine, and is not understood, would answer for all.
+            if let Some(Narrowed { class, parameter, word }) = self.misnarrowed(contract) {
+                tracing::error!(%class, %parameter, %word, "no requests of this class are listened for: `only` names what is no parameter of its keys, or no word");
+                continue;
+            }
             let narrowed = |parameter: &str| {
                 let mut words = self.narrowed.iter().filter(|n| n.class == *contract.name && n.parameter == *parameter);
                 words.next().map(|n| &*n.word)
             };
-            for name in contract.methods.iter().flat_map(|method| [method.name].into_iter().chain(method.aliases.iter().copied()))
-            {
-                let listed = self.routes.iter().filter(|route| route.class == contract.name && route.method == name);
-                let mut listed: Vec<_> = listed.map(Found::by).collect();
-                if listed.is_empty() {
-                    listed.push(Found::by_name(contract.name, name));
-                }
-                for found in listed {
-                    add(&mut all, &found.exchange, Text::from(key::pattern(&found.key, narrowed)));
-                }
+            for found in self.routes_of(contract) {
+                add(&mut all, &found.exchange, Text::from(key::pattern(&found.key, narrowed)));
             }
         }
         all
+    }
+
+    /// Where the methods of a contract are, in all the ways in which they may be written.
+    fn routes_of(&self, contract: &'static Contract) -> Vec<Found<'static>> {
+        let names = contract.methods.iter().flat_map(|method| [method.name].into_iter().chain(method.aliases.iter().copied()));
+        let all = names.flat_map(|name| {
+            let listed = self.routes.iter().filter(|route| route.class == contract.name && route.method == name);
+            let mut listed: Vec<_> = listed.map(Found::by).collect();
+            if listed.is_empty() {
+                listed.push(Found::by_name(contract.name, name));
+            }
+            listed
+        });
+        all.collect()
+    }
+
+    /// What a class is narrowed to that its keys cannot be.
+    fn misnarrowed(&self, contract: &'static Contract) -> Option<&Narrowed> {
+        let mut narrowed = self.narrowed.iter().filter(|narrowed| narrowed.class == *contract.name);
+        narrowed.find(|narrowed| {
+            let known = |found: &Found<'_>| key::has(&found.key, &narrowed.parameter);
+            !key::is_word(&narrowed.word) || !self.routes_of(contract).iter().any(known)
+        })
     }
 
     /// Where an event is published, by its key, and the name of its body's type.

@@ -138,7 +138,7 @@ impl Writer {
             Purpose::Events => 2,
             Purpose::Everything => 3,
         });
-        let Properties { content_type, content_encoding, kind, reply_to, correlation_id, retain } = &**properties;
+        let Properties { content_type, content_encoding, kind, reply_to, correlation_id, headers: _, retain } = &**properties;
         for property in [content_type, content_encoding, kind, reply_to, correlation_id] {
             self.option(property.as_ref(), |w, text| w.text(text));
         }
@@ -290,8 +290,8 @@ impl<'a> Reader<'a> {
         let (content_type, content_encoding, kind) = (property()?, property()?, property()?);
         let (reply_to, correlation_id) = (property()?, property()?);
         let retain = self.flag()?;
-        let properties =
-            SharedProperties::from(Properties { content_type, content_encoding, kind, reply_to, correlation_id, retain });
+        let properties = Properties { content_type, content_encoding, kind, reply_to, correlation_id, headers: false, retain };
+        let properties = SharedProperties::from(properties);
         let (link, peer) = (LinkId(self.number()?), self.option(Reader::text)?);
         let received = Received { payload, exchange, key, purpose, properties, link, peer };
         Some(Accepted { entry, reply, received, at: self.timestamp()?, expires: self.option(Reader::timestamp)? })

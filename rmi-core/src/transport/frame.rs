@@ -70,6 +70,7 @@ impl Properties {
         kind: None,
         reply_to: None,
         correlation_id: None,
+        headers: false,
         retain: false,
     };
 
@@ -151,6 +152,9 @@ pub struct Properties {
     pub reply_to: Option<Text>,
     /// What the reply is to be correlated by.
     pub correlation_id: Option<Text>,
+    /// A table of headers goes with the message, with nothing in it (AMQP): peers of old have one. Not every transport tells whether
+    /// one has come.
+    pub headers: bool,
     /// The message is kept by the bus until the next one on its topic (MQTT).
     pub retain: bool,
 }

@@ -26,8 +26,9 @@ class IpAddress extends Typed {
 }
 
 class MacAddress extends Typed {
-    valid() {
-        return typeof this.value === 'string' && /^([0-9a-fA-F][0-9a-fA-F]:){5}([0-9a-fA-F][0-9a-fA-F])$/.test(this.value);
+    valid(legacy) {
+        const pattern = legacy ? /^([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}$/ : /^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/;
+        return typeof this.value === 'string' && pattern.test(this.value);
     }
 }
 
@@ -40,15 +41,17 @@ class ErrorEvent extends Typed {
         return texts && status && typeof this.context === 'object' && this.context !== null;
     }
 
-    static of(error) {
+    /** The first generation had no status. */
+    static of(error, legacy) {
         const { name, message, stack, context = {}, status } = error;
-        return new ErrorEvent({ name, message, stack, context, status });
+        return new ErrorEvent({ name, message, stack, context, status: legacy ? undefined : status });
     }
 }
 
 class LogEvent extends Typed {
-    valid() {
-        const levels = ['critical', 'error', 'warning', 'info', 'debug'];
+    valid(legacy) {
+        const first = ['emerg', 'alert', 'crit', 'error', 'warning', 'notice', 'info', 'debug', 'silly'];
+        const levels = legacy ? first : ['critical', 'error', 'warning', 'info', 'debug'];
         const texts = [this.timestamp, this.caller, this.subject].every((text) => typeof text === 'string');
         return texts && levels.includes(this.level);
     }
@@ -60,6 +63,9 @@ const TYPES = { IpAddress, MacAddress, Result, ErrorEvent, LogEvent };
 const INJECTABLE = ['console', 'Promise', 'Services.Messenger', 'Logger'];
 
 const EXCHANGES = ['configuration', 'events', 'http', 'dhcp', 'tftp', 'logging', 'task-graph-runner', 'scheduler', 'task'];
+
+/** Those that the last release has beside them and `waterline`, which both have. */
+const LATER = ['ssdp', 'heartbeat', 'test'];
 
 const CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~';
 
@@ -74,18 +80,28 @@ function failure(name, message, more = {}) {
 }
 
 class Messenger {
-    /** Connects twice, as RackHD does since 2015: to send, and to receive. */
+    /** Connects twice, to send and to receive; the first generation had one connection for both. */
     static async connect(url, { prefix, legacy }) {
         const messenger = new Messenger();
         messenger.prefix = prefix;
         messenger.legacy = legacy;
         // What would have brought a RackHD process down.
         messenger.harmed = [];
-        messenger.connections = [await amqp.connect(url, { heartbeat: 0 }), await amqp.connect(url, { heartbeat: 0 })];
+        // What went wrong in it where nobody heard of it.
+        messenger.unhandled = [];
+        messenger.connections = [await amqp.connect(url)];
+        if (!legacy) {
+            messenger.connections.push(await amqp.connect(url));
+        }
         messenger.transmit = await messenger.connections[0].createChannel();
-        messenger.receive = messenger.connections[1];
-        for (const plain of EXCHANGES) {
-            await messenger.transmit.assertExchange(messenger.exchange(plain), 'topic', { durable: true, autoDelete: legacy });
+        messenger.receive = messenger.connections.at(-1);
+        // Each connection declares all of them.
+        for (const connection of messenger.connections) {
+            const channel = await connection.createChannel();
+            for (const plain of [...EXCHANGES, 'waterline', ...(legacy ? [] : LATER)]) {
+                await channel.assertExchange(messenger.exchange(plain), 'topic', { durable: true, autoDelete: legacy });
+            }
+            await channel.close();
         }
         return messenger;
     }
@@ -133,9 +149,12 @@ class Messenger {
     }
 
     body(type, data) {
+        if (typeof data !== 'object' || data === null) {
+            throw failure('AssertionError', `${String(data)} (object) is required`);
+        }
         const Type = TYPES[type];
         const body = Type ? new Type(data) : data;
-        if (Type && !body.valid()) {
+        if (Type && !body.valid(this.legacy)) {
             throw failure('Error', 'SchemaError: JSON Schema Violation');
         }
         return Buffer.from(JSON.stringify(body), 'utf8');
@@ -157,6 +176,7 @@ class Messenger {
         const { consumerTag } = await channel.consume(queue, (message) => message && take(message), {
             noAck: true,
             exclusive: !this.legacy,
+            consumerTag: `node-amqp-${process.pid}-${Math.random()}`,
         });
         const dispose = async () => {
             await channel.cancel(consumerTag);
@@ -178,21 +198,27 @@ class Messenger {
             if (data === undefined) {
                 return;
             }
+            const { replyTo } = message.properties;
+            let { correlationId } = message.properties;
             let reply;
             try {
                 if (Type && !(data instanceof Type)) {
+                    // The first generation tells this in the words of the request before.
+                    correlationId = this.earlier ?? correlationId;
                     const where = this.legacy ? '' : ` (${bound.exchange}:${pattern}:${Type.toString()})`;
                     throw failure('Error', `Invalid Request Type${where}.`);
                 }
-                if (data instanceof Typed && !data.valid()) {
+                this.earlier = correlationId;
+                if (data instanceof Typed && !data.valid(this.legacy)) {
                     throw failure('Error', 'SchemaError: JSON Schema Violation');
                 }
                 reply = await handler(data, message);
             } catch (error) {
-                reply = { type: 'ErrorEvent', body: ErrorEvent.of(error) };
+                reply = { type: 'ErrorEvent', body: ErrorEvent.of(error, this.legacy) };
             }
-            const { replyTo, correlationId } = message.properties;
-            if (reply && replyTo) {
+            if (reply && !replyTo) {
+                this.unhandled.push(`${message.fields.exchange}:${message.fields.routingKey}: there is nobody to reply to`);
+            } else if (reply) {
                 const echoed = this.legacy ? { correlationId, headers: {} } : {};
                 this.transmit.publish('', replyTo, this.body(reply.type, reply.body), {
                     contentType: 'application/json',
@@ -206,7 +232,6 @@ class Messenger {
     /** Asks, and gives the first reply. */
     async request(plain, key, type, data, timeout = 1000) {
         const exchange = this.exchange(plain);
-        const body = this.body(type, data);
         let first;
         const replied = new Promise((resolve) => {
             first = resolve;
@@ -221,7 +246,12 @@ class Messenger {
         const late = new Promise((resolve) => {
             timer = setTimeout(() => resolve(undefined), timeout);
         });
-        this.transmit.publish(exchange, key, body, this.properties(type, { replyTo: queue }));
+        try {
+            this.transmit.publish(exchange, key, this.body(type, data), this.properties(type, { replyTo: queue }));
+        } catch (error) {
+            // Whoever asked hears of this only that nobody replies.
+            this.unhandled.push(`${exchange}:${key}: ${error.message}`);
+        }
         const reply = await Promise.race([replied, late]);
         clearTimeout(timer);
         await dispose();

@@ -17,8 +17,8 @@ function say(line) {
 /** What is known of a message. */
 function heard(data, message) {
     const { exchange, routingKey } = message.fields;
-    const { type, contentType, correlationId, replyTo } = message.properties;
-    return { exchange, key: routingKey, type, contentType, correlationId, replyTo, body: data };
+    const { type, contentType, correlationId, headers, replyTo } = message.properties;
+    return { exchange, key: routingKey, type, contentType, correlationId, headers, replyTo, body: data };
 }
 
 const orders = {
@@ -41,7 +41,8 @@ const orders = {
     async request(messenger, { exchange, key, type, body, timeout }) {
         try {
             const { data, properties } = await messenger.request(exchange, key, type, body, timeout);
-            return { resolved: data, type: properties.type, correlationId: properties.correlationId };
+            const { type: replied, correlationId, headers } = properties;
+            return { resolved: data, type: replied, correlationId, headers };
         } catch (error) {
             const { name, message, stack, context, status } = error;
             return { rejected: { name, message, stack, context, status } };
@@ -70,6 +71,11 @@ const orders = {
     /** What would have brought a process of RackHD down. */
     async harmed(messenger) {
         return { harmed: messenger.harmed };
+    },
+
+    /** What went wrong in it where nobody heard of it. */
+    async unhandled(messenger) {
+        return { unhandled: messenger.unhandled };
     },
 };
 

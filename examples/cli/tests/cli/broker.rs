@@ -83,9 +83,13 @@ fn services_of_rackhd_are_called_in_their_words() {
         let bus = Bus::Rabbit(String::new());
         let world = if legacy { World::legacy(&bus) } else { World::on(&bus) };
         let _leases = runtime.block_on(world.leases());
-        // As it stands in the documentation: nothing can be signed, and nothing need be said about that.
-        let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "10.1.1.2", "--json"]);
+        // As it stands in the documentation: the dialect's name says that nothing is signed, and it is shown what that means.
+        let lookup = ["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "10.1.1.2", "--json"];
+        let ended = rmi(lookup);
         assert_eq!((ended.status, &ended.end()["result"]), (0, &json!("08:00:27:52:d2:a4")), "{ended:?}");
+        assert!(ended.stderr.contains("everybody is believed"), "{ended:?}");
+        let ended = rmi(lookup.into_iter().chain(["--insecure"]));
+        assert_eq!((ended.status, &*ended.stderr), (0, ""), "who has said it is not told");
         let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "10.1.1.99"]);
         assert!(ended.status == 1 && ended.stderr.contains("no such lease: 10.1.1.99"), "{ended:?}");
         let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "::1"]);

@@ -150,7 +150,8 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         if level.is_some() {
             context.remove("level");
         }
-        let subject = ["id", "mac", "ip"].into_iter().find_map(|name| context.remove(name));
+        // The subject is the first of them, and none of them is told twice.
+        let subject = ["id", "mac", "ip"].map(|name| context.remove(name)).into_iter().flatten().next();
         let message = LogEvent {
             name: self.options.name.clone(),
             host: self.options.host.clone(),

@@ -16,6 +16,7 @@ pub(super) async fn a_frame_arrives_whole<H: Harness>(harness: &H) -> Verdict {
         kind: Some("greeting".into()),
         reply_to: Some("conformance.replies".into()),
         correlation_id: Some("7".into()),
+        headers: false,
         retain: false,
     };
     let mut frame = lane.frame("hello").await;

@@ -24,7 +24,8 @@ impl Stored {
 
     /// How many bytes it counts for.
     pub(super) fn size(&self) -> usize {
-        let Properties { content_type, content_encoding, kind, reply_to, correlation_id, retain: _ } = &*self.frame.properties;
+        let Properties { content_type, content_encoding, kind, reply_to, correlation_id, headers: _, retain: _ } =
+            &*self.frame.properties;
         [content_type, content_encoding, kind, reply_to, correlation_id]
             .into_iter()
             .flatten()
