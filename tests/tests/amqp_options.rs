@@ -276,7 +276,7 @@ async fn a_certificate_says_who_one_is() {
         });
         Tls::trusts(authority.pem()).unwrap().server_name("broker.example").presents(chain, key).unwrap()
     };
-    let url = format!("amqps://127.0.0.1:{port}");
+    let url = format!("amqps://127.0.0.1:{}", port.number());
     let external = || options().sasl(Sasl::External);
     let amqp = Amqp::connect(&url).options(external()).tls(named("rex")).await.unwrap();
     let mut inbox = amqp.subscribe(alone("options.external")).await.unwrap();
