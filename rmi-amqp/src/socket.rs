@@ -1,5 +1,8 @@
 //! One connection: dialled, encrypted where that is wanted, and welcomed by the broker.
 
+mod frames;
+mod mended;
+
 use std::{
     fmt, io,
     net::Shutdown,
@@ -15,6 +18,7 @@ use rmi_core::transport::TransportError;
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::{net::lookup_host, time::timeout};
 
+use self::mended::{Mended, mending};
 use crate::{
     error::{disconnected, refused, told},
     options::{Credentials, Options, Sasl},
@@ -107,13 +111,14 @@ async fn dial(target: &Target, host: &Host, options: &Options) -> Result<(Connec
         .with_client_property("product".into(), env!("CARGO_PKG_NAME").into())
         .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into())
         .with_connection_name(name(options).into());
+    let stream = AsyncTcpStream::Plain(Mended::new(stream));
     // The library asks for a stream once, unless the broker goes before it has said anything.
     let stream = Mutex::new(Some(stream));
     let take = async move |_, _| {
         let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         stream.ok_or_else(|| lapin::Error::from(io::Error::from(io::ErrorKind::ConnectionAborted)))
     };
-    let connection = Connection::connector(uri(target, host, options), runtime, take, properties).await;
+    let connection = Connection::connector(uri(target, host, options), mending(), take, properties).await;
     let connection = connection.map_err(|error| {
         let who = match options.sasl {
             Sasl::External => "whom the certificate names".to_owned(),

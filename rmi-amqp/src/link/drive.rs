@@ -101,12 +101,12 @@ impl Link {
                 },
             };
             number += 1;
-            pause = self.options.pause;
             let events = connection.events_listener();
             let generation = Arc::new(Generation { number, connection, kill, blocked: watch::Sender::new(None) });
             self.tally.connected.add();
             self.state.send_replace(State::Up(Arc::clone(&generation)));
             let mut reported = false;
+            let since = Instant::now();
             let ended = match orders.beside(self.live(&generation, events, &mut reported)).await {
                 Beside::Done(why) => {
                     self.tally.lost.add();
@@ -128,11 +128,19 @@ impl Link {
                 self.reporter.down(LINK, why);
             }
             generation.leave().await;
-            if let Ended::Told(left, time) = ended {
-                let _ = left.send(());
-                if !orders.rest(time).await {
-                    break;
+            let (rest, growing) = match ended {
+                Ended::Told(left, time) => {
+                    let _ = left.send(());
+                    (time, false)
                 }
+                // A broker that welcomes whom it then throws out is not to be called upon without a pause.
+                Ended::Lost(_) if !reported => (jittered(pause), true),
+                Ended::Lost(_) if since.elapsed() < self.options.max_pause => (jittered(self.options.pause), false),
+                Ended::Lost(_) => (Duration::ZERO, false),
+            };
+            pause = if growing { (pause * 2).min(self.options.max_pause) } else { self.options.pause };
+            if !rest.is_zero() && !orders.rest(rest).await {
+                break;
             }
         }
         self.state.send_replace(State::Closed);
