@@ -111,7 +111,7 @@ async fn dial(target: &Target, host: &Host, options: &Options) -> Result<(Connec
         .with_client_property("product".into(), env!("CARGO_PKG_NAME").into())
         .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into())
         .with_connection_name(name(options).into());
-    let stream = AsyncTcpStream::Plain(Mended::new(stream));
+    let stream = AsyncTcpStream::Plain(Mended::new(stream, options.frame_max));
     // The library asks for a stream once, unless the broker goes before it has said anything.
     let stream = Mutex::new(Some(stream));
     let take = async move |_, _| {

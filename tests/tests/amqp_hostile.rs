@@ -105,7 +105,7 @@ fn nested(depth: usize) -> Vec<u8> {
     [text(b"deep"), value].concat()
 }
 
-/// What is no text where text belongs, and headers within headers, end no connection: the message comes, once, and so do those behind it.
+/// What is no text where text belongs, headers within headers, and headers that are longer than our frames end no connection: the message comes, once, and so do those behind it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_cannot_be_read_ends_no_connection() {
     let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
@@ -122,12 +122,20 @@ async fn a_message_that_cannot_be_read_ends_no_connection() {
     raw.publish("", to, CORRELATION, &text(b"\xFF\xFEid"), b"correlation").await;
     raw.publish("", to, HEADERS, &long(&[text(b"\xC3("), b"V".to_vec()].concat()), b"name").await;
     raw.publish("", to, HEADERS | CORRELATION, &[long(&nested(20_000)), text(b"id")].concat(), b"deep").await;
+    raw.publish(
+        "",
+        to,
+        HEADERS | CORRELATION,
+        &[long(&[text(b"long"), b"S".to_vec(), long(&[b'-'; 100_000])].concat()), text(b"id")].concat(),
+        b"long",
+    )
+    .await;
     raw.publish("", to, CORRELATION, &text("größe".as_bytes()), b"text").await;
     raw.publish("amq.topic", b"hostile.\xE9t\xE9", 0, b"", b"key").await;
     raw.publish("amq.topic", "hostile.été".as_bytes(), 0, b"", b"good").await;
     raw.finish().await;
 
-    for (body, id) in [("correlation", "??id"), ("name", "none"), ("deep", "id"), ("text", "größe")] {
+    for (body, id) in [("correlation", "??id"), ("name", "none"), ("deep", "id"), ("long", "id"), ("text", "größe")] {
         assert_eq!(next(&mut inbox).await, [body, "hostile.requests", id]);
     }
     for (body, key) in [("key", "hostile.?t?"), ("good", "hostile.été")] {

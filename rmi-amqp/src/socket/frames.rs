@@ -1,9 +1,12 @@
 //! What a broker passes on from others, made readable to the client library.
 //!
 //! A broker takes whatever bytes somebody writes as a routing key, a correlation id or the name of a header. The library takes
-//! them for text, and gives the connection up where they are none; it reads tables within tables as deep as they go. From a durable queue
-//! such a message would come again with every connection. Here bytes that are no text become `?`, and headers that are nested too deep, or
-//! are no table, one header without a name. Nothing changes its length.
+//! them for text, and gives the connection up where they are none; it does so over headers that are longer than its frames, which a
+//! publisher with longer frames can send; and it reads tables within tables as deep as they go. From a durable queue such a message would
+//! come again with every connection. Here bytes that are no text become `?`, and headers that are too long, nested too deep, or no table are
+//! left out.
+
+use std::ops::Range;
 
 /// What is looked at is at most so long; frames beyond it are the library's to refuse.
 const LONGEST: usize = 1 << 20;
@@ -14,39 +17,83 @@ const HEAD: usize = 7;
 
 const METHOD: u8 = 1;
 const HEADER: u8 = 2;
+/// Among the flags of a header: there is a table of headers.
+const TABLE: u16 = 1 << 13;
 
 /// Where in a frame the connection is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Frames {
+    /// How long a frame may be.
+    longest: usize,
     /// How much of what comes is passed on as it is.
     passes: usize,
 }
 
+/// How much was read, and how much of it is left to pass on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) read: usize,
+    pub(super) left: usize,
+}
+
 impl Frames {
-    /// Mends what is there of a connection's bytes. Tells how many of them can be passed on; the rest is the beginning of a frame that has to
-    /// be there as a whole.
-    pub(super) fn mend(&mut self, bytes: &mut [u8]) -> usize {
-        let mut at = 0;
+    pub(super) fn new(longest: u32) -> Self {
+        Frames { longest: longest as usize, passes: 0 }
+    }
+
+    /// Mends what is there of a connection's bytes. What can be passed on is at their beginning afterwards; what was not read is the
+    /// beginning of a frame that has to be there as a whole, and where it was.
+    pub(super) fn mend(&mut self, bytes: &mut [u8]) -> Passed {
+        let (mut read, mut left) = (0, 0);
         loop {
-            let passes = self.passes.min(bytes.len() - at);
+            let passes = self.passes.min(bytes.len() - read);
             self.passes -= passes;
-            at += passes;
-            let Some(&[kind, _, _, a, b, c, d]) = bytes[at..].first_chunk::<HEAD>() else {
-                // What is no frame at all (`AMQP` and a version: it wants to speak another) is shorter than any.
-                return if bytes.get(at) == Some(&b'A') { bytes.len() } else { at };
-            };
+            if read != left {
+                bytes.copy_within(read..read + passes, left);
+            }
+            (read, left) = (read + passes, left + passes);
+            let Some(&[kind, _, _, a, b, c, d]) = bytes[read..].first_chunk::<HEAD>() else { return Passed { read, left } };
             let size = u32::from_be_bytes([a, b, c, d]) as usize;
             let whole = size.saturating_add(HEAD + 1);
             if !matches!(kind, METHOD | HEADER) || size > LONGEST {
                 self.passes = whole;
                 continue;
             }
-            let Some(frame) = bytes[at..].get_mut(..whole) else { return at };
-            let mut payload = Reader { bytes: &mut frame[HEAD..HEAD + size], at: 0 };
-            // What does not hold together is the library's to refuse.
-            let _ = if kind == METHOD { method(&mut payload) } else { header(&mut payload) };
-            at += whole;
+            let Some(frame) = bytes[read..].get_mut(..whole) else { return Passed { read, left } };
+            let length = self.frame(frame);
+            if read != left {
+                bytes.copy_within(read..read + length, left);
+            }
+            (read, left) = (read + whole, left + length);
         }
+    }
+
+    /// Mends one frame, and tells how long it is now. What does not hold together is the library's to refuse.
+    fn frame(&self, frame: &mut [u8]) -> usize {
+        let whole = frame.len();
+        let kind = frame[0];
+        let mut payload = Reader { bytes: &mut frame[HEAD..whole - 1], at: 0 };
+        if kind == METHOD {
+            let _ = method(&mut payload);
+            return whole;
+        }
+        let Some((table, sound)) = header(&mut payload) else { return whole };
+        if sound && whole <= self.longest {
+            return whole;
+        }
+        tracing::debug!(
+            bytes = table.len(),
+            "the headers of a message are left out: they are nested too deep, or longer than a frame"
+        );
+        // The flags follow the class, the weight and the length of the body.
+        let flags = &mut frame[HEAD + 12..HEAD + 14];
+        let without = u16::from_be_bytes([flags[0], flags[1]]) & !TABLE;
+        flags.copy_from_slice(&without.to_be_bytes());
+        frame.copy_within(HEAD + table.end.., HEAD + table.start);
+        let whole = whole - table.len();
+        let size = u32::try_from(whole - HEAD - 1).unwrap_or_default().to_be_bytes();
+        frame[3..HEAD].copy_from_slice(&size);
+        whole
     }
 }
 
@@ -78,19 +125,21 @@ fn method(payload: &mut Reader<'_>) -> Option<()> {
     }
 }
 
-/// The properties of a message, in the order of AMQP 0-9-1, section 4.2.6.1: the highest bit of the flags is the first.
-fn header(payload: &mut Reader<'_>) -> Option<()> {
+/// The properties of a message, in the order of AMQP 0-9-1, section 4.2.6.1: the highest bit of the flags is the first. Tells where
+/// the table of headers is, and whether it can be read.
+fn header(payload: &mut Reader<'_>) -> Option<(Range<usize>, bool)> {
     payload.skip(12)?;
     let flags = payload.short()?;
+    let mut headers = (0..0, true);
     for bit in (2..16).rev().filter(|bit| flags & 1 << bit != 0) {
         match bit {
             // The headers.
             13 => {
+                let from = payload.at;
                 let length = payload.long()? as usize;
                 let table = payload.take(length)?;
-                if (Reader { bytes: &mut *table, at: 0 }).entries(true, DEEPEST).is_none() {
-                    replace(table);
-                }
+                let sound = Reader { bytes: table, at: 0 }.entries(true, DEEPEST).is_some();
+                headers = (from..payload.at, sound);
             }
             // The delivery mode and the priority.
             12 | 11 => payload.skip(1)?,
@@ -99,15 +148,7 @@ fn header(payload: &mut Reader<'_>) -> Option<()> {
             _ => payload.text()?,
         }
     }
-    Some(())
-}
-
-/// One header without a name, of the same length.
-fn replace(table: &mut [u8]) {
-    if let Some((head, value)) = table.split_first_chunk_mut::<6>() {
-        let [a, b, c, d] = u32::try_from(value.len()).unwrap_or_default().to_be_bytes();
-        *head = [0, b'S', a, b, c, d];
-    }
+    Some(headers)
 }
 
 struct Reader<'a> {
@@ -189,11 +230,12 @@ mod tests {
 
     /// Mends what comes in pieces of a length.
     fn mended(bytes: &[u8], length: usize) -> Vec<u8> {
-        let (mut frames, mut held, mut out) = (Frames::default(), Vec::new(), Vec::new());
+        let (mut frames, mut held, mut out) = (Frames::new(32_768), Vec::new(), Vec::new());
         for piece in bytes.chunks(length) {
             held.extend_from_slice(piece);
             let passed = frames.mend(&mut held);
-            out.extend(held.drain(..passed));
+            out.extend_from_slice(&held[..passed.left]);
+            held.drain(..passed.read);
         }
         assert!(held.is_empty(), "everything was passed on");
         out
@@ -204,45 +246,49 @@ mod tests {
         frame(METHOD, &[&[0, 60, 0, 60][..], &text(tag), &[0; 9], &text(b"x"), &text(key)].concat())
     }
 
+    /// A header with a content type, such headers, and a type.
     fn headed(table: &[u8]) -> Vec<u8> {
         let size = u32::try_from(table.len()).unwrap().to_be_bytes();
-        frame(HEADER, &[&[0, 60, 0, 0][..], &[0; 8], &(1u16 << 13).to_be_bytes(), &size, table].concat())
+        frame(HEADER, &[&[0, 60, 0, 0][..], &[0; 8], &0xA020_u16.to_be_bytes(), b"\x01c", &size, table, b"\x01t"].concat())
+    }
+
+    fn without_headers() -> Vec<u8> {
+        frame(HEADER, &[&[0, 60, 0, 0][..], &[0; 8], &0x8020_u16.to_be_bytes(), b"\x01c\x01t"].concat())
+    }
+
+    fn nested(depth: usize) -> Vec<u8> {
+        let mut value = b"V".to_vec();
+        for _ in 0..depth {
+            value = [&b"A"[..], &u32::try_from(value.len()).unwrap().to_be_bytes(), &value].concat();
+        }
+        [&[1, b'x'][..], &value].concat()
     }
 
     #[test]
     fn what_is_text_stays_and_what_is_not_is_asked_for() {
-        let body = frame(3, b"\xFF\xFE\x01\x00");
+        let (body, deep) = (frame(3, b"\xFF\xFE\x01\x00"), headed(&nested(100)));
         let from =
-            [deliver(b"tag", "größe".as_bytes()), body.clone(), deliver(b"\xFFag", b"a.\xE9"), body.clone(), frame(8, b"")]
-                .concat();
-        let to = [deliver(b"tag", "größe".as_bytes()), body.clone(), deliver(b"?ag", b"a.?"), body, frame(8, b"")].concat();
-        for length in 1..from.len() {
-            assert_eq!(mended(&from, length), to, "in pieces of {length}");
+            [deliver(b"tag", "größe".as_bytes()), body.clone(), deep, deliver(b"\xFFag", b"a.\xE9"), body.clone(), frame(8, b"")];
+        let to =
+            [deliver(b"tag", "größe".as_bytes()), body.clone(), without_headers(), deliver(b"?ag", b"a.?"), body, frame(8, b"")];
+        for length in 1..from.concat().len() {
+            assert_eq!(mended(&from.concat(), length), to.concat(), "in pieces of {length}");
         }
     }
 
     #[test]
-    fn headers_are_read_as_deep_as_they_may_be() {
-        let nested = |depth: usize| {
-            let mut value = b"V".to_vec();
-            for _ in 0..depth {
-                value = [&b"A"[..], &u32::try_from(value.len()).unwrap().to_be_bytes(), &value].concat();
-            }
-            [&[1, b'x'][..], &value].concat()
-        };
-        let fine = headed(&nested(DEEPEST));
-        assert_eq!(mended(&fine, usize::MAX), fine);
-        for depth in [DEEPEST + 1, 20_000] {
-            let table = nested(depth);
-            let mut replaced = table.clone();
-            replace(&mut replaced);
-            assert_ne!(replaced, table);
-            assert_eq!(mended(&headed(&table), usize::MAX), headed(&replaced));
+    fn headers_are_kept_as_deep_and_as_long_as_they_may_be() {
+        let long = |length: u32| [&[1, b'x', b'S'][..], &length.to_be_bytes(), &vec![b'-'; length as usize]].concat();
+        for fine in [nested(DEEPEST), long(32_000), Vec::new()] {
+            assert_eq!(mended(&headed(&fine), usize::MAX), headed(&fine));
+        }
+        for wrong in [nested(DEEPEST + 1), nested(20_000), long(40_000), b"\x01x?".to_vec()] {
+            assert_eq!(mended(&headed(&wrong), usize::MAX), without_headers());
         }
     }
 
     #[test]
-    fn whatever_comes_is_passed_on_in_its_length() {
+    fn whatever_comes_is_passed_on() {
         let mut random = 1u64;
         for round in 0..2000usize {
             let bytes: Vec<u8> = (0..round % 97)
@@ -252,7 +298,8 @@ mod tests {
                 })
                 .collect();
             for whole in [frame(METHOD, &bytes), frame(HEADER, &bytes), headed(&bytes)] {
-                assert_eq!(mended(&whole, 7).len(), whole.len());
+                let out = mended(&[&whole[..], &frame(8, b"")].concat(), 7);
+                assert!(out.len() <= whole.len() + 8 && out.ends_with(&frame(8, b"")));
             }
         }
     }

@@ -35,8 +35,9 @@ pub(super) struct Mended {
 }
 
 impl Mended {
-    pub(super) fn new(stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>) -> Self {
-        Mended { stream, frames: Frames::default(), held: Vec::new(), ready: 0 }
+    /// Frames are no longer than so.
+    pub(super) fn new(stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>, longest: u32) -> Self {
+        Mended { stream, frames: Frames::new(longest), held: Vec::new(), ready: 0 }
     }
 }
 
@@ -57,9 +58,9 @@ impl AsyncRead for Mended {
             if this.held.is_empty() {
                 let read = ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
                 let passed = this.frames.mend(&mut buffer[..read]);
-                this.held.extend_from_slice(&buffer[passed..read]);
-                if passed > 0 || read == 0 {
-                    return Poll::Ready(Ok(passed));
+                this.held.extend_from_slice(&buffer[passed.read..read]);
+                if passed.left > 0 || read == 0 {
+                    return Poll::Ready(Ok(passed.left));
                 }
                 continue;
             }
@@ -67,7 +68,12 @@ impl AsyncRead for Mended {
             let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut more))?;
             this.held.extend_from_slice(&more[..read]);
             // What was cut off in the middle of a frame is passed on as it is.
-            this.ready = if read == 0 { this.held.len() } else { this.frames.mend(&mut this.held) };
+            this.ready = this.held.len();
+            if read > 0 {
+                let passed = this.frames.mend(&mut this.held);
+                this.held.drain(passed.left..passed.read);
+                this.ready = passed.left;
+            }
         }
     }
 }
@@ -98,7 +104,7 @@ impl Reactor for Streams {
     type TcpStream = Mended;
     type Sleep = <Tokio as Reactor>::Sleep;
 
-    // The library registers nothing: it is given its stream.
+    // The library registers and connects nothing: it is given its stream.
     fn register<H: Read + Write + Send + 'static>(
         &self,
         _: H,
@@ -114,8 +120,7 @@ impl Reactor for Streams {
         self.0.interval(time)
     }
 
-    fn tcp_connect_addr(&self, address: SocketAddr) -> impl Future<Output = io::Result<Mended>> + Send + 'static {
-        let connecting = self.0.tcp_connect_addr(address);
-        async move { Ok(Mended::new(AsyncTcpStream::Plain(connecting.await?))) }
+    fn tcp_connect_addr(&self, _: SocketAddr) -> impl Future<Output = io::Result<Mended>> + Send + 'static {
+        std::future::ready(Err(io::Error::from(io::ErrorKind::Unsupported)))
     }
 }
