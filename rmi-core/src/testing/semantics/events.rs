@@ -126,7 +126,7 @@ pub(super) async fn a_binding_without_events_says_so<S: Setting>(setting: &S) {
         agent.endpoint.subscribe::<Lease>().await.map(drop).map_err(|error| error.to_string()),
     ] {
         let said = error.expect_err("there are no events here");
-        assert!(said.contains("binding 0 has no"), "{said}");
+        assert!(said.contains("binding 0 ") && said.contains("`.over(number)`"), "which binding, and what to do: {said}");
     }
 }
 
