@@ -497,3 +497,20 @@ async fn what_the_client_library_shows_of_payloads_has_a_target_of_its_own() {
     let lines: Vec<_> = log.lines().filter(|line| line.contains(shown) || line.contains("a secret")).collect();
     assert!(!lines.is_empty() && lines.iter().all(|line| line.contains(" lapin::returned_messages: ")), "{lines:#?}");
 }
+
+/// Whoever gives up subscribing, at whatever moment, leaves no queue behind: nobody would ever consume it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_is_given_up_leaves_no_queue() {
+    let (broker, _turn) = broker().await;
+    let amqp = Amqp::connect(broker.url()).options(options()).await.unwrap();
+    for round in 0..60u64 {
+        let replies = Subscription::new(Source::Address(format!("given-up.{round}").as_str().into()), Purpose::Replies);
+        let subscribing = amqp.subscribe(replies.sharing(Sharing::Exclusive));
+        let _ = tokio::time::timeout(Duration::from_micros(100 * round), subscribing).await;
+    }
+    soon("no queue is left", async {
+        while tokio::task::block_in_place(|| broker.ctl(&["list_queues", "name"])).contains("given-up.") {}
+    })
+    .await;
+    amqp.close().await.unwrap();
+}

@@ -71,8 +71,9 @@ impl Keeper {
             let mut closing = self.closing.clone();
             let opened = tokio::select! {
                 biased;
-                () = unwanted(&self.flows, &mut closing) => break,
+                () = over(&mut closing) => break,
                 () = left(&mut state, generation.number) => continue,
+                // Whoever goes away meanwhile is noticed afterwards: a queue that was declared and never consumed stays.
                 opened = self.open(&generation) => opened,
             };
             match opened {
