@@ -27,7 +27,7 @@ use crate::{
     transport::Transport,
 };
 
-/// Puts an endpoint together. Made by [`Endpoint::builder`].
+/// Puts an endpoint together. Made by [`Endpoint::builder`](crate::Endpoint::builder).
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
     name: Address,
@@ -177,7 +177,7 @@ impl Builder {
         self
     }
 
-    /// How long [`Endpoint::run_until`] lets handlers finish. 30 seconds unless it is set.
+    /// How long [`Endpoint::run_until`](crate::Endpoint::run_until) lets handlers finish. 30 seconds unless it is set.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

@@ -57,7 +57,7 @@ pub enum BuildError {
     NothingNamed {
         /// Which binding, from 0.
         binding: usize,
-        /// The entry of [`Trust::only`].
+        /// The entry of [`Trust::only`](crate::Trust::only).
         entry: String,
         /// The classes that are served.
         served: String,
