@@ -1,3 +1,5 @@
+//! What has come by a consumer without acknowledgements and was not taken: bounded.
+
 use std::{
     collections::VecDeque,
     pin::Pin,

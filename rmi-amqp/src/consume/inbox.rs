@@ -1,3 +1,5 @@
+//! Where a subscription is received.
+
 use std::{
     fmt,
     future::poll_fn,

@@ -1,3 +1,5 @@
+//! The task that keeps the queue and the consumer of one subscription up.
+
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,

@@ -1,3 +1,5 @@
+//! The subscriptions of one transport, and which of them are being left.
+
 use std::{
     collections::HashMap,
     pin::pin,

@@ -1,3 +1,5 @@
+//! Which subscriptions have what they can have of a connection.
+
 use std::{
     collections::BTreeMap,
     pin::pin,

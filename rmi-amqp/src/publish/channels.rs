@@ -1,3 +1,5 @@
+//! The two channels that frames go by.
+
 use std::{sync::Arc, time::Duration};
 
 use lapin::{Channel, options::ConfirmSelectOptions};

@@ -1,3 +1,5 @@
+//! One frame that is to be published, until its publisher is told what became of it.
+
 use lapin::protocol::AMQPSoftError;
 use rmi_core::transport::{Frame, Receipt, TransportError, TransportErrorKind};
 use tokio::{

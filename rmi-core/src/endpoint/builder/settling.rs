@@ -1,3 +1,5 @@
+//! Methods that take longer than the bus waits for an acknowledgement are named when an endpoint starts.
+
 use std::time::Duration;
 
 use crate::{address::Address, contract::Contract, endpoint::binding::Opening};
