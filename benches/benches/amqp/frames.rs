@@ -23,7 +23,7 @@ impl Frames {
     pub(crate) async fn start(publishes: Amqp, listens: Amqp, confirmed: bool, besides: usize) -> Result<Self, Error> {
         let key = unique("frames");
         let topic = Source::topic("amq.topic", key.as_str());
-        let heard = Subscription::new(topic, Purpose::Events).sharing(Sharing::Broadcast);
+        let heard = Subscription::new(topic, Purpose::Events).sharing(Sharing::Broadcast).acknowledged(false);
         let mut inbox = listens.subscribe(heard).await?;
         let way = Way::new(1);
         let receiving = way.clone();
