@@ -1,5 +1,7 @@
 //! One frame that is to be published, until its publisher is told what became of it.
 
+use std::time::Duration;
+
 use lapin::protocol::AMQPSoftError;
 use rmi_core::transport::{Frame, Receipt, TransportError, TransportErrorKind};
 use tokio::{
@@ -48,6 +50,20 @@ impl Job {
         };
         if let Some(answer) = self.answer.take() {
             let _ = answer.send(told);
+        }
+    }
+
+    /// How long it may live from now on, if that has an end: what it has waited for the link counts as a part of it.
+    ///
+    /// # Errors
+    ///
+    /// All of that time, which is returned, has passed.
+    pub(super) fn ttl(&self) -> Result<Option<Duration>, Duration> {
+        match self.frame.ttl {
+            Some(whole) if self.late => {
+                whole.checked_sub(self.given.elapsed()).filter(|rest| !rest.is_zero()).map(Some).ok_or(whole)
+            }
+            ttl => Ok(ttl),
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) async fn keep(shared: &Shared) -> bool {
             went_on = over(shared, &generation, &mut look, until) => went_on,
             () = left(&mut state, generation.number) => true,
         };
-        shared.lock().interrupted(&generation);
+        shared.lock().interrupted(generation.is_connected());
         if !went_on {
             break;
         }
