@@ -23,7 +23,7 @@ pub(super) struct Job {
     pub(super) confirmed: bool,
     /// Since when its publisher waits.
     pub(super) given: Instant,
-    /// It has waited for the link, or for a broker that took nothing.
+    /// It has waited: for the link, for a broker that took nothing, or for those before it to be confirmed.
     pub(super) late: bool,
     /// It was not handed to the library: the channel had gone before.
     pub(super) unsent: bool,
@@ -53,7 +53,7 @@ impl Job {
         }
     }
 
-    /// How long it may live from now on, if that has an end: what it has waited for the link counts as a part of it.
+    /// How long it may live from now on, if that has an end: what it has waited counts as a part of it.
     ///
     /// # Errors
     ///

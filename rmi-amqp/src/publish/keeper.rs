@@ -112,11 +112,15 @@ async fn over(
             opened = some(&mut opening), if opening.is_some() => {
                 opening = None;
                 match opened {
-                    Ok(channels) => shared.lock().channels = Some(channels),
+                    Ok(channels) => {
+                        let mut sending = shared.lock();
+                        (sending.channels, sending.trouble) = (Some(channels), None);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "nothing can be published; it is tried again");
                         let pause = jittered(shared.link.options.max_pause.min(RETRIAL));
                         opening = Some(Box::pin(Channels::open(generation, within, pause)));
+                        shared.lock().trouble = Some(error.message);
                     }
                 }
             }

@@ -35,6 +35,8 @@ pub(super) struct Sending {
     decided: Vec<(Id, bool)>,
     /// By which frames go, while there is a link.
     pub(super) channels: Option<Channels>,
+    /// Why there are none, though there is a link.
+    pub(super) trouble: Option<String>,
     /// The broker takes nothing.
     pub(super) blocked: bool,
     /// Nothing more is given.
@@ -58,6 +60,7 @@ impl Sending {
             outcomes: Vec::new(),
             decided: Vec::new(),
             channels: None,
+            trouble: None,
             blocked: false,
             closed: false,
             broken: None,
@@ -156,6 +159,8 @@ impl Sending {
             };
             self.flight.begin(job, Box::pin(publishing));
         }
+        // There is no room for them until the broker says something.
+        self.late();
     }
 
     fn told(&mut self, frame: Id, outcome: Outcome) {
@@ -228,7 +233,7 @@ impl Sending {
             && let Some(mut job) = self.waiting.pop_front()
         {
             self.link.tally.given_up.add();
-            job.answer(Err(self.link.away(wait)));
+            job.answer(Err(self.away(wait)));
         }
         for job in self.flight.jobs_mut().filter(|job| job.answer.is_some() && now.duration_since(job.given) >= wait) {
             self.link.tally.ambiguous.add();
@@ -237,12 +242,20 @@ impl Sending {
         now + (wait / 16).clamp(Duration::from_millis(5), Duration::from_secs(1))
     }
 
+    /// Nothing was sent for so long, and why.
+    pub(super) fn away(&self, waited: Duration) -> TransportError {
+        match &self.trouble {
+            Some(why) => disconnected(format!("it was not sent in {waited:?}: {why}")),
+            None => self.link.away(waited),
+        }
+    }
+
     /// The connection or a channel has gone, and the library takes the connection for there or not: what was on its way waits again
     /// where that does no harm.
     pub(super) fn interrupted(&mut self, connected: bool) {
         self.gather();
         self.undecided.clear();
-        self.channels = None;
+        (self.channels, self.trouble) = (None, None);
         (self.blocked, self.unsent, self.nacked) = (false, false, false);
         let why = self.broken.take();
         // The library may hear of the connection's end later than of what it comes from, which is nobody's fault.
