@@ -35,7 +35,7 @@ pub enum Said {
     ConfirmSelect(u16),
     QueueDeclare(u16, String),
     Consume(u16, String),
-    Cancel(u16),
+    Cancel(u16, String),
     Publish(Published),
     Ack(u16, u64),
     Nack(u16, u64),
@@ -199,7 +199,7 @@ impl Peer {
                 bytes.skip(2);
                 Said::Consume(channel, bytes.text())
             }
-            (60, 30) => Said::Cancel(channel),
+            (60, 30) => Said::Cancel(channel, bytes.text()),
             PUBLISH => {
                 bytes.skip(2);
                 let (_exchange, key) = (bytes.text(), bytes.text());
@@ -233,10 +233,11 @@ impl Peer {
                 self.say(*channel, (50, 11), &[text(queue), vec![0; 8]].concat()).await;
             }
             Said::Consume(channel, queue) => self.say(*channel, (60, 21), &text(queue)).await,
+            Said::Cancel(channel, consumer) => self.say(*channel, (60, 31), &text(consumer)).await,
             Said::Publish(published) => self.confirm(published).await,
             Said::ConnectionClose => self.say(0, (10, 51), &[]).await,
             Said::Other(channel, (class, method @ (10 | 20))) => self.say(*channel, (*class, method + 1), &[]).await,
-            Said::Cancel(_) | Said::Ack(..) | Said::Nack(..) | Said::Other(..) => {}
+            Said::Ack(..) | Said::Nack(..) | Said::Other(..) => {}
         }
     }
 
@@ -246,13 +247,16 @@ impl Peer {
     ///
     /// It is not said.
     pub async fn until(&mut self, what: &str, is: impl Fn(&Said) -> bool) -> Said {
-        loop {
-            let said = self.hear().await.unwrap_or_else(|| panic!("the client has gone before it said {what}"));
-            if is(&said) {
-                return said;
+        let heard = async {
+            loop {
+                let said = self.hear().await.unwrap_or_else(|| panic!("the client has gone before it said {what}"));
+                if is(&said) {
+                    return said;
+                }
+                self.answer(&said).await;
             }
-            self.answer(&said).await;
-        }
+        };
+        shortly(&format!("the client says {what}"), heard).await
     }
 
     /// The next message that is published, which is not confirmed.

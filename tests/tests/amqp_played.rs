@@ -11,7 +11,8 @@ use std::{
 
 use rmi_amqp::{Amqp, Options};
 use rmi_core::transport::{
-    Destination, Frame, LinkChange, LinkId, Links, Purpose, Receipt, Sharing, Source, Subscription, Transport, TransportErrorKind,
+    Destination, Disposition, Frame, LinkChange, LinkId, Links, Purpose, Receipt, Sharing, Source, Subscription, Transport,
+    TransportErrorKind,
 };
 use rmi_tests::{
     played::{Peer, Played, Published, Said},
@@ -79,6 +80,16 @@ async fn publishing(options: Options) -> (Played, Amqp, Peer) {
     });
     assert_eq!(told.unwrap(), Receipt::Stored);
     (played, amqp, peer)
+}
+
+/// The next consumer is wanted, and there: its channel and its queue.
+async fn subscribed(peer: &mut Peer) -> (u16, String) {
+    let consumer = peer.consumer().await;
+    peer.answer(&consumer).await;
+    match consumer {
+        Said::Consume(channel, queue) => (channel, queue),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn body(published: &Published) -> &str {
@@ -170,10 +181,7 @@ async fn a_link_is_reported_when_its_subscriptions_are_back() {
     let (played, amqp, mut peer) = connected(options()).await;
     let mut links = amqp.links();
     assert!(matches!(change(&mut links).await, LinkChange::Up(_)));
-    let (inbox, ()) = tokio::join!(amqp.subscribe(requests(1)), async {
-        let consumer = peer.consumer().await;
-        peer.answer(&consumer).await;
-    });
+    let (inbox, _) = tokio::join!(amqp.subscribe(requests(1)), subscribed(&mut peer));
     drop(peer);
     goes_down(&mut links).await;
     let mut peer = played.welcomed().await;
@@ -229,23 +237,19 @@ async fn channels_that_the_broker_closes_are_not_used_up() {
     };
     let (amqp, mut peer) = tokio::join!(Amqp::connect(played.url()).options(options()), few());
     let amqp = amqp.unwrap();
-    let (inbox, first) = tokio::join!(amqp.subscribe(requests(1)), async {
-        let consumer = peer.consumer().await;
-        peer.answer(&consumer).await;
-        consumer
-    });
+    let (inbox, (channel, _)) = tokio::join!(amqp.subscribe(requests(1)), subscribed(&mut peer));
     let (mut inbox, mut taken) = (inbox.unwrap(), Vec::new());
     let (mut closed, mut connections) = (0, 1);
     let refusing = async {
         // As where a queue's node goes down.
-        let mut consumer = Some(first);
+        let mut consumer = Some(channel);
         while connections < 3 {
-            if let Some(Said::Consume(channel, _)) = consumer {
+            if let Some(channel) = consumer {
                 peer.close_channel(channel, 404, "NOT_FOUND - home node is down").await;
                 closed += 1;
             }
             consumer = match peer.hear().await {
-                Some(consumer @ Said::Consume(..)) => Some(consumer),
+                Some(Said::Consume(channel, _)) => Some(channel),
                 Some(said) => {
                     peer.answer(&said).await;
                     None
@@ -257,8 +261,7 @@ async fn channels_that_the_broker_closes_are_not_used_up() {
                 }
             }
         }
-        let Said::Consume(channel, queue) = peer.consumer().await else { panic!("it consumes") };
-        peer.answer(&Said::Consume(channel, queue.clone())).await;
+        let (channel, queue) = subscribed(&mut peer).await;
         peer.deliver(channel, &queue, 1, "at last").await;
     };
     let (received, ()) = tokio::join!(shortly("something comes", inbox.recv(&mut taken, 1)), refusing);
@@ -312,10 +315,7 @@ async fn who_publishes_without_channels_is_told_why() {
 async fn a_broker_that_throws_out_whom_it_welcomes_is_not_dialled_without_pause() {
     let pause = Duration::from_millis(20);
     let (played, amqp, mut peer) = connected(options().pauses(pause, pause * 8)).await;
-    let (inbox, ()) = tokio::join!(amqp.subscribe(requests(1)), async {
-        let consumer = peer.consumer().await;
-        peer.answer(&consumer).await;
-    });
+    let (inbox, _) = tokio::join!(amqp.subscribe(requests(1)), subscribed(&mut peer));
     let mut ended = Instant::now();
     peer.throw_out("once").await;
     for longest in [pause, pause, pause * 2, pause * 4, pause * 8, pause * 8] {
@@ -391,4 +391,67 @@ async fn a_transport_that_is_dropped_ends_whatever_it_was_told_before() {
     drop((more, pausing));
     drop(amqp);
     shortly("it ends", async { while links.next().await.is_some() {} }).await;
+}
+
+/// Whoever is stopped leaves what he has not received to others at once, and settles what he has.
+#[tokio::test]
+async fn what_a_stopped_subscription_has_not_received_is_for_others() {
+    let (_played, amqp, mut peer) = connected(options()).await;
+    let (inbox, (channel, queue)) = tokio::join!(amqp.subscribe(requests(10)), subscribed(&mut peer));
+    let (mut inbox, mut taken) = (inbox.unwrap(), Vec::new());
+    for tag in 1..=3 {
+        peer.deliver(channel, &queue, tag, "x").await;
+    }
+    assert_eq!(shortly("one comes", inbox.recv(&mut taken, 1)).await.unwrap(), 1);
+    inbox.stop();
+    let said = |what| move |said: &Said| *said == what;
+    let cancel = peer.until("cancel", said(Said::Cancel(channel, queue.clone()))).await;
+    peer.until("that the second is for others", said(Said::Nack(channel, 2))).await;
+    peer.until("that the third is for others", said(Said::Nack(channel, 3))).await;
+    // What was on its way when it was stopped.
+    peer.deliver(channel, &queue, 4, "x").await;
+    peer.answer(&cancel).await;
+    peer.until("that what comes late is for others", said(Said::Nack(channel, 4))).await;
+    taken.remove(0).acker.settle(Disposition::Ack);
+    peer.until("that the first is done with", said(Said::Ack(channel, 1))).await;
+    drop(inbox);
+}
+
+/// So it is with one that is given to him only then: there was one before that he had not taken yet.
+#[tokio::test]
+async fn a_subscription_that_is_stopped_while_it_is_made_anew_keeps_nothing() {
+    let (played, amqp, mut peer) = connected(options()).await;
+    let mut links = amqp.links();
+    let (inbox, _) = tokio::join!(amqp.subscribe(requests(10)), subscribed(&mut peer));
+    let mut inbox = inbox.unwrap();
+    drop(peer);
+    goes_down(&mut links).await;
+    let mut peer = played.welcomed().await;
+    let (channel, queue) = subscribed(&mut peer).await;
+    assert!(matches!(change(&mut links).await, LinkChange::Up(_)));
+    peer.deliver(channel, &queue, 1, "x").await;
+    inbox.stop();
+    let said = |what| move |said: &Said| *said == what;
+    let cancel = peer.until("cancel", said(Said::Cancel(channel, queue.clone()))).await;
+    peer.answer(&cancel).await;
+    peer.until("that it is for others", said(Said::Nack(channel, 1))).await;
+    drop(inbox);
+}
+
+/// One that is stopped while the broker has not said yet that it is there is left again.
+#[tokio::test]
+async fn a_subscription_that_is_stopped_before_it_is_there_again_is_left() {
+    let (played, amqp, mut peer) = connected(options()).await;
+    let mut links = amqp.links();
+    let (inbox, _) = tokio::join!(amqp.subscribe(requests(10)), subscribed(&mut peer));
+    let mut inbox = inbox.unwrap();
+    drop(peer);
+    goes_down(&mut links).await;
+    let mut peer = played.welcomed().await;
+    let consumer = peer.consumer().await;
+    let Said::Consume(channel, _) = consumer else { panic!("{consumer:?}") };
+    inbox.stop();
+    peer.answer(&consumer).await;
+    peer.until("that it leaves", |said| *said == Said::ChannelClose(channel)).await;
+    drop(inbox);
 }
