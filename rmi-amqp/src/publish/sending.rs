@@ -2,13 +2,14 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use lapin::{message::BasicReturnMessage, options::BasicPublishOptions};
+use lapin::message::BasicReturnMessage;
 use rmi_core::transport::{Receipt, TransportError};
 use tokio::time::Instant;
 
 use super::{
     channels::Channels,
-    flight::{Flight, Id, Outcome, Ready},
+    flight::{Flight, Id, Ready},
+    handing::{Outcome, Publish},
     job::Job,
     returned::Undecided,
 };
@@ -78,6 +79,12 @@ impl Sending {
         self.broken.is_some() || self.unsent || self.nacked || if self.is_empty() { self.closed } else { self.rests }
     }
 
+    /// Whether a frame would be sent at once.
+    pub(super) fn has_way(&self) -> bool {
+        let open = self.channels.is_some() && !self.blocked && !self.closed;
+        open && self.waiting.is_empty() && self.flight.len() < self.link.options.window
+    }
+
     /// Sends a frame, after those that wait.
     ///
     /// # Errors
@@ -144,17 +151,8 @@ impl Sending {
             let channel = Arc::clone(if job.confirmed { confirmed } else { plain });
             let (payload, mandatory) = (job.frame.payload.clone(), job.frame.mandatory);
             self.link.tally.published.add();
-            let publishing = async move {
-                if !channel.status().connected() {
-                    return Outcome::NotSent;
-                }
-                let options = BasicPublishOptions { mandatory, immediate: false };
-                match channel.basic_publish(exchange, key, options, &payload, properties).await {
-                    Ok(confirm) => Outcome::from(confirm.await),
-                    Err(error) => Outcome::Failed(Box::new(error)),
-                }
-            };
-            self.flight.begin(job, Box::pin(publishing));
+            let publish = Publish { channel, exchange, key, mandatory, payload, properties };
+            self.flight.begin(job, publish);
         }
     }
 
@@ -273,7 +271,7 @@ impl Sending {
                 again.push_back(job);
                 continue;
             }
-            if !job.is_abandoned() {
+            if !job.is_abandoned() && !job.handed {
                 self.link.tally.ambiguous.add();
             }
             let why = why.as_ref().map_or_else(|| "the connection was left".to_owned(), said);
@@ -309,7 +307,7 @@ impl Sending {
 #[cfg(test)]
 mod tests {
     use rmi_core::transport::{Destination, Frame};
-    use tokio::sync::{Semaphore, oneshot};
+    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::{
@@ -324,20 +322,11 @@ mod tests {
         let (frames, bytes) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(2)));
         let mut waits = Vec::new();
         for _ in 0..2 {
-            let (answer, told) = oneshot::channel();
-            waits.push(told);
             let room = (Arc::clone(&frames).try_acquire_owned().unwrap(), Arc::clone(&bytes).try_acquire_owned().unwrap());
-            sending.waiting.push_back(Job {
-                frame: Frame::new(Destination::Queue("dog".into()), "x"),
-                confirmed: true,
-                given: Instant::now(),
-                late: true,
-                unsent: false,
-                suspected: 0,
-                repeated: false,
-                answer: Some(answer),
-                _room: room,
-            });
+            let mut job = Job::new(Frame::new(Destination::Queue("dog".into()), "x"), &sending.link.options, room);
+            waits.push(job.awaited());
+            job.late = true;
+            sending.waiting.push_back(job);
         }
         waits.pop();
         sending.expire();
