@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use lapin::protocol::AMQPSoftError;
-use rmi_core::transport::{Frame, Receipt, TransportError, TransportErrorKind};
-use tokio::{
-    sync::{OwnedSemaphorePermit, oneshot},
-    time::Instant,
-};
+use rmi_core::transport::{Frame, PendingReceipt, Receipt, ReceiptSender, TransportError, TransportErrorKind};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{
     convert::Route,
     error::{ambiguous, soft},
     options::Options,
 };
+
+/// A place among so many frames, and among so many bytes.
+pub(super) type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// A frame, and who waits for what becomes of it.
 #[derive(Debug)]
@@ -31,12 +31,37 @@ pub(super) struct Job {
     pub(super) suspected: u8,
     /// It was on its way before, and may have arrived.
     pub(super) repeated: bool,
-    pub(super) answer: Option<oneshot::Sender<Result<Receipt, TransportError>>>,
+    pub(super) answer: Option<ReceiptSender>,
+    /// Its publisher was told that it is on its way, and does not wait.
+    pub(super) handed: bool,
     /// Its place among those that are not done with.
-    pub(super) _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    pub(super) _room: Room,
 }
 
 impl Job {
+    /// Given now, and nobody waits.
+    pub(super) fn new(frame: Frame, options: &Options, room: Room) -> Self {
+        Job {
+            confirmed: frame.mandatory || (frame.persistent && options.confirms),
+            frame,
+            given: Instant::now(),
+            late: false,
+            unsent: false,
+            suspected: 0,
+            repeated: false,
+            answer: None,
+            handed: false,
+            _room: room,
+        }
+    }
+
+    /// Somebody waits from now on.
+    pub(super) fn awaited(&mut self) -> PendingReceipt {
+        let (answer, told) = PendingReceipt::new();
+        self.answer = Some(answer);
+        told
+    }
+
     /// Says what has become of it. That it did not get there this time says nothing of the time before.
     pub(super) fn answer(&mut self, told: Result<Receipt, TransportError>) {
         let told = match told {
@@ -49,7 +74,7 @@ impl Job {
             told => told,
         };
         if let Some(answer) = self.answer.take() {
-            let _ = answer.send(told);
+            answer.send(told);
         }
     }
 
@@ -69,7 +94,7 @@ impl Job {
 
     /// Whoever published does not wait any more.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+        !self.handed && self.answer.as_ref().is_none_or(ReceiptSender::is_closed)
     }
 
     /// Whether this is the frame that a channel was closed for, as far as the broker says.

@@ -5,13 +5,14 @@ mod tests;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use lapin::{message::BasicReturnMessage, options::BasicPublishOptions};
+use lapin::message::BasicReturnMessage;
 use rmi_core::transport::{Receipt, TransportError};
 use tokio::time::Instant;
 
 use super::{
     channels::Channels,
-    flight::{Flight, Id, Outcome, Ready},
+    flight::{Flight, Id, Ready},
+    handing::{Outcome, Publish},
     job::Job,
     returned::Undecided,
 };
@@ -84,6 +85,12 @@ impl Sending {
         self.broken.is_some() || self.unsent || self.nacked || if self.is_empty() { self.closed } else { self.rests }
     }
 
+    /// Whether a frame would be sent at once.
+    pub(super) fn has_way(&self) -> bool {
+        let open = self.channels.is_some() && !self.blocked && !self.closed;
+        open && self.waiting.is_empty() && self.flight.len() < self.link.options.window
+    }
+
     /// Sends a frame, after those that wait.
     ///
     /// # Errors
@@ -147,17 +154,8 @@ impl Sending {
             let channel = Arc::clone(if job.confirmed { confirmed } else { plain });
             let (payload, mandatory) = (job.frame.payload.clone(), job.frame.mandatory);
             self.link.tally.published.add();
-            let publishing = async move {
-                if !channel.status().connected() {
-                    return Outcome::NotSent;
-                }
-                let options = BasicPublishOptions { mandatory, immediate: false };
-                match channel.basic_publish(exchange, key, options, &payload, properties).await {
-                    Ok(confirm) => Outcome::from(confirm.await),
-                    Err(error) => Outcome::Failed(Box::new(error)),
-                }
-            };
-            self.flight.begin(job, Box::pin(publishing));
+            let publish = Publish { channel, exchange, key, mandatory, payload, properties };
+            self.flight.begin(job, publish);
         }
         // There is no room for them until the broker says something.
         self.late();
@@ -287,7 +285,7 @@ impl Sending {
                 again.push_back(job);
                 continue;
             }
-            if !job.is_abandoned() {
+            if !job.is_abandoned() && !job.handed {
                 self.link.tally.ambiguous.add();
             }
             let why = why.as_ref().map_or_else(|| "the connection was left".to_owned(), said);

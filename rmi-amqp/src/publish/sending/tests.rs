@@ -1,19 +1,16 @@
 //! What becomes of frames when the link, or the channel, goes: without a broker, by what the library would say.
 
 use bytes::Bytes;
-use rmi_core::transport::{Destination, Frame, TransportErrorKind};
-use tokio::sync::{
-    Semaphore,
-    oneshot::{self, error::TryRecvError},
-};
+use futures_util::FutureExt;
+use rmi_core::transport::{Destination, Frame, PendingReceipt, TransportErrorKind};
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::{
     options::{Credentials, Options},
+    publish::handing::Outcome,
     socket::Target,
 };
-
-type Told = oneshot::Receiver<Result<Receipt, TransportError>>;
 
 fn sending() -> Sending {
     let target = Target { hosts: Vec::new(), vhost: "/".to_owned(), credentials: Credentials::default(), tls: None };
@@ -26,38 +23,22 @@ fn frame(payload: &'static str, repeatable: bool) -> Frame {
     frame
 }
 
-fn job(frame: Frame) -> (Job, Told) {
+fn job(frame: Frame) -> (Job, PendingReceipt) {
     let room = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    let (answer, told) = oneshot::channel();
-    let job = Job {
-        frame,
-        confirmed: true,
-        given: Instant::now(),
-        late: false,
-        unsent: false,
-        suspected: 0,
-        repeated: false,
-        answer: Some(answer),
-        _room: (room(), room()),
-    };
+    let mut job = Job::new(frame, &Options::default(), (room(), room()));
+    let told = job.awaited();
     (job, told)
 }
 
 impl Sending {
     /// A frame is on its way, and this comes of it; nothing, as long as the link is there.
-    fn sent(&mut self, frame: Frame, outcome: Option<Outcome>) -> Told {
+    fn sent(&mut self, frame: Frame, outcome: Option<Outcome>) -> PendingReceipt {
         let (job, told) = job(frame);
-        let publishing = async move {
-            match outcome {
-                Some(outcome) => outcome,
-                None => std::future::pending().await,
-            }
-        };
-        self.flight.begin(job, Box::pin(publishing));
+        self.flight.pretend(job, outcome);
         told
     }
 
-    fn waits(&mut self, frame: Frame) -> Told {
+    fn waits(&mut self, frame: Frame) -> PendingReceipt {
         let (job, told) = job(frame);
         self.give(job).unwrap();
         told
@@ -91,8 +72,8 @@ async fn only_what_may_be_repeated_is_sent_again() {
     sending.interrupted(false);
     assert_eq!(sending.waiting(), [b"again"]);
     assert!(sending.waiting[0].repeated && sending.waiting[0].late && sending.flight.is_empty());
-    assert_eq!(again.try_recv().unwrap_err(), TryRecvError::Empty);
-    let told = once.try_recv().expect("it is told at once").unwrap_err();
+    assert!((&mut again).now_or_never().is_none());
+    let told = (&mut once).now_or_never().expect("it is told at once").unwrap_err();
     assert_eq!(told.kind, TransportErrorKind::Ambiguous, "{told}");
     let tally = sending.link.tally.read();
     assert_eq!((tally.repeated, tally.ambiguous), (1, 1));
@@ -129,13 +110,13 @@ async fn what_was_not_sent_is_sent_in_its_order_as_if_for_the_first_time() {
     sending.interrupted(true);
     assert_eq!(sending.waiting(), [b"1", b"2", b"3", b"4", b"5"]);
     assert_eq!((sending.link.tally.read().repeated, sending.is_broken()), (1, false));
-    let told = [&mut on_its_way, &mut waits].into_iter().chain(&mut unsent).map(|told| told.try_recv().unwrap_err());
-    assert!(told.into_iter().all(|told| told == TryRecvError::Empty), "nothing is known of them yet");
+    let all = [&mut on_its_way, &mut waits].into_iter().chain(&mut unsent);
+    assert!(all.into_iter().all(|told| told.now_or_never().is_none()), "nothing is known of them yet");
     // A second loss finds them waiting, and takes none of them for sent.
     sending.interrupted(false);
-    for (mut job, mut told) in sending.waiting.drain(1..4).zip(unsent) {
+    for (mut job, told) in sending.waiting.drain(1..4).zip(unsent) {
         job.answer(Ok(Receipt::NoRoute));
-        assert_eq!(told.try_recv().unwrap().unwrap(), Receipt::NoRoute);
+        assert_eq!(told.now_or_never().unwrap().unwrap(), Receipt::NoRoute);
     }
 }
 
@@ -147,17 +128,21 @@ async fn what_was_sent_twice_is_not_said_never_to_have_arrived() {
         (Err(disconnected("gone")), Some(TransportErrorKind::Disconnected)),
     ] {
         for repeated in [false, true] {
-            let (mut job, mut answered) = job(frame("x", true));
+            let (mut job, answered) = job(frame("x", true));
             job.repeated = repeated;
             job.answer(told.clone());
             let expected = if repeated { Some(TransportErrorKind::Ambiguous) } else { once };
-            assert_eq!(answered.try_recv().unwrap().err().map(|error| error.kind), expected, "{told:?}, repeated: {repeated}");
+            assert_eq!(
+                answered.now_or_never().unwrap().err().map(|error| error.kind),
+                expected,
+                "{told:?}, repeated: {repeated}"
+            );
         }
     }
-    let (mut job, mut answered) = job(frame("x", true));
+    let (mut job, answered) = job(frame("x", true));
     job.repeated = true;
     job.answer(Ok(Receipt::Stored));
-    assert_eq!(answered.try_recv().unwrap().unwrap(), Receipt::Stored);
+    assert_eq!(answered.now_or_never().unwrap().unwrap(), Receipt::Stored);
 }
 
 #[tokio::test(start_paused = true)]
