@@ -188,7 +188,7 @@ impl Publisher {
             Ok(room) => room.map_err(|_: tokio::sync::AcquireError| closed()),
             Err(_) => {
                 self.shared.link.tally.full.add();
-                let away = self.shared.link.away(wait).message;
+                let away = self.shared.lock().away(wait).message;
                 Err(full(format!("too much waits to be published, and did so for {wait:?}: {away}")))
             }
         }

@@ -11,6 +11,7 @@ pub mod gofer;
 pub mod journal;
 pub mod lines;
 pub mod on_core;
+pub mod played;
 pub mod ports;
 pub mod probe;
 pub mod proxy;

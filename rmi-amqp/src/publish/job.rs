@@ -1,5 +1,7 @@
 //! One frame that is to be published, until its publisher is told what became of it.
 
+use std::time::Duration;
+
 use lapin::protocol::AMQPSoftError;
 use rmi_core::transport::{Frame, PendingReceipt, Receipt, ReceiptSender, TransportError, TransportErrorKind};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
@@ -21,7 +23,7 @@ pub(super) struct Job {
     pub(super) confirmed: bool,
     /// Since when its publisher waits.
     pub(super) given: Instant,
-    /// It has waited for the link, or for a broker that took nothing.
+    /// It has waited: for the link, for a broker that took nothing, or for those before it to be confirmed.
     pub(super) late: bool,
     /// It was not handed to the library: the channel had gone before.
     pub(super) unsent: bool,
@@ -73,6 +75,20 @@ impl Job {
         };
         if let Some(answer) = self.answer.take() {
             answer.send(told);
+        }
+    }
+
+    /// How long it may live from now on, if that has an end: what it has waited counts as a part of it.
+    ///
+    /// # Errors
+    ///
+    /// All of that time, which is returned, has passed.
+    pub(super) fn ttl(&self) -> Result<Option<Duration>, Duration> {
+        match self.frame.ttl {
+            Some(whole) if self.late => {
+                whole.checked_sub(self.given.elapsed()).filter(|rest| !rest.is_zero()).map(Some).ok_or(whole)
+            }
+            ttl => Ok(ttl),
         }
     }
 
