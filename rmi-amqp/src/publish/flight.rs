@@ -82,51 +82,44 @@ impl Flight {
         self.len() == 0
     }
 
+    /// Hands a frame to the library, and watches it from then on.
+    pub(super) fn begin(&mut self, job: Job, publish: Publish) {
+        let at = self.place();
+        let place = &mut self.places[at];
+        let handing = place.handing.get_or_insert_with(handing::handing);
+        let come = handing.begin(publish, &mut Context::from_waker(&place.waker));
+        self.enter(at, job, come);
+    }
+
     /// A place that is free.
-    fn vacancy(&mut self) -> &mut Place {
-        let at = self.free.pop().unwrap_or_else(|| {
+    fn place(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
             let signal =
                 Arc::new(Signal { place: self.places.len(), raised: AtomicBool::new(false), ready: Arc::clone(&self.ready) });
             self.places.push(Place { frame: None, handing: None, waker: Waker::from(Arc::clone(&signal)), signal });
             self.places.len() - 1
-        });
-        &mut self.places[at]
+        })
     }
 
-    /// Hands a frame to the library, and watches it from then on.
-    pub(super) fn begin(&mut self, job: Job, publish: Publish) {
-        let number = self.number();
-        let place = self.vacancy();
-        let handing = place.handing.get_or_insert_with(handing::handing);
-        let state = match handing.begin(publish, &mut Context::from_waker(&place.waker)) {
+    /// A frame is on its way, or what became of it is known already.
+    fn enter(&mut self, at: usize, job: Job, come: Poll<Outcome>) {
+        let place = &mut self.places[at];
+        let state = match come {
             Poll::Pending => State::Publishing,
             Poll::Ready(outcome) => {
                 place.waker.wake_by_ref();
                 State::Ended(outcome)
             }
         };
-        place.frame = Some((number, job, state));
-    }
-
-    fn number(&mut self) -> u64 {
-        let number = self.next;
+        place.frame = Some((self.next, job, state));
         self.next += 1;
-        number
     }
 
-    /// As if the library had been handed a frame, and had said this of it, or nothing yet.
+    /// A frame is on its way that no library has.
     #[cfg(test)]
-    pub(super) fn pretend(&mut self, job: Job, said: Option<Outcome>) {
-        let number = self.number();
-        let place = self.vacancy();
-        let state = match said {
-            Some(outcome) => {
-                place.waker.wake_by_ref();
-                State::Ended(outcome)
-            }
-            None => State::Publishing,
-        };
-        place.frame = Some((number, job, state));
+    pub(super) fn pretend(&mut self, job: Job, come: Poll<Outcome>) {
+        let at = self.place();
+        self.enter(at, job, come);
     }
 
     /// Hears all who have something to say, in the order in which they had it.

@@ -1,5 +1,7 @@
 //! What becomes of frames when the link, or the channel, goes: without a broker, by what the library would say.
 
+use std::task::Poll;
+
 use bytes::Bytes;
 use futures_util::FutureExt;
 use rmi_core::transport::{Destination, Frame, PendingReceipt, TransportErrorKind};
@@ -8,7 +10,6 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::{
     options::{Credentials, Options},
-    publish::handing::Outcome,
     socket::Target,
 };
 
@@ -34,7 +35,7 @@ impl Sending {
     /// A frame is on its way, and this comes of it; nothing, as long as the link is there.
     fn sent(&mut self, frame: Frame, outcome: Option<Outcome>) -> PendingReceipt {
         let (job, told) = job(frame);
-        self.flight.pretend(job, outcome);
+        self.flight.pretend(job, outcome.map_or(Poll::Pending, Poll::Ready));
         told
     }
 
@@ -110,13 +111,13 @@ async fn what_was_not_sent_is_sent_in_its_order_as_if_for_the_first_time() {
     sending.interrupted(true);
     assert_eq!(sending.waiting(), [b"1", b"2", b"3", b"4", b"5"]);
     assert_eq!((sending.link.tally.read().repeated, sending.is_broken()), (1, false));
-    let all = [&mut on_its_way, &mut waits].into_iter().chain(&mut unsent);
-    assert!(all.into_iter().all(|told| told.now_or_never().is_none()), "nothing is known of them yet");
+    let told = [&mut on_its_way, &mut waits].into_iter().chain(&mut unsent).map(|told| told.now_or_never());
+    assert!(told.into_iter().all(|told| told.is_none()), "nothing is known of them yet");
     // A second loss finds them waiting, and takes none of them for sent.
     sending.interrupted(false);
-    for (mut job, told) in sending.waiting.drain(1..4).zip(unsent) {
+    for (mut job, mut told) in sending.waiting.drain(1..4).zip(unsent) {
         job.answer(Ok(Receipt::NoRoute));
-        assert_eq!(told.now_or_never().unwrap().unwrap(), Receipt::NoRoute);
+        assert_eq!((&mut told).now_or_never().unwrap().unwrap(), Receipt::NoRoute);
     }
 }
 
@@ -128,21 +129,21 @@ async fn what_was_sent_twice_is_not_said_never_to_have_arrived() {
         (Err(disconnected("gone")), Some(TransportErrorKind::Disconnected)),
     ] {
         for repeated in [false, true] {
-            let (mut job, answered) = job(frame("x", true));
+            let (mut job, mut answered) = job(frame("x", true));
             job.repeated = repeated;
             job.answer(told.clone());
             let expected = if repeated { Some(TransportErrorKind::Ambiguous) } else { once };
             assert_eq!(
-                answered.now_or_never().unwrap().err().map(|error| error.kind),
+                (&mut answered).now_or_never().unwrap().err().map(|error| error.kind),
                 expected,
                 "{told:?}, repeated: {repeated}"
             );
         }
     }
-    let (mut job, answered) = job(frame("x", true));
+    let (mut job, mut answered) = job(frame("x", true));
     job.repeated = true;
     job.answer(Ok(Receipt::Stored));
-    assert_eq!(answered.now_or_never().unwrap().unwrap(), Receipt::Stored);
+    assert_eq!((&mut answered).now_or_never().unwrap().unwrap(), Receipt::Stored);
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,4 +176,19 @@ async fn whatever_waits_for_another_link_is_late() {
     sending.interrupted(false);
     let _late = sending.waits(frame("4", true));
     assert!(sending.waiting.len() == 4 && sending.waiting.iter().all(|job| job.late));
+}
+
+/// Its publisher was told that it is on its way: it is sent again where that does no harm, and otherwise nobody is left to be told.
+#[tokio::test]
+async fn what_was_handed_over_is_sent_again_as_well() {
+    let mut sending = sending();
+    for (payload, repeatable) in [("again", true), ("once", false)] {
+        let (mut job, _) = job(frame(payload, repeatable));
+        (job.confirmed, job.handed, job.answer) = (false, true, None);
+        sending.flight.pretend(job, Poll::Pending);
+    }
+    sending.interrupted(false);
+    assert_eq!(sending.waiting(), [b"again"]);
+    sending.expire();
+    assert_eq!((sending.waiting.len(), sending.link.tally.read().ambiguous), (1, 0), "it waits, though nobody waits for it");
 }
