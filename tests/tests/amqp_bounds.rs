@@ -23,7 +23,11 @@ use rmi_core::{
         Source, Subscription, Transport, TransportErrorKind, WhenFull,
     },
 };
-use rmi_tests::{proxy::Proxy, rabbit::Rabbit, soon::soon};
+use rmi_tests::{
+    proxy::Proxy,
+    rabbit::Rabbit,
+    soon::{shortly, soon},
+};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
 /// A broker of this file's own: some tests make it short of memory.
@@ -513,4 +517,48 @@ async fn a_subscription_that_is_given_up_leaves_no_queue() {
     })
     .await;
     amqp.close().await.unwrap();
+}
+
+/// Whoever floods an endpoint's reply address ends nobody's call: the endpoint takes another one, and asks there for what it waits for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_whose_replies_are_flooded_moves_to_another_address() {
+    let (broker, _turn) = broker().await;
+    let (address, stones) = (name("mill"), Stones::default());
+    let agent = Endpoint::builder(address.as_str()).bind(Native::default(), amqp(options()).await, Trust::insecure());
+    let agent = agent.serve(MillServer::new(stones.clone())).start().await.unwrap();
+    let (bus, own) = (Arc::new(amqp(options().backlog(1, usize::MAX)).await), name("flooded"));
+    let caller = Endpoint::builder(own.as_str()).bind(Native::default(), Arc::clone(&bus), Trust::insecure());
+    let caller = caller.start().await.unwrap();
+    let mill: MillClient = caller.client(address.as_str());
+    let grinding = mill.grind().send().await.unwrap();
+    let replies = || {
+        let queues = tokio::task::block_in_place(|| broker.ctl(&["list_queues", "name", "--silent"]));
+        queues.lines().filter(|queue| queue.starts_with(&own)).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let [flooded] = &replies()[..] else { panic!("it has one reply address: {:?}", replies()) };
+    // It never comes to the rest of them.
+    let peer = amqp(options()).await;
+    soon("it is flooded", async {
+        while bus.counters().flooded == 0 {
+            let burst: Vec<_> = (0..64)
+                .map(|_| {
+                    let mut frame = Frame::new(Destination::Address(flooded.as_str().into()), "no reply");
+                    frame.mandatory = false;
+                    peer.publish(frame)
+                })
+                .collect();
+            for publish in burst {
+                publish.await.unwrap();
+            }
+        }
+    })
+    .await;
+    shortly("it has another address", async { while replies().is_empty() || replies().contains(flooded) {} }).await;
+    stones.stop.notify_one();
+    assert_eq!(soon("the call ends", grinding.into_future()).await.unwrap(), 7);
+    assert_eq!((stones.rounds.load(Ordering::SeqCst), bus.counters().lost), (1, 0));
+    assert!(caller.figures()[0].subscriptions_lost >= 1);
+    for endpoint in [agent, caller] {
+        let _ = endpoint.shutdown(Duration::from_secs(5)).await.unwrap();
+    }
 }
