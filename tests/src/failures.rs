@@ -3,7 +3,6 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -20,11 +19,8 @@ use rmi_core::{
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::sleep};
 
-use crate::{
-    crash::{
-        AGENT, Audit, Book, CALLERS, Callers, LedgerClient, LedgerServer, Log, Mix, PATIENCE, Told, Totals, keys, options, trust,
-    },
-    proxy::Proxy,
+use crate::crash::{
+    AGENT, Audit, Book, CALLERS, Callers, LedgerClient, LedgerServer, Log, Mix, PATIENCE, Told, Totals, keys, options, trust,
 };
 
 /// Who hears what is told.
@@ -339,13 +335,6 @@ async fn hear(mut events: Events<Told>, heard: Arc<Heard>) {
             Err(missed) => panic!("events were missed: {missed}"),
         }
     }
-}
-
-/// A proxy before a broker, and the URL by which it is reached.
-pub async fn before(broker: &str) -> (Proxy, String) {
-    let proxy = Proxy::to(broker.parse::<SocketAddr>().unwrap()).await;
-    let url = format!("amqp://guest:guest@{}/%2f", proxy.at());
-    (proxy, url)
 }
 
 /// As the suites have it, and a publish waits for as long as a broker may be away.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod amqp;
 pub mod certificates;
 pub mod clock;
 pub mod crash;

@@ -9,8 +9,9 @@
 use std::time::{Duration, Instant};
 
 use rmi_tests::{
+    amqp::proxied,
     crash::{AGENT, CALLERS},
-    failures::{Scene, before, is_long, patient, run},
+    failures::{Scene, is_long, patient, run},
     rabbit::Pool,
 };
 use tokio::time::sleep;
@@ -82,7 +83,7 @@ fn connections_that_the_broker_closes_are_made_again() {
 fn a_connection_that_forwards_nothing_is_left() {
     let broker = BROKERS.take();
     run(async {
-        let (proxy, url) = before(&broker.address()).await;
+        let (proxy, url) = proxied(&broker.url()).await;
         let scene = Scene::begin("connection half open", &url, &patient()).await;
         for _ in 0..times() {
             scene.meanwhile().await;
@@ -102,7 +103,7 @@ fn a_connection_that_forwards_nothing_is_left() {
 fn what_a_stalled_connection_brings_late_does_no_harm() {
     let broker = BROKERS.take();
     run(async {
-        let (proxy, url) = before(&broker.address()).await;
+        let (proxy, url) = proxied(&broker.url()).await;
         let scene = Scene::begin("connection stalled", &url, &patient()).await;
         for _ in 0..times() {
             scene.meanwhile().await;

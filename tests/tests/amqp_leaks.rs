@@ -9,7 +9,8 @@ use std::{
 };
 
 use rmi_tests::{
-    failures::{Scene, before, is_long, patient, run},
+    amqp::proxied,
+    failures::{Scene, is_long, patient, run},
     rabbit::{Held, Rabbit},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -73,7 +74,7 @@ fn held() -> isize {
 fn a_hundred_cuts_leave_nothing_behind() {
     let broker = Rabbit::start();
     run(async {
-        let (proxy, url) = before(&broker.address()).await;
+        let (proxy, url) = proxied(&broker.url()).await;
         let scene = Scene::begin("connections cut", &url, &patient()).await;
         let cut = async |round: usize| {
             let lost = scene.counters();
