@@ -43,12 +43,6 @@ pub fn run(scene: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(scene);
 }
 
-/// Whether the long form is wanted.
-#[must_use]
-pub fn is_long() -> bool {
-    std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1")
-}
-
 /// An agent, its callers, and somebody who listens to them, each with a connection of its own.
 #[derive(Debug)]
 pub struct Scene {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use rmi_tests::{
     amqp::proxied,
     crash::{AGENT, CALLERS},
-    failures::{Scene, is_long, patient, run},
+    failures::{Scene, patient, run},
+    long::ordinarily_or_long,
     rabbit::Pool,
 };
 use tokio::time::sleep;
@@ -21,7 +22,7 @@ static BROKERS: Pool = Pool::of(2);
 
 /// How often, and for how long.
 fn times() -> usize {
-    if is_long() { 10 } else { 1 }
+    ordinarily_or_long(1, 10)
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn a_broker_that_stands_still_is_left_and_found_again() {
             let before = scene.counters();
             broker.signal("STOP");
             println!("noticed after {} ms", scene.lose(before).await.as_millis());
-            sleep(Duration::from_secs(if is_long() { 30 } else { 2 })).await;
+            sleep(Duration::from_secs(ordinarily_or_long(2, 30))).await;
             broker.signal("CONT");
             scene.is_back(Instant::now()).await;
         }
@@ -171,7 +172,7 @@ fn a_broker_short_of_memory_is_waited_for() {
                 assert!(alarmed.elapsed() < Duration::from_secs(10), "nobody was told of the alarm");
                 sleep(Duration::from_millis(5)).await;
             }
-            sleep(Duration::from_secs(if is_long() { 30 } else { 2 })).await;
+            sleep(Duration::from_secs(ordinarily_or_long(2, 30))).await;
             tokio::task::block_in_place(|| broker.memory_limit(0.4));
             scene.is_back(Instant::now()).await;
             let after = scene.counters()[1];

@@ -10,7 +10,8 @@ use std::{
 
 use rmi_tests::{
     amqp::proxied,
-    failures::{Scene, is_long, patient, run},
+    failures::{Scene, patient, run},
+    long::ordinarily_or_long,
     rabbit::{Held, Rabbit},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -27,7 +28,7 @@ const MARGIN: isize = 2 << 20;
 const REMEMBERED: isize = 1 << 10;
 
 fn cuts() -> usize {
-    if is_long() { 100 } else { 10 }
+    ordinarily_or_long(10, 100)
 }
 
 /// What there is of everything that could be forgotten.

@@ -13,7 +13,7 @@ use rmi_core::{
 };
 use rmi_tests::{
     amqp::{name, options, proxied, url},
-    failures::is_long,
+    long::ordinarily_or_long,
     proxy::{Manner, Proxy},
     scoped::Scoped,
     world::World,
@@ -93,7 +93,7 @@ impl Setting for Split {
 
 #[test]
 fn what_a_call_means_does_not_depend_on_how_bytes_come() {
-    for sentence in semantics::sentences::<Split>().iter().step_by(if is_long() { 1 } else { 10 }) {
+    for sentence in semantics::sentences::<Split>().iter().step_by(ordinarily_or_long(10, 1)) {
         semantics::run::<Split>(sentence.name);
     }
 }
