@@ -52,7 +52,7 @@ use std::{sync::Arc, time::Duration};
 
 use rmi_core::{
     contract::Contract,
-    message::{Body, Message},
+    message::{Body, Message, Outcome},
     protocol::{Features, Protocol, ProtocolError, Refused, Replies, Role, Serials},
     text::Text,
     transport::{Delivery, Frame, Purpose, Sharing, Source, Subscription, WhenFull},
@@ -187,6 +187,7 @@ impl Protocol for RackHd {
         features.serials = Serials::None;
         features.replies = Replies::PerCall;
         features.events = true;
+        features.lossy = true;
         features.timeout = Some(TIMEOUT);
         features
     }
@@ -222,6 +223,8 @@ impl Protocol for RackHd {
     fn encode(&self, message: &Message) -> Result<Option<Frame>, ProtocolError> {
         match &message.body {
             Body::Request(request) => self.write_request(&message.head, request).map(Some),
+            // Every instance gets every request, and the first reply counts: who cannot take it now leaves it to the others.
+            Body::Outcome(Outcome::Rejected(rejection)) if rejection.code.is_transient() => Ok(None),
             Body::Outcome(outcome) => self.write_outcome(&message.head, outcome).map(Some),
             Body::Event(event) => self.write_event(&message.head, event).map(Some),
             Body::Status(_) => Ok(None),

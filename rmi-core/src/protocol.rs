@@ -138,6 +138,8 @@ pub struct Features {
     pub sealable: bool,
     /// Every message has an identity of its own: [`Head::id`].
     pub ids: bool,
+    /// What is not UTF-8 is read with U+FFFD in its place, as its peers read it; otherwise it is refused. Only where nothing is sealable.
+    pub lossy: bool,
     /// How long its callers wait for an outcome when nobody says so; `None` for as long as those of other dialects.
     pub timeout: Option<Duration>,
 }
@@ -155,6 +157,7 @@ impl Default for Features {
             events: false,
             sealable: false,
             ids: false,
+            lossy: false,
             timeout: None,
         }
     }

@@ -31,7 +31,7 @@ async fn gofer_cancels_in_its_own_form() {
     for _ in ["accepted", "started"] {
         assert_eq!(replies.next().await["sn"], "runs");
     }
-    for (sn, job) in [("waits", 2), ("by criteria", 3), ("by name", 4), ("by kwargs", 5)] {
+    for (sn, job) in [("waits", 2), ("by criteria", 3), ("by name", 4), ("by kwargs", 5), ("by both", 6), ("8", 7)] {
         post(gofer(sn, "probe", "echo", json!(["x"]), json!({}), json!({"job": job}))).await;
         assert_eq!(replies.next().await["status"], "accepted");
     }
@@ -45,6 +45,10 @@ async fn gofer_cancels_in_its_own_form() {
             asks["request"]["kwargs"] = json!({"criteria": {"match": {"job": 5}}});
             asks
         }),
+        // Criteria count beside a serial number.
+        ("by both", cancel(json!(["runs", {"match": {"job": 6}}]), json!({}))),
+        // Who counts its requests names one by its number.
+        ("8", cancel(json!([8]), json!({}))),
     ];
     for (number, (sn, mut asks)) in cases.into_iter().enumerate() {
         asks["sn"] = format!("before-{number}").into();
@@ -61,6 +65,10 @@ async fn gofer_cancels_in_its_own_form() {
         assert_eq!((&exception["xclass"], &exception["xmodule"]), (&json!("Cancelled"), &json!("rmi")), "{sn}");
         assert_eq!(exception["xargs"].as_array().unwrap().len(), 1);
         assert_eq!(results[1]["result"], json!({"retval": [sn]}));
+    }
+    // Who names none cancels none.
+    for none in [json!([]), json!([null]), json!([null, null]), json!(["", {}]), json!([0, ""])] {
+        assert_eq!(answer(cancel(none.clone(), json!({})), &mut replies).await, json!({"retval": []}), "{none}");
     }
     // While it runs.
     let cancelled = answer(cancel(json!(["runs"]), json!({})), &mut replies).await;

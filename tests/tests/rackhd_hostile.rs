@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
-use rackhd_api::{DhcpClient, ErrorEvent};
+use rackhd_api::{DhcpClient, ErrorEvent, events::GraphEvent};
 use rmi_core::{
     CallError, Endpoint, Trust,
-    transport::{Delivery, Frame},
+    transport::{Delivery, Destination, Frame},
 };
 use rmi_tests::on_core::{Bus, Hand, Sent, World, body, services::Services, topic, without_stack};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ rmi_tests::on_every_bus! {
     of_members_of_one_name_the_last_counts_as_in_javascript
     an_error_is_read_however_its_peer_wrote_it
     what_is_no_text_or_too_much_is_refused_and_the_next_is_served
+    what_is_no_unicode_is_read_as_javascript_reads_it
     any_text_can_be_a_correlation_id
     replies_go_to_no_address_that_is_served
     what_the_key_says_is_not_taken_from_the_body
@@ -109,7 +110,6 @@ async fn what_is_no_text_or_too_much_is_refused_and_the_next_is_served(bus: Bus)
     let mut refused = 0;
     let deep = |levels| format!("{{\"value\":{}1{}}}", "{\"a\":".repeat(levels), "}".repeat(levels));
     for said in [
-        b"{\"value\":\"10.1.1.2\",\"x\":\"caf\xe9\"}".to_vec(),
         b"\xff".to_vec(),
         format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)).into_bytes(),
         "[".repeat(1 << 20).into_bytes(),
@@ -132,6 +132,31 @@ async fn what_is_no_text_or_too_much_is_refused_and_the_next_is_served(bus: Bus)
     let frame = at.frame("methods.peekLeaseTable", &Sent::json("Object", &many));
     let answer = without_stack(body(&at.ask(frame).await));
     assert!(answer["message"].as_str().unwrap().contains("2001") && answer["status"] == 400, "{answer}");
+}
+
+async fn what_is_no_unicode_is_read_as_javascript_reads_it(bus: Bus) {
+    let world = World::on(&bus);
+    let caller = world.caller("on-http").await;
+    let mut peer = world.hand("dhcp", "methods.removeLease").await;
+    let mut events = caller.subscribe::<GraphEvent>().await.unwrap();
+    // A reply, an event, and a request.
+    let call = tokio::spawn(
+        caller.peer("dhcp").class("dhcp").call::<Value>("removeLease", json!({"mac": "aa:bb:cc:dd:ee:ff"})).into_future(),
+    );
+    let request = peer.next().await;
+    let to = Destination::Queue(request.properties.reply_to.clone().unwrap());
+    let frame = Frame { payload: Bytes::from_static(b"{\"value\":\"caf\xe9\xe2\x82!\"}"), ..Sent::json("Result", "").frame(to) };
+    peer.publish(frame).await;
+    assert_eq!(call.await.unwrap().unwrap(), "caf\u{fffd}\u{fffd}!");
+    let event = topic(&world.exchange("events"), "graph.finished.4f2f");
+    let said = Bytes::from_static(b"{\"graphId\":\"4f2f\",\"graphName\":\"\xff\",\"status\":\"succeeded\"}");
+    peer.publish(Frame { payload: said, ..Sent::json("Object", "").frame(event) }).await;
+    let heard = events.next().await.unwrap().unwrap().event;
+    assert!(format!("{heard:?}").contains('\u{fffd}'), "{heard:?}");
+    let mut at = At::new(world).await;
+    let said = Bytes::from_static(b"{\"value\":\"10.1.1.2\",\"x\":\"caf\xe9\"}");
+    let frame = Frame { payload: said, ..at.frame(LOOKUP, &Sent::json("IpAddress", "")) };
+    assert_eq!(body(&at.ask(frame).await), json!({ "value": "08:00:27:52:d2:a4" }));
 }
 
 async fn any_text_can_be_a_correlation_id(bus: Bus) {

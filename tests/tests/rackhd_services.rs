@@ -5,18 +5,25 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use async_trait::async_trait;
 use rackhd_api::{
     Cancelled, Command, Commands, ConfigurationClient, DhcpClient, DhcpServer, ErrorEvent, Executed, GraphFilter, GraphId,
     MacAddress, Machine, NodeId, Object, PollerCacheOptions, SchedulerClient, Task, TaskClient, TaskGraphRunnerClient, TaskId,
     TaskServer, WorkItemId,
 };
 use rmi_amqp::rackhd::{Profile, RackHd, ReplyTypes, Silence};
-use rmi_core::{CallError, Endpoint, Native, Trust, error::Phase, transport::Delivery};
+use rmi_core::{
+    CallError, Endpoint, Native, Trust,
+    error::Phase,
+    layer::{Incoming, Layer},
+    message::{Rejection, RejectionCode},
+    transport::Delivery,
+};
 use rmi_tests::{
     on_core::{Bus, Hand, Leases, Sent, World, body, table, topic},
     soon::soon,
@@ -33,6 +40,7 @@ rmi_tests::on_every_bus! {
     silence_within_a_second_means_no
     an_endpoint_may_give_its_calls_another_time
     every_instance_gets_every_request_and_the_first_reply_counts
+    who_has_no_room_leaves_the_reply_to_the_others
     who_demands_the_declared_types_gets_no_others
     what_would_harm_a_peer_is_not_sent
     a_reply_queue_may_be_called_what_its_owner_likes
@@ -451,6 +459,45 @@ async fn every_instance_gets_every_request_and_the_first_reply_counts(bus: Bus) 
         assert_eq!(endpoint.shutdown(Duration::from_secs(1)).await.unwrap().left_behind, 0);
     }
     assert_eq!((one.asked.load(Ordering::SeqCst), other.asked.load(Ordering::SeqCst)), (3, 3));
+}
+
+/// Has no room, as long as it is said so.
+#[derive(Debug)]
+struct Full(AtomicBool);
+
+#[async_trait]
+impl Layer for Full {
+    async fn admit(&self, _: &Incoming) -> Result<(), Rejection> {
+        if self.0.load(Ordering::SeqCst) { Err(Rejection::new(RejectionCode::Busy, "it is full")) } else { Ok(()) }
+    }
+}
+
+async fn who_has_no_room_leaves_the_reply_to_the_others(bus: Bus) {
+    for world in bus.both() {
+        let full = Arc::new(Full(AtomicBool::new(true)));
+        let dialect = world.dialect.clone();
+        let builder = Endpoint::builder("full").bind(dialect.clone(), world.seat().await, Trust::insecure());
+        let crowded = builder.serve(TaskServer::new(Job::default())).layer(Arc::clone(&full)).start().await.unwrap();
+        let caller = world.caller("on-http").await;
+        let task: TaskClient = caller.client("task");
+        let rejected = || crowded.figures()[0].rejected;
+        // Alone it is as silent as one that is not there.
+        assert_eq!(task.request_profile(NODE.into()).timeout(Duration::from_millis(200)).unless_silent().await.unwrap(), None);
+        assert_eq!(rejected(), 1);
+        let (_idle, job) = serve_task(&world, dialect).await;
+        for calls in 2..5 {
+            assert_eq!(task.request_profile(NODE.into()).await.unwrap().as_deref(), Some("linux.ipxe"));
+            soon("it is refused", async {
+                while rejected() < calls {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        }
+        assert_eq!(job.asked.load(Ordering::SeqCst), 3);
+        full.0.store(false, Ordering::SeqCst);
+        assert_eq!(task.request_profile(NODE.into()).await.unwrap().as_deref(), Some("linux.ipxe"));
+    }
 }
 
 async fn who_demands_the_declared_types_gets_no_others(bus: Bus) {

@@ -23,7 +23,7 @@ pub async fn run() -> Outcome {
     let keys = Keys::new()?;
     let bus = Memory::new();
 
-    let (service, ledger) = serve(&bus, &keys, &store, pool).await?;
+    let (service, ledger) = serve(&bus, &keys, &store, pool.clone()).await?;
     say("service", &format!("the pool {pool}, kept in a file; signed in the native envelope, plain in RackHD's words"));
     let operator = Endpoint::builder("operator").bind(Native::default(), bus.clone(), keys.operator()).start().await?;
     let http = Endpoint::builder("on-http").bind(rackhd_api::on(), bus.clone(), Trust::insecure()).start().await?;

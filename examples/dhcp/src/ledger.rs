@@ -52,7 +52,7 @@ impl Ledger {
         if strays > 0 {
             tracing::warn!(
                 strays,
-                %pool,
+                pool = %table.pool(),
                 "leases or pins are outside the pool: leases end in their time, what is pinned stays until it is unpinned"
             );
         }
@@ -76,7 +76,7 @@ impl Ledger {
             let rows = store.load().map_err(|error| failed(&error))?;
             let mut table = {
                 let table = self.look();
-                Table::new(table.pool(), table.terms())
+                Table::new(table.pool().clone(), table.terms())
             };
             table.apply(rows);
             *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
@@ -132,9 +132,9 @@ mod tests {
         let path = directory.path().join("leases.redb");
         let fails = Arc::new(AtomicBool::new(false));
         let (store, rows) = failing::store(path.clone(), Arc::clone(&fails)).unwrap();
-        let pool = "10.1.1.0/29".parse().unwrap();
+        let pool: Pool = "10.1.1.0/29".parse().unwrap();
         let clock = ManualClock::default();
-        let ledger = Ledger::of(store, rows, pool, Terms::default(), Arc::new(clock.clone())).unwrap();
+        let ledger = Ledger::of(store, rows, pool.clone(), Terms::default(), Arc::new(clock.clone())).unwrap();
         let bind = |last: u8| ledger.write(|table, now| table.bind(MacAddress([2, 0, 0, 0, 0, last]), None, None, now));
         bind(1).unwrap();
         let before = ledger.read(|table, _| table.clone());

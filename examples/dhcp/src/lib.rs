@@ -27,7 +27,7 @@ pub use self::{
     error::DhcpError,
     lease::{Lease, State, Terms},
     ledger::Ledger,
-    pool::{NotAPool, Pool},
+    pool::{NotAPool, Pool, Range},
     serve::Serve,
     service::Leases,
     store::{Store, StoreError},

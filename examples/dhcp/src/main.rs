@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use dhcp::{Serve, lease_command::LeaseCommand};
-use rmi_options::{explain, told_to_stop};
+use rmi_options::{explain, told_to_drain};
 
 /// The lease table of a DHCP service, for RackHD's services and others.
 ///
@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
     rmi_options::log("error,dhcp=warn");
     let ended = match command {
         None | Some(Command::Demo) => dhcp::demo::run().await,
-        Some(Command::Serve(serve)) => serve.run(told_to_stop()).await,
+        Some(Command::Serve(serve)) => serve.run(told_to_drain("dhcp")).await,
         Some(Command::Lease(lease)) => lease.run().await,
     };
     match ended {

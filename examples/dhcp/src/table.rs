@@ -109,8 +109,8 @@ impl Table {
 
     /// The addresses that are leased.
     #[must_use]
-    pub fn pool(&self) -> Pool {
-        self.pool
+    pub fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// How long leases are.

@@ -5,6 +5,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::LazyLock,
@@ -202,6 +203,50 @@ fn it_drains_when_it_is_told_to_stop_and_leaves_the_file_to_the_next() {
         assert_eq!(said, "drained\n");
         assert!(service.child.wait().unwrap().success());
     }
+}
+
+#[test]
+fn what_is_excluded_is_leased_to_nobody() {
+    let (_directory, store) = file();
+    let service = Service::start(&store, &["--url", "tcp://127.0.0.1:0", "--insecure"]);
+    // Before it was excluded.
+    assert!(out(&service.lease(&["bind", "08:00:27:00:00:01"])).contains("has 10.1.1.1 "));
+    drop(service);
+    let excluding = ["--exclude", "10.1.1.1", "--exclude", "10.1.1.3-10.1.1.5", "--url", "tcp://127.0.0.1:0", "--insecure"];
+    let service = Service::start(&store, &excluding);
+    assert_eq!(service.said.last().unwrap(), "serving 2 addresses, 10.1.1.1-10.1.1.6 without 10.1.1.1, 10.1.1.3-10.1.1.5");
+    for (mac, ip) in [("08:00:27:00:00:02", "10.1.1.2"), ("08:00:27:00:00:03", "10.1.1.6")] {
+        assert!(out(&service.lease(&["bind", mac])).contains(&format!("has {ip} ")), "{mac}");
+    }
+    let full = service.lease(&["bind", "08:00:27:00:00:04"]);
+    assert!(!full.status.success() && err(&full).contains("is free"), "{full:?}");
+    let named = service.lease(&["bind", "08:00:27:00:00:04", "--ip", "10.1.1.3"]);
+    assert!(!named.status.success() && err(&named).contains("10.1.1.3 is outside the pool"), "{named:?}");
+    let call = |ip: &str| out(&rmi(&["call", &service.url(), "dhcp", "dhcp.ipInRange", ip, "--insecure"]));
+    assert_eq!((call("10.1.1.2").as_str(), call("10.1.1.3").as_str()), ("true\n", "false\n"));
+    let list = out(&service.lease(&["list"]));
+    assert!(list.contains("08:00:27:00:00:01  10.1.1.1 "), "who has it keeps it: {list}");
+    drop(service);
+    let serve = ["serve", "--pool", POOL, "--store", store.to_str().unwrap(), "--url", "tcp://127.0.0.1:0", "--insecure"];
+    for (excluded, part) in
+        [("10.1.2.1", "cannot be left out"), ("10.1.1.0/24", "everything is left out"), ("x", "are no addresses")]
+    {
+        let output = dhcp(&[&serve[..], &["--exclude", excluded]].concat());
+        assert!(output.status.code() == Some(2) && err(&output).contains(part), "{output:?}");
+    }
+}
+
+#[test]
+fn it_can_be_stopped_before_it_serves() {
+    let (_directory, store) = file();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("amqp://{}", silent.local_addr().unwrap());
+    let arguments = ["serve", "--pool", POOL, "--store", store.to_str().unwrap(), "--url", &url, "--dialect", "rackhd"];
+    let child = program(env!("CARGO_BIN_EXE_dhcp"), &arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let _connection = silent.accept().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && out(&output).is_empty(), "{output:?}");
 }
 
 #[test]

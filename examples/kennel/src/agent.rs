@@ -5,6 +5,7 @@ use std::{
     error::Error,
     future::Future,
     path::PathBuf,
+    pin::pin,
     sync::{Arc, atomic::AtomicU64},
 };
 
@@ -21,7 +22,8 @@ use crate::{Chance, CowboyArgs, CowboyServer, DogArgs, DogModuleServer, DogServe
 
 /// Serve the classes `Dog`, `Cowboy` and `dog` over TCP or RabbitMQ, until ctrl-c or SIGTERM
 ///
-/// Says on standard output where it is reached, when it is. It drains when it is told to stop: what runs may finish.
+/// Says on standard output where it is reached, when it is. It drains when it is told to stop: what runs may finish. Told once more it ends
+/// at once.
 ///
 /// On SIGHUP it reads the directory of --trust again.
 ///
@@ -87,7 +89,7 @@ impl Agent {
         self.tls.check(self.listen.iter().map(Way::Listens).chain(self.url.iter().map(Way::Dials)))
     }
 
-    /// Serves until the future is ready, and drains then.
+    /// Serves until the future is ready, and drains then; one that has not begun to serve just ends.
     ///
     /// # Errors
     ///
@@ -106,15 +108,23 @@ impl Agent {
         if self.listen.is_some() || self.journal.is_some() {
             builder = builder.queue_of_its_own();
         }
-        let (transport, at) = self.reached().await?;
-        let barks = Arc::new(AtomicU64::new(0));
-        let endpoint = builder
-            .bind(Native::default(), transport, opened.trust)
-            .serve(DogServer::per_call(move |me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Arc::clone(&barks)))))
-            .serve(CowboyServer::per_call(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
-            .serve(DogModuleServer::new(Module))
-            .start()
-            .await?;
+        let starting = async {
+            let (transport, at) = self.reached().await?;
+            let barks = Arc::new(AtomicU64::new(0));
+            let endpoint = builder
+                .bind(Native::default(), transport, opened.trust)
+                .serve(DogServer::per_call(move |me: DogArgs| Ok::<_, Infallible>(Chance::new(me, Arc::clone(&barks)))))
+                .serve(CowboyServer::per_call(|he: CowboyArgs| Ok::<_, Infallible>(Ranch(he))))
+                .serve(DogModuleServer::new(Module))
+                .start()
+                .await?;
+            Ok::<_, Box<dyn Error>>((endpoint, at))
+        };
+        let mut stop = pin!(stop);
+        let (endpoint, at) = tokio::select! {
+            started = starting => started?,
+            _ = &mut stop => return Ok(()),
+        };
         say(&format!("{} listens at {at} ({how})", self.address));
         let _ = endpoint.run_until(stop).await?;
         say("drained");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kennel::agent::Agent;
-use rmi_options::{explain, told_to_stop};
+use rmi_options::{explain, told_to_drain};
 
 /// A dog that is called in every way.
 ///
@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
     rmi_options::log("error");
     let ended = match command {
         None | Some(Command::Demo) => kennel::demo::run().await,
-        Some(Command::Agent(agent)) => agent.run(told_to_stop()).await,
+        Some(Command::Agent(agent)) => agent.run(told_to_drain("kennel")).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStdout, Command, Output, Stdio},
+    time::Duration,
 };
 
 use kennel::DogClient;
@@ -85,5 +86,24 @@ async fn it_drains_when_it_is_told_to_stop() {
         stdout.read_to_string(&mut said).unwrap();
         assert_eq!(said, "drained\n");
         assert!(child.wait().unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn told_twice_to_stop_it_ends_at_once() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let (mut child, mut stdout, url) = agent(&["--insecure"]);
+        let walker = walker(&url).await;
+        let dog: DogClient = walker.client("dog");
+        let mut wagging = dog.wag(1000, 10.0).send().await.unwrap();
+        while !matches!(wagging.next().await, Some(Ok(Update::Started))) {}
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        // Signals of one kind that come together are one: the first is heard when nothing more is taken.
+        while dog.bark("hello").timeout(Duration::from_secs(10)).await.is_ok() {}
+        assert!(child.try_wait().unwrap().is_none(), "it drains");
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let mut said = String::new();
+        stdout.read_to_string(&mut said).unwrap();
+        assert_eq!((said.as_str(), child.wait().unwrap().code()), ("", Some(130)));
     }
 }

@@ -11,7 +11,7 @@ mod unusable;
 mod url;
 
 pub use self::{
-    process::{explain, log, say, told_to_stop},
+    process::{explain, log, say, told_to_drain, told_to_stop},
     reload::reload_on_hangup,
     security::{Opened, Scheme, Security},
     tls::{Tls, Way},

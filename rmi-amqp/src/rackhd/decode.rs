@@ -186,7 +186,8 @@ fn object(delivery: &Delivery) -> Result<Option<Json>, Refused> {
     if !is_json(delivery.properties.content_type.as_deref()) {
         return Ok(None);
     }
-    let text = delivery.text().map_err(|e| malformed(format!("the body is not UTF-8: {e}")))?;
+    // As JavaScript reads it.
+    let text = delivery.text().unwrap_or_else(|_| Text::from(String::from_utf8_lossy(&delivery.payload).into_owned()));
     let body = Json::parse(text).map_err(|e| malformed(format!("the body is not JSON: {e}")))?;
     if body.as_str().starts_with(['{', '[']) { Ok(Some(body)) } else { Err(malformed("the body is no object")) }
 }

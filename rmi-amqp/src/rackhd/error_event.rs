@@ -163,11 +163,7 @@ impl ErrorEvent {
             RejectionCode::Limit | RejectionCode::ModelVersion => "BadRequestError",
             _ => "RejectedError",
         };
-        let mut error = Self::new(name, rejection.to_string()).with("code", rejection.code.as_str());
-        if rejection.code.is_transient() {
-            error.status = Some(503);
-        }
-        error
+        Self::new(name, rejection.to_string()).with("code", rejection.code.as_str())
     }
 
     /// Reads an error, as a peer may have written it: of what is not as it should be nothing is taken. An array has no members, and is
@@ -306,7 +302,7 @@ mod tests {
         let wire = written(&Outcome::Rejected(rejection));
         assert_eq!((&wire["name"], &wire["message"], &wire["context"]), (&json!("Error"), &json!(VIOLATION), &json!({})));
         assert!(wire["stack"].as_str().unwrap().contains("`ip`: invalid"));
-        let busy = written(&Outcome::Rejected(Rejection::new(RejectionCode::Busy, "")));
-        assert_eq!((&busy["status"], &busy["context"]["code"]), (&json!(503), &json!("agent.busy")));
+        let forbidden = written(&Outcome::Rejected(Rejection::new(RejectionCode::Authorization, "")));
+        assert_eq!((&forbidden["status"], &forbidden["context"]["code"]), (&json!(403), &json!("security.authorization")));
     }
 }

@@ -51,7 +51,7 @@ pub(super) static CONTRACT: Contract = Contract::new(
             .returns(<Result<String, Exception>>::RETURNED, "String", "Exception", None)
             .idempotent()
             .inline(),
-        Method::new("echo", &[Param::new("something", "Json")])
+        Method::new("echo", &[Param::new("text", "Json")])
             .docs("Returns its argument.")
             .returns(<Result<Json, Exception>>::RETURNED, "Json", "Exception", None)
             .idempotent()
@@ -66,8 +66,8 @@ pub(super) static CONTRACT: Contract = Contract::new(
             .idempotent(),
         Method::new("cancel", &[optional("sn", "Option<String>"), optional("criteria", "Option<Criteria>")])
             .docs(
-                "Cancels requests of the caller's own, by serial number or by criteria on their data. Returns the serial numbers \
-                 of those that this call cancelled.",
+                "Cancels requests of the caller's own, by serial number or by criteria on their data, which count where both are given. \
+                 Returns the serial numbers of those that this call cancelled.",
             )
             .returns(<Result<Vec<String>, Exception>>::RETURNED, "Vec<String>", "Exception", None)
             .idempotent()
@@ -119,9 +119,9 @@ impl Admin {
                 Ok(result(&format!("Hello, I am {name}")))
             }
             "echo" => {
-                let something: Json = args.required("something")?;
+                let text: Json = args.required("text")?;
                 args.end()?;
-                Ok(Outcome::Result(something))
+                Ok(Outcome::Result(text))
             }
             method @ ("help" | "describe") => {
                 let class: Option<String> = args.optional("class", || None)?;
@@ -138,13 +138,14 @@ impl Admin {
                 self.resume(&Resumption { calls, to: to.into(), in_line }, call).await
             }
             _ => {
-                let sn: Option<String> = args.optional("sn", || None)?;
+                let sn: Option<Json> = args.optional("sn", || None)?;
                 let criteria: Option<Json> = args.optional("criteria", || None)?;
                 args.end()?;
-                match (sn, criteria.filter(|criteria| !criteria.is_null())) {
-                    (Some(sn), None) => self.cancel(&sn, call).await,
-                    (None, Some(criteria)) => self.cancel_where(&criteria, call).await,
-                    _ => Err(Rejection::new(RejectionCode::Arguments, "`cancel` takes `sn` or `criteria`, one of them").into()),
+                // As gofer's agents read them: criteria count where both are given, and who names neither cancels nothing.
+                match (sn.filter(is_given), criteria.filter(is_given)) {
+                    (_, Some(criteria)) => self.cancel_where(&criteria, call).await,
+                    (Some(sn), None) => self.cancel(&serial_number(&sn)?, call).await,
+                    (None, None) => Ok(Outcome::Result(Json::EMPTY_ARRAY)),
                 }
             }
         }
@@ -215,6 +216,19 @@ impl Admin {
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admin").finish_non_exhaustive()
+    }
+}
+
+/// Whether Python takes it for something.
+fn is_given(argument: &Json) -> bool {
+    !matches!(argument.as_str(), "null" | "false" | "0" | "\"\"" | "[]" | "{}")
+}
+
+/// A serial number as it is kept: of a number, which some peers count their requests by, its digits.
+fn serial_number(sn: &Json) -> Result<String, Rejection> {
+    match sn.as_str().as_bytes() {
+        [b'-' | b'0'..=b'9', ..] => Ok(sn.as_str().to_owned()),
+        _ => sn.decode().map_err(|e| Rejection::new(RejectionCode::Arguments, format!("argument `sn`: {e}"))),
     }
 }
 

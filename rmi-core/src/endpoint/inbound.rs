@@ -304,8 +304,12 @@ fn read_message(binding: &Binding, at: Option<&Address>, delivery: &mut Delivery
     let wrapped = if binding.features.sealable {
         peel(payload).map_err(|e| refuse(RejectionCode::Malformed, e.to_string()))?
     } else {
-        let text = Text::from_utf8(payload);
-        Wrapped::Plain(text.map_err(|e| refuse(RejectionCode::Malformed, format!("the payload is not UTF-8: {e}")))?)
+        let kept = binding.features.lossy.then(|| payload.clone());
+        Wrapped::Plain(match (Text::from_utf8(payload), kept) {
+            (Ok(text), _) => text,
+            (Err(_), Some(payload)) => Text::from(String::from_utf8_lossy(&payload).into_owned()),
+            (Err(e), None) => return Err(refuse(RejectionCode::Malformed, format!("the payload is not UTF-8: {e}"))),
+        })
     };
     let (text, signature) = match wrapped {
         Wrapped::Plain(text) => (text, None),

@@ -121,6 +121,7 @@ impl Protocol for Native {
             events: true,
             sealable: true,
             ids: false,
+            lossy: false,
             timeout: None,
         }
     }

@@ -235,6 +235,7 @@ impl Protocol for JsonLines {
             events: false,
             sealable: false,
             ids: true,
+            lossy: false,
             timeout: None,
         }
     }

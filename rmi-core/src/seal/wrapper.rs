@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use base64::{DecodeSliceError, Engine, engine::general_purpose::STANDARD};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use memchr::memmem;
 
@@ -64,8 +64,8 @@ pub fn wrap(text: &str, signature: &Signature) -> Bytes {
 ///
 /// # Errors
 ///
-/// The payload is not UTF-8, or has the key and cannot be read as a wrapper: it is not JSON, names a key twice, or what should
-/// be a string or base64 is none.
+/// The payload is not UTF-8, or has the key and cannot be read as a wrapper: it is not JSON, names a key twice, or its message or scheme
+/// is no string. What its signature looks like is no error here: one that cannot be read is empty, and verifies nowhere.
 pub fn peel(payload: Bytes) -> Result<Wrapped, WrapperError> {
     let payload = Text::from_utf8(payload).map_err(|_| WrapperError::Utf8)?;
     if !may_be_wrapped(&payload) {
@@ -77,12 +77,9 @@ pub fn peel(payload: Bytes) -> Result<Wrapped, WrapperError> {
         Some(said) => Text::from(said),
         None => string(&payload, message)?,
     };
-    let given = |value: Option<Value<'_>>| value.filter(|value| value.get() != "null").map(|value| string(&payload, value));
-    let signature = match given(outer.signature).transpose()? {
-        Some(base64) => decoded(&base64)?,
-        None => Bytes::new(),
-    };
-    let scheme = given(outer.scheme).transpose()?;
+    let scheme = outer.scheme.filter(|value| value.get() != "null").map(|value| string(&payload, value)).transpose()?;
+    let signature = outer.signature.and_then(|value| string(&payload, value).ok()).and_then(|base64| decoded(&base64));
+    let signature = signature.unwrap_or_default();
     Ok(Wrapped::Sealed { text, signature: Signature { bytes: signature, scheme } })
 }
 
@@ -94,15 +91,51 @@ fn string(payload: &Text, value: Value<'_>) -> Result<Text, WrapperError> {
     }
 }
 
-/// What base64 says, in a buffer of just that size.
-fn decoded(base64: &str) -> Result<Bytes, WrapperError> {
-    // A signature of a curve is no longer than this. Others are decoded elsewhere first.
+/// What base64 says.
+fn decoded(base64: &str) -> Option<Bytes> {
+    // A signature of a curve is no longer than this: its buffer has just its size.
     let mut short = [0; 72];
     match STANDARD.decode_slice(base64, &mut short) {
-        Ok(length) => Ok(Bytes::copy_from_slice(&short[..length])),
-        Err(DecodeSliceError::OutputSliceTooSmall) => STANDARD.decode(base64).map(Bytes::from).map_err(|_| WrapperError::Base64),
-        Err(DecodeSliceError::DecodeError(_)) => Err(WrapperError::Base64),
+        Ok(length) => Some(Bytes::copy_from_slice(&short[..length])),
+        Err(_) => decoded_as_python(base64).map(Bytes::from),
     }
+}
+
+/// What Python's `b64decode` says, by which gofer reads signatures: characters that are not base64's are passed over, line breaks among
+/// them; nothing counts after the padding, nor the bits before it that are left over. `None` where it raises an error.
+fn decoded_as_python(base64: &str) -> Option<Vec<u8>> {
+    if !base64.is_ascii() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(base64.len() / 4 * 3);
+    let (mut bits, mut digits, mut padding) = (0_u32, 0_u8, 0_u8);
+    for byte in base64.bytes() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' if digits >= 2 => {
+                padding += 1;
+                if digits + padding < 4 {
+                    continue;
+                }
+                let rest = bits << (6 * u32::from(4 - digits));
+                out.extend_from_slice(&rest.to_be_bytes()[1..usize::from(digits)]);
+                return Some(out);
+            }
+            _ => continue,
+        };
+        padding = 0;
+        bits = bits << 6 | u32::from(digit);
+        digits += 1;
+        if digits == 4 {
+            out.extend_from_slice(&bits.to_be_bytes()[1..]);
+            (bits, digits) = (0, 0);
+        }
+    }
+    (digits == 0).then_some(out)
 }
 
 const NO_STRING: &str = "a string was expected";
@@ -178,9 +211,6 @@ pub enum WrapperError {
     /// It is not a JSON object of strings.
     #[error("the signing wrapper cannot be read: {0}")]
     Malformed(String),
-    /// The signature is not base64.
-    #[error("the wrapper's signature is not base64")]
-    Base64,
 }
 
 impl From<ScanError> for WrapperError {
@@ -191,10 +221,6 @@ impl From<ScanError> for WrapperError {
 
 impl From<WrapperError> for Rejection {
     fn from(error: WrapperError) -> Self {
-        let code = match error {
-            WrapperError::Utf8 | WrapperError::Malformed(_) => RejectionCode::Malformed,
-            WrapperError::Base64 => RejectionCode::Authentication,
-        };
-        Rejection::new(code, error.to_string())
+        Rejection::new(RejectionCode::Malformed, error.to_string())
     }
 }

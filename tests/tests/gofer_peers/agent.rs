@@ -192,6 +192,7 @@ async fn admin_is_asked_as_gofers_is() {
         client.call(&address, &format!("Admin.{method}"), args, json!({"kws": kws})).await
     };
     assert_eq!(admin("echo", json!([[1, "x"]]), json!({})).await["retval"], json!([1, "x"]));
+    assert_eq!(admin("echo", json!([]), json!({"text": "x"})).await["retval"], "x");
     assert!(admin("help", json!([]), json!({})).await["retval"].as_str().unwrap().contains("probe"));
 
     let queue = unique("replies");

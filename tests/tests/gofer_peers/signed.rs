@@ -6,7 +6,7 @@ use kennel::DogClient;
 use rmi_core::{
     CallError, Keyring, Trust,
     error::Phase,
-    seal::{DigestKeys, Gofer, PrivateKey, PublicKey},
+    seal::{Authenticator, DigestKeys, Gofer, PrivateKey, PublicKey, wrap},
 };
 use rmi_tests::{clock::FakeClock, gofer::came, raw::kind};
 use serde_json::{Value, json};
@@ -179,6 +179,43 @@ async fn an_answer_that_is_not_signed_is_none() {
 }
 
 /// As gofer's does: where nothing is demanded, a signature is taken off and not looked at.
+/// Requests whose signature is written in other ways than by our peers.
+fn wrapped(address: &str, queue: &str, signature: Value) -> String {
+    let request = json!({"classname": "Dog", "method": "bark", "args": ["x"]});
+    let message = json!({"version": "2.0", "sn": unique("sn"), "replyto": queue, "request": request, "routing": [null, address]})
+        .to_string();
+    json!({"message": message, "signature": signature}).to_string()
+}
+
+#[tokio::test]
+async fn a_signature_is_read_as_gofer_reads_it() {
+    let (sealed, plain, queue) = (unique("sealed"), unique("plain"), unique("replies"));
+    let _sealed = serving(ours(&sealed, secret()).await).start().await.unwrap();
+    let _plain = kennel(&plain, Trust::insecure()).await;
+    let mut client = client(Value::Null).await;
+    client.ask(json!({"do": "listen", "queue": queue})).await;
+    for unread in [json!("not base64"), json!("c2l"), json!("ü"), json!(7), json!({}), json!([])] {
+        // Who verifies says that it does not hold; who does not has no need to look at it.
+        client.ask(json!({"do": "send", "address": sealed, "text": wrapped(&sealed, &queue, unread.clone())})).await;
+        let told = client.heard().await["heard"].clone();
+        assert_eq!((kind(&told), &told["code"]), ("rejected", &json!("security.authentication")), "{unread}");
+        client.ask(json!({"do": "send", "address": plain, "text": wrapped(&plain, &queue, unread.clone())})).await;
+        for expected in ["accepted", "started", "result"] {
+            assert_eq!(kind(&client.heard().await["heard"]), expected, "{unread}");
+        }
+    }
+    // Base64 in lines, as Python's `encodebytes` writes it.
+    let text = wrapped(&sealed, &queue, Value::Null);
+    let message = serde_json::from_str::<Value>(&text).unwrap()["message"].as_str().unwrap().to_owned();
+    let signature = Gofer::new(Secret("mycathas9lives")).sign(&[message.as_bytes()]).unwrap().remove(0);
+    let mut document: Value = serde_json::from_slice(&wrap(&message, &signature)).unwrap();
+    let (first, second) = document["signature"].as_str().unwrap().split_at(76);
+    document["signature"] = json!(format!("{first}\n{second}\n"));
+    client.ask(json!({"do": "send", "address": sealed, "text": document.to_string()})).await;
+    let told = client.heard().await["heard"].clone();
+    assert_eq!(kind(&told), "accepted", "{told}");
+}
+
 #[tokio::test]
 async fn where_nothing_is_signed_what_is_signed_is_taken() {
     let dog = unique("dog");
