@@ -33,7 +33,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use rmi_core::{
     text::Text,
-    transport::{Capabilities, Deliveries, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError},
+    transport::{Attempt, Capabilities, Deliveries, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError},
 };
 use tokio::sync::oneshot;
 
@@ -114,7 +114,8 @@ impl Amqp {
         if let Some(link) = frame.link.filter(|link| *link != LINK) {
             return Err(unknown(link));
         }
-        convert::check_properties(frame)
+        convert::check_properties(frame)?;
+        if self.handle.is_closing() { Err(closed()) } else { Ok(()) }
     }
 }
 
@@ -145,10 +146,14 @@ impl Transport for Amqp {
 
     async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
         self.check(&frame)?;
-        if self.handle.is_closing() {
-            return Err(closed());
-        }
         self.handle.publisher.publish(frame).await
+    }
+
+    fn try_publish(&self, frame: Frame) -> Attempt {
+        match self.check(&frame) {
+            Ok(()) => self.handle.publisher.try_publish(frame),
+            Err(error) => Attempt::Done(Err(error)),
+        }
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {

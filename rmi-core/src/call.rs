@@ -165,7 +165,7 @@ where
         let sn = Sn::from(self.plan.id);
         let (mut sent, unsent) = self.plan.begin(Statuses::ALL, true)?;
         if let Some(unsent) = unsent {
-            Box::pin(sent.publish(unsent)).await?;
+            sent.publish(unsent).await?;
         }
         Ok(Pending::new(sent.stub().clone(), sn, sent))
     }
@@ -173,8 +173,7 @@ where
     async fn perform(self) -> Result<T, CallError<E>> {
         let (mut sent, unsent) = self.plan.begin(Statuses::NONE, false)?;
         if let Some(unsent) = unsent {
-            // Boxed: what waiting takes is not in the future of every call.
-            Box::pin(sent.publish(unsent)).await?;
+            sent.publish(unsent).await?;
         }
         answer(sent.outcome().await?, &sent.stub().0.class)
     }

@@ -14,6 +14,7 @@ pub mod lines;
 pub mod long;
 pub mod of_links;
 pub mod on_core;
+pub mod played;
 pub mod ports;
 pub mod probe;
 pub mod program;

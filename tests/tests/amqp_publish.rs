@@ -15,7 +15,7 @@ use lapin::{
     types::FieldTable,
 };
 use rmi_amqp::Amqp;
-use rmi_core::transport::{Destination, Frame, LinkChange, Receipt, Transport, TransportErrorKind};
+use rmi_core::transport::{Attempt, Destination, Frame, LinkChange, Receipt, Transport, TransportErrorKind};
 use rmi_tests::{
     amqp::{by_hand, connect, name, options, proxied, url},
     soon::soon,
@@ -133,4 +133,42 @@ async fn what_is_given_up_before_it_is_sent_is_not_sent() {
     assert_eq!(soon("a publish ends", kept).await.unwrap(), Receipt::Stored);
     let left = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     assert_eq!(left, 1, "only what was waited for was sent");
+}
+
+/// What takes no waiting takes no future: what is not confirmed is on its way, and of what is the broker has its say later.
+#[tokio::test]
+async fn what_takes_no_waiting_is_given_to_the_broker_at_once() {
+    let (proxy, through) = proxied(&url().await).await;
+    let amqp = Amqp::connect(through).options(options().window(4)).await.unwrap();
+    let (queue, (_connection, channel)) = (name("once"), by_hand().await);
+    channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::default(), FieldTable::default()).await.unwrap();
+    let unconfirmed = |payload: &str| Frame::new(Destination::Address(queue.as_str().into()), payload.to_owned());
+    // There is a link, and soon there is a channel as well.
+    soon("a frame is taken at once", async {
+        while !matches!(amqp.try_publish(unconfirmed("0")), Attempt::Done(Ok(Receipt::Handed))) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let given = |attempt| match attempt {
+        Attempt::Given(receipt) => receipt,
+        other => panic!("{other:?}"),
+    };
+    let (stored, nobody) = (given(amqp.try_publish(frame(&queue, "1"))), given(amqp.try_publish(frame(&name("none"), "2"))));
+    assert_eq!((stored.await.unwrap(), nobody.await.unwrap()), (Receipt::Stored, Receipt::NoRoute));
+    let Attempt::Done(Err(refused)) = amqp.try_publish(frame("", "3")) else { panic!("an address without a name") };
+    assert_eq!(refused.kind, TransportErrorKind::Refused);
+
+    // The broker says nothing: so many are on their way, and no more.
+    proxy.stall();
+    let receipts: Vec<_> = (0..4).map(|n| given(amqp.try_publish(frame(&queue, n.to_string())))).collect();
+    assert!(matches!(amqp.try_publish(unconfirmed("5")), Attempt::Waits(_)), "the window is full");
+    proxy.flow();
+    for receipt in receipts {
+        assert_eq!(receipt.await.unwrap(), Receipt::Stored);
+    }
+    amqp.close().await.unwrap();
+    assert!(matches!(amqp.try_publish(unconfirmed("6")), Attempt::Done(Err(error)) if error.kind == TransportErrorKind::Closed));
+    let held = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    assert_eq!(held, 6, "what is not confirmed came as well");
 }

@@ -13,7 +13,7 @@ use crate::{
     call::Stub,
     contract::Method,
     endpoint::{
-        binding::{Binding, Route},
+        binding::{Binding, Route, Sending},
         dispatch::Core,
         links::{Stop, replies_at},
         pending::{Heard, Key, Lost, Times, Waiting},
@@ -24,7 +24,7 @@ use crate::{
     protocol::{Replies, Role, Serials},
     text::Text,
     trace,
-    transport::{Answering, Attempt, Frame, LinkId, Receipt, TransportError, TransportErrorKind},
+    transport::{Answering, Attempt, Frame, LinkId, PendingReceipt, Receipt, TransportError, TransportErrorKind},
 };
 
 /// A call without the types of its answer.
@@ -148,21 +148,26 @@ impl Plan {
 
     /// Enters the call among those that wait, and publishes the request if that takes no waiting. If it does, the request comes
     /// back to be [published](Sent::publish).
-    pub(crate) fn begin<E>(self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
+    pub(crate) fn begin<E>(self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Unsent>), CallError<E>> {
         let (sent, message) = self.enter(wants, watched)?;
         if message.head.reply.is_none() || sent.binding().features.replies == Replies::PerCall {
-            return Ok((sent, Some(Box::new(Unsent::new(message)))));
+            return Ok((sent, Some(Unsent::new(message))));
         }
-        let Some(frame) = sent.write(&message)? else { return Ok((sent, Some(Box::new(Unsent::new(message))))) };
+        let Some(frame) = sent.write(&message)? else { return Ok((sent, Some(Unsent::new(message)))) };
         let link = frame.link;
-        match sent.binding().try_publish(frame) {
+        let unsent = match sent.binding().try_publish(frame) {
             // Whether there is a next link to wait for is asked where waiting can be done.
             Attempt::Done(Err(error)) if link.is_some() && error.kind == TransportErrorKind::Disconnected => {
-                Ok((sent, Some(Box::new(Unsent { message, frame: None, failed: link }))))
+                Unsent::Waits(Box::new(Waits { message, step: Step::Failed(link) }))
             }
-            Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
-            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame), failed: None })))),
-        }
+            Attempt::Done(receipt) => {
+                return sent.published(&message.head.to, message.head.reply.as_ref(), receipt).map(|()| (sent, None));
+            }
+            Attempt::Given(receipt) if link.is_none() => Unsent::Given(message.head.to, message.head.reply, receipt),
+            Attempt::Given(receipt) => Unsent::Waits(Box::new(Waits { message, step: Step::Given(link, receipt) })),
+            Attempt::Waits(frame) => Unsent::Waits(Box::new(Waits { message, step: Step::Written(frame) })),
+        };
+        Ok((sent, Some(unsent)))
     }
 
     /// Enters the call among those that wait.
@@ -231,17 +236,34 @@ pub(crate) struct Sent {
 
 /// A request that the bus has not taken yet.
 #[derive(Debug)]
-pub(crate) struct Unsent {
+pub(crate) enum Unsent {
+    /// The bus was given it, and is to say what it does with it: to whom it goes, and where its replies come.
+    Given(Address, Option<ReplyPath>, PendingReceipt),
+    /// Boxed: what waiting takes is not in the future of every call.
+    Waits(Box<Waits>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Waits {
     message: Message,
-    /// Not written yet where it has to wait for its reply address.
-    frame: Option<Frame>,
+    step: Step,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+enum Step {
+    /// It may have to wait for its reply address, or for a link.
+    Unwritten,
+    Written(Frame),
+    /// By this link, if there are several.
+    Given(Option<LinkId>, PendingReceipt),
     /// The link that did not take it.
-    failed: Option<LinkId>,
+    Failed(Option<LinkId>),
 }
 
 impl Unsent {
     pub(crate) fn new(message: Message) -> Self {
-        Unsent { message, frame: None, failed: None }
+        Unsent::Waits(Box::new(Waits { message, step: Step::Unwritten }))
     }
 }
 
@@ -255,14 +277,23 @@ impl Sent {
     }
 
     /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
-    pub(crate) async fn publish<E>(&mut self, unsent: Box<Unsent>) -> Result<(), CallError<E>> {
-        let Unsent { mut message, mut frame, mut failed } = *unsent;
-        if frame.is_none() && !self.await_address(&mut message).await? {
+    pub(crate) async fn publish<E>(&mut self, unsent: Unsent) -> Result<(), CallError<E>> {
+        match unsent {
+            Unsent::Given(to, reply, receipt) => match or_ended(&self.waiting, pin!(receipt)).await {
+                Some(receipt) => self.published(&to, reply.as_ref(), receipt),
+                None => Ok(()),
+            },
+            Unsent::Waits(waits) => Box::pin(self.publish_later(*waits)).await,
+        }
+    }
+
+    async fn publish_later<E>(&mut self, Waits { mut message, mut step }: Waits) -> Result<(), CallError<E>> {
+        if matches!(step, Step::Unwritten | Step::Failed(_)) && !self.await_address(&mut message).await? {
             return Ok(());
         }
         loop {
-            if failed.is_some() {
-                let next = or_ended(&self.waiting, pin!(self.binding().has_next(failed))).await;
+            if let Step::Failed(link) = step {
+                let next = or_ended(&self.waiting, pin!(self.binding().has_next(link))).await;
                 match next {
                     Some(true) => {}
                     Some(false) => {
@@ -272,27 +303,29 @@ impl Sent {
                     None => return Ok(()),
                 }
             }
-            let frame = match frame.take() {
-                Some(frame) => frame,
-                None => {
+            let (link, mut publishing) = match step {
+                Step::Given(link, receipt) => (link, Sending::Given(receipt)),
+                Step::Written(frame) => (frame.link, Sending::Waits(self.binding().publish(frame))),
+                Step::Unwritten | Step::Failed(_) => {
                     // While the dialler is away.
                     if or_ended(&self.waiting, pin!(self.binding().way_to(&message.head.to))).await.is_none() {
                         return Ok(());
                     }
-                    let Some(frame) = self.write(&message)? else { continue };
-                    frame
+                    let Some(frame) = self.write(&message)? else {
+                        step = Step::Unwritten;
+                        continue;
+                    };
+                    (frame.link, Sending::Waits(self.binding().publish(frame)))
                 }
             };
-            let link = frame.link;
-            let mut publishing = self.binding().publish(frame);
-            match or_ended(&self.waiting, publishing.as_mut()).await {
+            match or_ended(&self.waiting, Pin::new(&mut publishing)).await {
                 Some(Err(error)) if link.is_some() && error.kind == TransportErrorKind::Disconnected => {
                     if !self.binding().one_peer {
                         return Err(CallError::Transport(error));
                     }
-                    failed = link;
+                    step = Step::Failed(link);
                 }
-                Some(receipt) => return self.published(&message, receipt),
+                Some(receipt) => return self.published(&message.head.to, message.head.reply.as_ref(), receipt),
                 None => return Ok(()),
             }
         }
@@ -334,15 +367,20 @@ impl Sent {
     }
 
     /// The bus has said what it does with the request.
-    fn published<E>(&self, message: &Message, receipt: Result<Receipt, TransportError>) -> Result<(), CallError<E>> {
+    fn published<E>(
+        &self,
+        to: &Address,
+        reply: Option<&ReplyPath>,
+        receipt: Result<Receipt, TransportError>,
+    ) -> Result<(), CallError<E>> {
         match receipt {
             Err(error) => Err(CallError::Transport(error)),
-            Ok(Receipt::NoRoute) => Err(CallError::NoAgent(message.head.to.clone())),
+            Ok(Receipt::NoRoute) => Err(CallError::NoAgent(to.clone())),
             Ok(Receipt::Stored | Receipt::Handed) => {
                 self.waiting.sent();
                 // The link may have been lost while the request waited to be sent, and its reply address with it.
                 let lost = |path: &ReplyPath| !self.binding().awaits_replies_at(&path.to);
-                if self.binding().features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
+                if self.binding().features.replies == Replies::Shared && reply.is_some_and(lost) {
                     self.waiting.lose();
                 }
                 Ok(())
