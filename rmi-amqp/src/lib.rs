@@ -8,9 +8,6 @@ mod convert;
 mod counters;
 mod error;
 mod exchanges;
-#[cfg(any(doc, doctest))]
-#[doc = include_str!("../guide/rabbitmq.md")]
-pub mod guide {}
 mod handle;
 mod link;
 mod options;
@@ -21,6 +18,10 @@ mod socket;
 mod tls;
 mod topology;
 mod url;
+
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../guide/rabbitmq.md")]
+pub mod guide {}
 
 /// What happens when: brokers, connections, queues and agents that are lost, and what callers, agents and operators see of it.
 #[cfg(any(doc, doctest))]
@@ -61,10 +62,23 @@ pub struct Amqp {
 }
 
 impl Amqp {
-    /// Connects to a broker: `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`. Without credentials it is `guest`, without
-    /// a virtual host, or an empty one, `/`. Several hosts are tried one after the other, also after each loss.
+    /// Connects to a broker: `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost][?key=value…]`. Unless they are there, the port
+    /// is 5672, or 5671 with TLS (`amqps`, feature `tls`), user and password are `guest`, and the virtual host is `/`, also in place of an
+    /// empty one. Several hosts are tried one after the other, also after each loss. What the query may say is said by
+    /// [`Connect::options`].
     ///
-    /// What is returned is to be awaited.
+    /// What is returned is to be awaited, on a `tokio` runtime.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting it fails when the URL is not understood, or the first broker does not let this user in
+    /// ([`Refused`](rmi_core::transport::TransportErrorKind::Refused)), or cannot be reached, or does not answer within
+    /// [`Options::connect_timeout`] ([`Disconnected`](rmi_core::transport::TransportErrorKind::Disconnected)), and no other of them can be
+    /// connected to either. The message has what each of them said.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the connection up; nothing of it is left here or at the broker.
     ///
     /// ```no_run
     /// # use rmi_amqp::{Amqp, Options};

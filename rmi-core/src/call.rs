@@ -19,6 +19,7 @@ mod pending;
 mod plan;
 mod resumed;
 mod retry;
+mod sent;
 mod stub;
 
 use std::{fmt, future::IntoFuture, marker::PhantomData, time::Duration};
@@ -26,7 +27,6 @@ use std::{fmt, future::IntoFuture, marker::PhantomData, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
-pub(crate) use self::plan::{Plan, Sent};
 pub use self::{
     callback::{Attached, Callback},
     gathered::{Gathered, GroupFailed},
@@ -37,6 +37,7 @@ pub use self::{
     retry::{Retry, Retrying},
     stub::Stub,
 };
+pub(crate) use self::{plan::Plan, sent::Sent};
 use crate::{
     address::Address,
     endpoint::{binding::SendError, pending::Lost},

@@ -213,14 +213,14 @@ pub enum TransportErrorKind {
     /// The transport was closed, by us.
     #[error("the transport is closed")]
     Closed,
-    /// There is no link, and there was none in time. The frame was not sent.
+    /// There is no link, or one whose other end takes nothing, and that did not change in time. The frame was not sent.
     #[error("not connected")]
     Disconnected,
-    /// A bounded queue stayed full. The frame was not sent.
+    /// A bounded queue stayed full, here or on the bus. The frame was not taken.
     #[error("no room")]
     Full,
     /// It is not known whether the frame arrived.
-    #[error("the link was lost before the frame was confirmed")]
+    #[error("not known to have arrived")]
     Ambiguous,
     /// The transport cannot do this, or not in this way.
     #[error("refused")]

@@ -6,7 +6,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    call::{Call, Plan, answer, answered, plan::Unsent},
+    call::{Call, Plan, answer, answered, sent::Unsent},
     error::{CallError, Fate, RemoteError, Retried},
     json::Json,
     message::{Exception, Message, Outcome, Sn, Statuses},
