@@ -13,7 +13,6 @@ use rmi_benches::{
 use rmi_core::{Memory, Native, endpoint::WindowSize, protocol::Protocol};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use tokio::runtime::{self, Runtime};
-use tracing::subscriber::NoSubscriber;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -31,7 +30,6 @@ fn main() -> ExitCode {
 }
 
 fn bench(options: &Options) -> Result<(), Error> {
-    tracing::subscriber::set_global_default(NoSubscriber::default())?;
     println!("allocations: mean of {COUNTED}, in one thread");
     println!("\n{:<28} {:>12} {:>14} {:>12}", "what", "allocations", "reallocations", "bytes");
     // One thread: what is counted is what the call did, and nobody else.

@@ -14,7 +14,6 @@ use rmi_benches::{
     rmi::{Inline, Pair, Sealing, Spawned},
 };
 use tokio::runtime::Runtime;
-use tracing::subscriber::NoSubscriber;
 
 /// What is measured, in the order in which it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,11 +87,7 @@ fn main() -> ExitCode {
 }
 
 fn bench(options: &Options) -> Result<(), Error> {
-    // tarpc switches on that spans go to the `log` crate until there is a subscriber. This one wants nothing, and lets a span cost
-    // what it costs in a program that has neither.
-    tracing::subscriber::set_global_default(NoSubscriber::default())?;
-    let Options { rounds, window, .. } = options;
-    println!("calls: {rounds} rounds of {} ms; {}", window.as_millis(), process::machine());
+    println!("calls: {options}; {}", process::machine());
     let runtime = Runtime::new()?;
     let callees = runtime.block_on(async {
         let (unsigned, signed) = (Pair::start(Sealing::Unsigned).await?, Pair::start(Sealing::Signed).await?);

@@ -29,7 +29,6 @@ use rmi_core::{
     transport::{LinkId, Properties, Purpose, SharedProperties},
 };
 use tokio::runtime::Runtime;
-use tracing::subscriber::NoSubscriber;
 
 /// How many write, or call, at a time.
 const AT_A_TIME: [usize; 3] = [1, 64, 256];
@@ -43,13 +42,12 @@ fn main() -> ExitCode {
 }
 
 fn bench(options: &Options) -> Result<(), Error> {
-    tracing::subscriber::set_global_default(NoSubscriber::default())?;
     // On the disk that the build is on: what is in `/tmp` may be in memory.
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("journal-bench");
     let _ = remove_dir_all(&place);
     create_dir_all(&place)?;
     let runtime = Runtime::new()?;
-    println!("journal: {} rounds of {} ms; {}", options.rounds, options.window.as_millis(), process::machine());
+    println!("journal: {options}; {}", process::machine());
     if options.wants("steps") {
         steps(options, &runtime, &place)?;
     }

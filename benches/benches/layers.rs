@@ -21,7 +21,6 @@ use rmi_core::{
     layer::{Authorize, Layer, Metrics, Policy, Rate, RateLimit, async_trait},
 };
 use tokio::runtime::Runtime;
-use tracing::subscriber::NoSubscriber;
 
 /// How many rules the policy has.
 const RULES: usize = 100;
@@ -118,10 +117,9 @@ fn main() -> ExitCode {
 }
 
 fn bench(options: &Options) -> Result<(), Error> {
-    tracing::subscriber::set_global_default(NoSubscriber::default())?;
     metrics::set_global_recorder(Atomics).map_err(|_| "there is a recorder already")?;
     let Options { rounds, window, .. } = options;
-    println!("layers: {rounds} rounds of {} ms, 16 in flight, 32 bytes; {}", window.as_millis(), process::machine());
+    println!("layers: {options}, 16 in flight, 32 bytes; {}", process::machine());
     let (runtime, policy) = (Runtime::new()?, policy()?);
     let mut measured = Vec::new();
     for case in Case::ALL {

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 
 fn bench(options: &Options) -> Result<(), Error> {
     let window = options.window / 4;
-    println!("parts: {} rounds of {} ms; {}", options.rounds, window.as_millis(), process::machine());
+    println!("parts: {options}; {}", process::machine());
     let mut parts = parts()?;
     parts.retain(|part| options.wants(&part.name));
     let nanos = window.as_secs_f64() * 1e9;

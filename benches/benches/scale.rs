@@ -20,7 +20,6 @@ use rmi_core::{
     transport::memory::Options as BusOptions,
 };
 use tokio::runtime::Runtime;
-use tracing::subscriber::NoSubscriber;
 
 /// How many methods the large contract has.
 const METHODS: usize = 1000;
@@ -86,9 +85,8 @@ fn main() -> ExitCode {
 }
 
 fn bench(options: &Options) -> Result<(), Error> {
-    tracing::subscriber::set_global_default(NoSubscriber::default())?;
     let Options { rounds, window, .. } = options;
-    println!("scale: {rounds} rounds of {} ms, 16 in flight, 32 bytes; {}", window.as_millis(), process::machine());
+    println!("scale: {options}, 16 in flight, 32 bytes; {}", process::machine());
     let runtime = Runtime::new()?;
     // The first case is what the others are compared with.
     let mut cases = vec![runtime.block_on(Case::open("one method".to_owned(), 1, 0))?];

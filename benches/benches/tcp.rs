@@ -14,7 +14,6 @@ use rmi_benches::{
     rmi::{Inline, Pair, Sealing, Spawned},
 };
 use tokio::runtime::Runtime;
-use tracing::subscriber::NoSubscriber;
 
 /// What is measured, in the order in which it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,11 +134,7 @@ fn main() -> ExitCode {
 }
 
 fn bench(options: &Options) -> Result<(), Error> {
-    // tarpc switches on that spans go to the `log` crate until there is a subscriber. This one wants nothing, and lets a span cost
-    // what it costs in a program that has neither.
-    tracing::subscriber::set_global_default(NoSubscriber::default())?;
-    let Options { rounds, window, .. } = options;
-    println!("tcp: {rounds} rounds of {} ms; {}", window.as_millis(), process::machine());
+    println!("tcp: {options}; {}", process::machine());
     let runtime = Runtime::new()?;
     let callees = runtime.block_on(Callees::start())?;
     grid::run(&runtime, &callees, options, &COLUMNS, &GOALS)?;

@@ -1,6 +1,8 @@
 //! The command line, which all benches share: `cargo bench` gives each of them the same one.
 
-use std::{process::ExitCode, time::Duration};
+use std::{fmt, process::ExitCode, time::Duration};
+
+use tracing::subscriber::NoSubscriber;
 
 use crate::Error;
 
@@ -72,10 +74,17 @@ impl Options {
     }
 }
 
+/// How long is measured.
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rounds of {} ms", self.rounds, self.window.as_millis())
+    }
+}
+
 /// Runs a bench with the options of the command line, and says what went wrong.
 pub fn run(bench: impl FnOnce(&Options) -> Result<(), Error>) -> ExitCode {
     match Options::parse(std::env::args().skip(1)) {
-        Ok(Some(options)) => match bench(&options) {
+        Ok(Some(options)) => match without_spans().and_then(|()| bench(&options)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("failed: {error}");
@@ -91,6 +100,12 @@ pub fn run(bench: impl FnOnce(&Options) -> Result<(), Error>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// tarpc switches on, for everything in this crate, that spans go to the `log` crate until there is a subscriber. This one wants nothing,
+/// and lets a span cost what it costs in a program that has neither.
+fn without_spans() -> Result<(), Error> {
+    Ok(tracing::subscriber::set_global_default(NoSubscriber::default())?)
 }
 
 fn time(text: &str) -> Result<Duration, Error> {

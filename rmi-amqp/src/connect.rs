@@ -85,7 +85,8 @@ impl Connect {
         self
     }
 
-    /// Does not fail when no broker can be reached now: it is tried again until one is.
+    /// Does not fail when no broker takes the connection now, for whatever reason: it is tried again until one does, and the log says why
+    /// not yet.
     pub fn patiently(mut self) -> Self {
         self.patient = true;
         self

@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use lapin::{Channel, Consumer, options::BasicCancelOptions};
+use lapin::{Channel, Consumer, options::BasicCancelOptions, types::ShortString};
 use rmi_core::transport::{Purpose, Source, Subscription, TransportError};
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
@@ -36,7 +36,7 @@ pub(crate) async fn subscribe(handle: &Arc<Handle>, subscription: Subscription) 
     }
     let (flows, incoming) = mpsc::channel(1);
     let (first, answered) = oneshot::channel();
-    let stopped = Arc::new(AtomicBool::new(false));
+    let stopped = watch::Sender::new(false);
     let trouble = Arc::<Mutex<Option<TransportError>>>::default();
     let (interrupted, interruptions) = watch::channel(0);
     let id = link.restoring.joins();
@@ -50,7 +50,7 @@ pub(crate) async fn subscribe(handle: &Arc<Handle>, subscription: Subscription) 
         fleeting: subscription.purpose == Purpose::Replies && !subscription.acknowledged,
         when_full: subscription.when_full,
         flows,
-        stopped: Arc::clone(&stopped),
+        stopped: stopped.subscribe(),
         first: Some(first),
         trouble: Arc::clone(&trouble),
         interrupted,
@@ -84,7 +84,7 @@ pub(crate) async fn subscribe(handle: &Arc<Handle>, subscription: Subscription) 
 /// A consumer on a channel of its own.
 struct Flow {
     consumer: Consumer,
-    channel: Channel,
+    brake: Arc<Brake>,
     /// Of one that acknowledges.
     settler: Option<Arc<Settler>>,
     /// Of one that does not.
@@ -94,12 +94,22 @@ struct Flow {
     over: bool,
 }
 
-impl Flow {
-    /// Asks for no more. Asked once, it is on its way before whatever is settled from now on.
-    fn cancel(&self) {
+/// Asks the broker for no more, once, whoever comes to it first.
+struct Brake {
+    channel: Channel,
+    consumer: ShortString,
+    pulled: AtomicBool,
+}
+
+impl Brake {
+    /// When this returns it is on its way before whatever is settled from now on. The broker's answer is what the consumer ends with:
+    /// without one, the library would forget what was still coming.
+    fn pull(&self) {
         use futures_util::FutureExt as _;
-        let options = BasicCancelOptions { nowait: true };
-        let _ = self.channel.basic_cancel(self.consumer.tag(), options).now_or_never();
+        if !self.pulled.swap(true, Ordering::AcqRel) {
+            let options = BasicCancelOptions { nowait: false };
+            let _ = self.channel.basic_cancel(self.consumer.clone(), options).now_or_never();
+        }
     }
 }
 
@@ -108,9 +118,4 @@ impl Drop for Flow {
     fn drop(&mut self) {
         self.ended.notify_one();
     }
-}
-
-/// Whether something has been said.
-fn is_set(flag: &AtomicBool) -> bool {
-    flag.load(Ordering::Acquire)
 }

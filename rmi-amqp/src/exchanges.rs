@@ -35,12 +35,14 @@ impl Exchanges {
         known.0 == generation && known.1.contains(name)
     }
 
+    /// Whether it is sure that an exchange is there.
+    pub(crate) fn is_known(&self, link: &Link, name: &str) -> bool {
+        is_builtin(name) || link.up().is_some_and(|generation| self.knows(generation.number, name))
+    }
+
     /// Makes sure until the deadline that an exchange is there; `false` if it is not. The options may say how it is declared.
     pub(crate) async fn ensure(&self, link: &Link, name: &str, deadline: Instant) -> Result<bool, TransportError> {
-        if is_builtin(name) {
-            return Ok(true);
-        }
-        if link.up().is_some_and(|generation| self.knows(generation.number, name)) {
+        if self.is_known(link, name) {
             return Ok(true);
         }
         // A broker that takes nothing answers nothing.

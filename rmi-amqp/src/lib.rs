@@ -8,9 +8,6 @@ mod convert;
 mod counters;
 mod error;
 mod exchanges;
-#[cfg(any(doc, doctest))]
-#[doc = include_str!("../guide/rabbitmq.md")]
-pub mod guide {}
 mod handle;
 mod link;
 mod options;
@@ -22,6 +19,10 @@ mod tls;
 mod topology;
 mod url;
 
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../guide/rabbitmq.md")]
+pub mod guide {}
+
 /// What happens when: brokers, connections, queues and agents that are lost, and what callers, agents and operators see of it.
 #[cfg(any(doc, doctest))]
 #[doc = include_str!("../guide/failures.md")]
@@ -32,7 +33,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use rmi_core::{
     text::Text,
-    transport::{Capabilities, Deliveries, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError},
+    transport::{Attempt, Capabilities, Deliveries, Frame, LinkId, Links, Receipt, Subscription, Transport, TransportError},
 };
 use tokio::sync::oneshot;
 
@@ -61,10 +62,23 @@ pub struct Amqp {
 }
 
 impl Amqp {
-    /// Connects to a broker: `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`. Without credentials it is `guest`, without
-    /// a virtual host, or an empty one, `/`. Several hosts are tried one after the other, also after each loss.
+    /// Connects to a broker: `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost][?key=value…]`. Unless they are there, the port
+    /// is 5672, or 5671 with TLS (`amqps`, feature `tls`), user and password are `guest`, and the virtual host is `/`, also in place of an
+    /// empty one. Several hosts are tried one after the other, also after each loss. What the query may say is said by
+    /// [`Connect::options`].
     ///
-    /// What is returned is to be awaited.
+    /// What is returned is to be awaited, on a `tokio` runtime.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting it fails when the URL is not understood, or the first broker does not let this user in
+    /// ([`Refused`](rmi_core::transport::TransportErrorKind::Refused)), or cannot be reached, or does not answer within
+    /// [`Options::connect_timeout`] ([`Disconnected`](rmi_core::transport::TransportErrorKind::Disconnected)), and no other of them can be
+    /// connected to either. The message has what each of them said.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the connection up; nothing of it is left here or at the broker.
     ///
     /// ```no_run
     /// # use rmi_amqp::{Amqp, Options};
@@ -100,7 +114,8 @@ impl Amqp {
         if let Some(link) = frame.link.filter(|link| *link != LINK) {
             return Err(unknown(link));
         }
-        convert::check_properties(frame)
+        convert::check_properties(frame)?;
+        if self.handle.is_closing() { Err(closed()) } else { Ok(()) }
     }
 }
 
@@ -131,10 +146,14 @@ impl Transport for Amqp {
 
     async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
         self.check(&frame)?;
-        if self.handle.is_closing() {
-            return Err(closed());
-        }
         self.handle.publisher.publish(frame).await
+    }
+
+    fn try_publish(&self, frame: Frame) -> Attempt {
+        match self.check(&frame) {
+            Ok(()) => self.handle.publisher.try_publish(frame),
+            Err(error) => Attempt::Done(Err(error)),
+        }
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Deliveries>, TransportError> {

@@ -3,9 +3,16 @@
 mod drive;
 mod restoring;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use lapin::Connection;
+use lapin::{Connection, ErrorKind};
 use rmi_core::{
     text::Text,
     transport::{LinkId, LinkReporter, TransportError},
@@ -65,6 +72,8 @@ pub(crate) struct Generation {
     pub(crate) number: u64,
     connection: Connection,
     kill: Kill,
+    /// How many channels the library cannot have any more.
+    spoiled: AtomicU32,
     /// Why the broker takes nothing, while it does not.
     pub(crate) blocked: watch::Sender<Option<Text>>,
 }
@@ -76,9 +85,33 @@ impl fmt::Debug for Generation {
 }
 
 impl Generation {
+    fn new(number: u64, connection: Connection, kill: Kill) -> Self {
+        Generation { number, connection, kill, spoiled: AtomicU32::new(0), blocked: watch::Sender::new(None) }
+    }
+
     /// A channel. Answers within the time that connecting may take.
+    ///
+    /// The library does not forget why the broker has closed a channel: where its number comes round again, the new one fails with
+    /// the words that were said to the old one, and the number is lost. Another is taken then; where none is left, the connection is
+    /// ended, and the next one has them all.
     pub(crate) async fn channel(&self, within: Duration) -> Result<lapin::Channel, TransportError> {
-        match timeout(within, self.connection.create_channel()).await {
+        let opening = async {
+            loop {
+                match self.connection.create_channel().await {
+                    // A broker closes no channel for being opened.
+                    Err(error) if error::soft(&error).is_some() => drop(self.spoiled.fetch_add(1, Relaxed)),
+                    made => return made,
+                }
+            }
+        };
+        match timeout(within, opening).await {
+            Ok(Err(error)) if matches!(error.kind(), ErrorKind::ChannelsLimitReached) && self.spoiled.load(Relaxed) > 0 => {
+                tracing::warn!(
+                    "the broker has closed so many channels that the library has no number for another; it connects anew"
+                );
+                self.kill.now();
+                Err(disconnected("a channel cannot be opened before there is another connection"))
+            }
             Ok(made) => made.map_err(|error| error::told("a channel cannot be opened", error)),
             Err(_) => Err(disconnected(format!("a channel was not opened in {within:?}{}", self.silence()))),
         }

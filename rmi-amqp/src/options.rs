@@ -126,7 +126,8 @@ impl Options {
         self
     }
 
-    /// Says how long closing takes at most. 5 seconds unless told otherwise.
+    /// Says how long closing takes at most: until what was published is confirmed, and the subscriptions have gone. 5 seconds unless told
+    /// otherwise.
     #[must_use]
     pub fn linger(mut self, time: Duration) -> Self {
         self.linger = time;
@@ -180,7 +181,7 @@ impl Options {
         self
     }
 
-    /// Says how many events wait for one subscriber or pool before the oldest is dropped. 10,000 unless told otherwise.
+    /// Says how many events wait at the broker for one subscriber or pool before the oldest is dropped. 10,000 unless told otherwise.
     #[must_use]
     pub fn events(mut self, frames: u32) -> Self {
         self.events = frames.max(1);
@@ -216,8 +217,8 @@ impl Options {
         self
     }
 
-    /// Says what an exchange is like: how it is declared, whoever publishes to it or subscribes to it first. One that nothing is said of
-    /// is taken as it is, and is a durable topic exchange where there is none and somebody subscribes.
+    /// Says what an exchange is like: so it is declared by whoever publishes or subscribes to it first. One that nothing is said of is
+    /// only looked for when it is published to, and is declared as a durable topic exchange when it is subscribed to.
     ///
     /// An address `exchange/key` is published to only where something is said of its exchange. Whoever listens there has the queue `key`,
     /// bound to the exchange by its own name.

@@ -6,6 +6,7 @@
 
 mod channels;
 mod flight;
+mod handing;
 mod job;
 mod keeper;
 mod returned;
@@ -18,13 +19,17 @@ use std::{
     time::Duration,
 };
 
-use rmi_core::transport::{Frame, Receipt, TransportError};
+use rmi_core::transport::{Attempt, Frame, Receipt, TransportError};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch},
+    sync::{Notify, Semaphore, watch},
     time::{Instant, timeout, timeout_at},
 };
 
-use self::{flight::Ready, job::Job, sending::Sending};
+use self::{
+    flight::Ready,
+    job::{Job, Room},
+    sending::Sending,
+};
 use crate::{
     convert::Route,
     error::{closed, full},
@@ -59,6 +64,14 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Sending> {
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, sending: &mut Sending, job: Job) -> Result<(), TransportError> {
+        sending.give(job)?;
+        if sending.wants_keeper() {
+            self.keeper.notify_one();
+        }
+        Ok(())
     }
 
     /// Hears what has come, and sends what there is room for now.
@@ -105,9 +118,41 @@ impl Publisher {
         }
     }
 
+    /// Publishes if that takes no waiting. Of what is not confirmed nothing more will be said than that it was sent.
+    pub(crate) fn try_publish(&self, frame: Frame) -> Attempt {
+        let link = &self.shared.link;
+        match Route::of(&frame.to, &link.options) {
+            Ok(route) if route.exchange.is_empty() || link.exchanges.is_known(link, route.exchange) => {}
+            Ok(_) => return Attempt::Waits(frame),
+            Err(error) => return Attempt::Done(Err(error)),
+        }
+        let Some(room) = self.room_now(frame.payload.len()) else { return Attempt::Waits(frame) };
+        let mut sending = self.shared.lock();
+        if !sending.has_way() {
+            return Attempt::Waits(frame);
+        }
+        let mut job = Job::new(frame, &link.options, room);
+        job.handed = !job.confirmed;
+        let told = (!job.handed).then(|| job.awaited());
+        match (self.shared.give(&mut sending, job), told) {
+            (Err(error), _) => Attempt::Done(Err(error)),
+            (Ok(()), None) => Attempt::Done(Ok(Receipt::Handed)),
+            (Ok(()), Some(told)) => Attempt::Given(told),
+        }
+    }
+
     /// Publishes, and waits for what becomes of it: for room, for its exchange, for the link and for the broker's word, in all no longer
     /// than the options say. One that is dropped before it is sent is not sent.
     pub(crate) async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError> {
+        match self.try_publish(frame) {
+            Attempt::Done(done) => done,
+            Attempt::Given(told) => told.await,
+            // Boxed: that is rare.
+            Attempt::Waits(frame) => Box::pin(self.publish_in_turn(frame)).await,
+        }
+    }
+
+    async fn publish_in_turn(&self, frame: Frame) -> Result<Receipt, TransportError> {
         let given = Instant::now();
         let link = &self.shared.link;
         let options = &link.options;
@@ -117,45 +162,41 @@ impl Publisher {
             // Without the exchange there is nobody.
             return Ok(if frame.mandatory { Receipt::NoRoute } else { Receipt::Handed });
         }
-        let confirmed = frame.mandatory || (frame.persistent && options.confirms);
-        let (answer, told) = oneshot::channel();
-        let job = Job {
-            frame,
-            confirmed,
-            given,
-            late: false,
-            unsent: false,
-            suspected: 0,
-            repeated: false,
-            answer: Some(answer),
-            _room: room,
-        };
-        {
-            let mut sending = self.shared.lock();
-            sending.give(job)?;
-            if sending.wants_keeper() {
-                self.shared.keeper.notify_one();
-            }
-        }
-        told.await.unwrap_or_else(|_| Err(closed()))
+        let mut job = Job::new(frame, options, room);
+        job.given = given;
+        let told = job.awaited();
+        self.shared.give(&mut self.shared.lock(), job)?;
+        told.await
     }
 
-    async fn room(&self, length: usize) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), TransportError> {
-        let bytes = u32::try_from(length.min(self.shared.link.options.waiting_bytes)).unwrap_or(u32::MAX).max(1);
-        let (frames, all) = (|| Arc::clone(&self.frames), || Arc::clone(&self.bytes));
-        if let (Ok(frame), Ok(bytes)) = (frames().try_acquire_owned(), all().try_acquire_many_owned(bytes)) {
-            return Ok((frame, bytes));
+    /// Room for a frame of this length, if there is some.
+    fn room_now(&self, length: usize) -> Option<Room> {
+        let frame = Arc::clone(&self.frames).try_acquire_owned().ok()?;
+        Some((frame, Arc::clone(&self.bytes).try_acquire_many_owned(self.takes(length)).ok()?))
+    }
+
+    async fn room(&self, length: usize) -> Result<Room, TransportError> {
+        if let Some(room) = self.room_now(length) {
+            return Ok(room);
         }
         let wait = self.shared.link.options.wait;
-        let both = async { Ok((frames().acquire_owned().await?, all().acquire_many_owned(bytes).await?)) };
+        let both = async {
+            let frame = Arc::clone(&self.frames).acquire_owned().await?;
+            Ok((frame, Arc::clone(&self.bytes).acquire_many_owned(self.takes(length)).await?))
+        };
         match timeout(wait, both).await {
             Ok(room) => room.map_err(|_: tokio::sync::AcquireError| closed()),
             Err(_) => {
                 self.shared.link.tally.full.add();
-                let away = self.shared.link.away(wait).message;
+                let away = self.shared.lock().away(wait).message;
                 Err(full(format!("too much waits to be published, and did so for {wait:?}: {away}")))
             }
         }
+    }
+
+    /// How much of the room for bytes a frame takes: one that is longer than all of it takes all of it.
+    fn takes(&self, length: usize) -> u32 {
+        u32::try_from(length.min(self.shared.link.options.waiting_bytes)).unwrap_or(u32::MAX).max(1)
     }
 
     /// Takes nothing more, and waits until what was given is done with. `false` if that was not so in time.

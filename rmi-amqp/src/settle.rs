@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -34,9 +34,7 @@ const FARTHEST: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Settler {
     channel: Channel,
-    window: Mutex<Window>,
-    /// Whoever tells the broker something has it: what was settled later is not told first.
-    telling: Mutex<()>,
+    ledger: Ledger,
     wake: Notify,
     /// The channel, the link or the subscription has gone: the broker delivers again what was not settled.
     dead: AtomicBool,
@@ -46,14 +44,8 @@ pub(crate) struct Settler {
 impl Settler {
     /// For a channel; what is settled is sent by a task of its own.
     pub(crate) fn start(channel: Channel, tally: Arc<Tally>) -> Arc<Self> {
-        let settler = Arc::new(Settler {
-            channel,
-            window: Mutex::default(),
-            telling: Mutex::default(),
-            wake: Notify::new(),
-            dead: AtomicBool::new(false),
-            tally,
-        });
+        let settler =
+            Arc::new(Settler { channel, ledger: Ledger::default(), wake: Notify::new(), dead: AtomicBool::new(false), tally });
         let sending = Arc::clone(&settler);
         tokio::spawn(async move {
             let mut back = None;
@@ -84,13 +76,12 @@ impl Settler {
 
     /// Sends what is settled; what is to be delivered again only if that is `due`. Says whether some of that waits.
     pub(crate) fn flush(&self, due: bool) -> bool {
-        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Orders { nacks, up_to, single }, waits) = {
-            let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-            (window.take(due), !window.back.is_empty())
-        };
+        self.ledger.tell(due, |orders| self.send(orders)) && !self.is_dead()
+    }
+
+    fn send(&self, Orders { nacks, up_to, single }: Orders) {
         if self.is_dead() {
-            return false;
+            return;
         }
         // What goes back first: an acknowledgement of several would take it with it. The library queues a frame when it is first
         // asked, and would then wait for it to be written.
@@ -102,7 +93,6 @@ impl Settler {
             let _ = self.channel.basic_ack(tag, BasicAckOptions { multiple }).now_or_never();
             self.tally.acknowledgements.add();
         }
-        waits
     }
 }
 
@@ -111,10 +101,36 @@ impl Settle for Settler {
         if self.is_dead() {
             return;
         }
-        let told = self.window.lock().unwrap_or_else(PoisonError::into_inner).settle(tag, disposition);
+        let told = self.ledger.window().settle(tag, disposition);
         if told {
             self.wake.notify_one();
         }
+    }
+}
+
+/// What is settled, until the broker has been told.
+#[derive(Debug, Default)]
+struct Ledger {
+    window: Mutex<Window>,
+    /// Whoever tells the broker something has it: what was settled later is not told first.
+    telling: Mutex<()>,
+}
+
+impl Ledger {
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has told what there is to be told, and only then lets another do the same: an acknowledgement of what one of several covers
+    /// ends the channel. Settling goes on meanwhile. Says whether something waits for its time.
+    fn tell(&self, due: bool, say: impl FnOnce(Orders)) -> bool {
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let (orders, waits) = {
+            let mut window = self.window();
+            (window.take(due), !window.back.is_empty())
+        };
+        say(orders);
+        waits
     }
 }
 
@@ -211,7 +227,44 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
+
+    /// Several settle and tell at a time: each delivery is told once, and never by an acknowledgement that an earlier one has
+    /// covered, which the broker would close the channel for.
+    #[test]
+    fn what_several_tell_at_a_time_is_told_in_its_order() {
+        const EACH: u64 = 2000;
+        let (ledger, said) = (Ledger::default(), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            for first in 1..=4 {
+                let (ledger, said) = (&ledger, &said);
+                scope.spawn(move || {
+                    for tag in (0..EACH).map(|round| first + 4 * round) {
+                        ledger.window().settle(tag, Disposition::Ack);
+                        ledger.tell(true, |orders| {
+                            // So that others have their chance.
+                            thread::yield_now();
+                            said.lock().unwrap().push(orders);
+                        });
+                    }
+                });
+            }
+        });
+        let (mut up_to, mut told) = (0, vec![false; 4 * EACH as usize + 1]);
+        for orders in said.into_inner().unwrap() {
+            if let Some(tag) = orders.up_to {
+                assert!(tag > up_to && !told[tag as usize], "{tag} is told, and {up_to} was");
+                told[up_to as usize..=tag as usize].fill(true);
+                up_to = tag;
+            }
+            for tag in orders.single {
+                assert!(!std::mem::replace(&mut told[tag as usize], true), "{tag} is told again");
+            }
+        }
+        assert_eq!(told.iter().skip(1).position(|told| !told), None);
+    }
 
     #[test]
     fn what_is_settled_in_order_is_acknowledged_at_once() {

@@ -1,11 +1,14 @@
-//! What is declared at the broker, as plain values: it is declared again after every reconnect.
+//! What a subscription needs at the broker, as plain values: it is declared again after every reconnect.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+mod exchange;
+mod queues;
+
+use std::{fmt::Write as _, time::Duration};
 
 use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable, ShortString},
+    Channel,
+    options::{QueueBindOptions, QueueDeclareOptions},
+    types::{FieldTable, ShortString},
 };
 use rmi_core::{
     text::Text,
@@ -13,197 +16,17 @@ use rmi_core::{
 };
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::exchange::{TOPICS, is_builtin};
+pub use self::{exchange::Exchange, queues::Queues};
+use self::{
+    exchange::declared,
+    queues::{millis, put, put_number},
+};
 use crate::{
     convert::{self, short},
     error::{refused, told},
     options::Options,
 };
-
-/// The exchange for topics that name none: every broker has it.
-pub(crate) const TOPICS: &str = "amq.topic";
-
-/// What an exchange is like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchange {
-    kind: Kind,
-    durable: bool,
-    auto_delete: bool,
-    passive: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Topic,
-    Direct,
-    Fanout,
-}
-
-impl Exchange {
-    /// A durable topic exchange, which stays when nobody uses it.
-    #[must_use]
-    pub const fn topic() -> Self {
-        Exchange { kind: Kind::Topic, durable: true, auto_delete: false, passive: false }
-    }
-
-    /// A durable direct exchange.
-    #[must_use]
-    pub const fn direct() -> Self {
-        Exchange { kind: Kind::Direct, ..Exchange::topic() }
-    }
-
-    /// A durable fanout exchange.
-    #[must_use]
-    pub const fn fanout() -> Self {
-        Exchange { kind: Kind::Fanout, ..Exchange::topic() }
-    }
-
-    /// Says whether it survives a restart of the broker.
-    #[must_use]
-    pub const fn durable(mut self, durable: bool) -> Self {
-        self.durable = durable;
-        self
-    }
-
-    /// Says whether it goes with the last queue that is bound to it.
-    #[must_use]
-    pub const fn auto_delete(mut self, auto_delete: bool) -> Self {
-        self.auto_delete = auto_delete;
-        self
-    }
-
-    /// Says that it is somebody else's: it is taken as it is, and has to be there.
-    #[must_use]
-    pub const fn passive(mut self) -> Self {
-        self.passive = true;
-        self
-    }
-
-    /// Declares it.
-    pub(crate) async fn declare(&self, channel: &Channel, name: &str) -> Result<(), lapin::Error> {
-        let kind = match self.kind {
-            Kind::Topic => ExchangeKind::Topic,
-            Kind::Direct => ExchangeKind::Direct,
-            Kind::Fanout => ExchangeKind::Fanout,
-        };
-        let options = ExchangeDeclareOptions {
-            passive: self.passive,
-            durable: self.durable,
-            auto_delete: self.auto_delete,
-            ..ExchangeDeclareOptions::default()
-        };
-        channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await
-    }
-}
-
-/// What queues are like that outlive their subscribers: those of agents, and of replies that are waited for under a name.
-///
-/// Unless told otherwise they are durable classic queues without arguments, which is what gofer's agents declare: a queue can be
-/// taken over from one, and back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Queues {
-    quorum: bool,
-    passive: bool,
-    auto_delete: bool,
-    expires: Option<Duration>,
-    delivery_limit: Option<u32>,
-    max_length: Option<u32>,
-    dead_letters: Option<(Text, u32)>,
-}
-
-impl Queues {
-    /// Replicated over the nodes of a cluster.
-    #[must_use]
-    pub fn quorum(mut self) -> Self {
-        self.quorum = true;
-        self
-    }
-
-    /// Somebody else's: they are taken as they are, and have to be there.
-    #[must_use]
-    pub fn passive(mut self) -> Self {
-        self.passive = true;
-        self
-    }
-
-    /// Says how long they live without a subscriber, where a subscription does not say so itself.
-    #[must_use]
-    pub fn expires(mut self, after: Duration) -> Self {
-        self.expires = Some(after);
-        self
-    }
-
-    /// They go with their last subscriber, and what waits in them goes as well: gofer has it so together with an
-    /// [expiry](Queues::expires), for agents whose `[model] expiration` is set.
-    #[must_use]
-    pub fn auto_delete(mut self) -> Self {
-        self.auto_delete = true;
-        self
-    }
-
-    /// Says how often a message is delivered again before it is dead. Of quorum queues only: others do not count.
-    #[must_use]
-    pub fn delivery_limit(mut self, times: u32) -> Self {
-        self.delivery_limit = Some(times);
-        self
-    }
-
-    /// Says how many messages they hold: a publish to a full one fails with
-    /// [`Full`](rmi_core::transport::TransportErrorKind::Full). Say it where one publishes as well: elsewhere what is refused is
-    /// [`Ambiguous`](rmi_core::transport::TransportErrorKind::Ambiguous), because a queue that fails refuses in the same words.
-    #[must_use]
-    pub fn max_length(mut self, messages: u32) -> Self {
-        self.max_length = Some(messages.max(1));
-        self
-    }
-
-    /// Keeps what can never be handled (what cannot be read or verified), and what expires, in this queue: so many messages, the oldest
-    /// of which make room.
-    #[must_use]
-    pub fn dead_letters(mut self, queue: impl Into<Text>, messages: u32) -> Self {
-        self.dead_letters = Some((queue.into(), messages.max(1)));
-        self
-    }
-
-    /// Whether what is not taken is a sign of that.
-    pub(crate) fn may_be_full(&self) -> bool {
-        self.max_length.is_some()
-    }
-
-    fn arguments(&self, expires: Option<Duration>) -> FieldTable {
-        let mut arguments = FieldTable::default();
-        if self.quorum {
-            put(&mut arguments, "x-queue-type", "quorum");
-        }
-        if let Some(expires) = expires.or(self.expires) {
-            put_number(&mut arguments, "x-expires", millis(expires));
-        }
-        if let Some(times) = self.delivery_limit.filter(|_| self.quorum) {
-            put_number(&mut arguments, "x-delivery-limit", times.into());
-        }
-        if let Some(messages) = self.max_length {
-            put_number(&mut arguments, "x-max-length", messages.into());
-            put(&mut arguments, "x-overflow", "reject-publish");
-        }
-        if let Some((queue, _)) = &self.dead_letters {
-            put(&mut arguments, "x-dead-letter-exchange", "");
-            put(&mut arguments, "x-dead-letter-routing-key", queue);
-        }
-        arguments
-    }
-}
-
-fn put(arguments: &mut FieldTable, key: &str, value: &str) {
-    arguments.insert(key.into(), AMQPValue::LongString(value.into()));
-}
-
-fn put_number(arguments: &mut FieldTable, key: &str, value: i64) {
-    arguments.insert(key.into(), AMQPValue::LongLongInt(value));
-}
-
-fn millis(time: Duration) -> i64 {
-    // RabbitMQ takes no more than 2^32 - 1, and no zero where a queue expires.
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).clamp(1, i64::from(u32::MAX))
-}
 
 /// What one subscription needs at the broker.
 #[derive(Clone, Debug)]
@@ -291,7 +114,7 @@ impl Plan {
             dead,
             exchange,
             named,
-            alone: subscription.sharing == Sharing::Exclusive || own,
+            alone: own,
             acknowledged: subscription.acknowledged,
             // As much as there can be is still a bound.
             prefetch: u16::try_from(subscription.prefetch).ok().filter(|prefetch| *prefetch > 0).unwrap_or(u16::MAX),
@@ -371,14 +194,4 @@ fn topics(
     };
     let declare = declared(&exchange, &options.exchanges);
     Ok((name, (exchange, declare, keys?)))
-}
-
-/// How an exchange is declared by whoever subscribes to it; `None` for those that the broker has by itself.
-fn declared(name: &Text, known: &BTreeMap<Text, Exchange>) -> Option<Exchange> {
-    known.get(name).cloned().or_else(|| (!is_builtin(name)).then(Exchange::topic))
-}
-
-/// Whether every broker has this exchange.
-pub(crate) fn is_builtin(exchange: &str) -> bool {
-    exchange.is_empty() || exchange.starts_with("amq.")
 }

@@ -19,6 +19,7 @@ mod pending;
 mod plan;
 mod resumed;
 mod retry;
+mod sent;
 mod stub;
 
 use std::{fmt, future::IntoFuture, marker::PhantomData, time::Duration};
@@ -26,7 +27,6 @@ use std::{fmt, future::IntoFuture, marker::PhantomData, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
-pub(crate) use self::plan::{Plan, Sent};
 pub use self::{
     callback::{Attached, Callback},
     gathered::{Gathered, GroupFailed},
@@ -37,6 +37,7 @@ pub use self::{
     retry::{Retry, Retrying},
     stub::Stub,
 };
+pub(crate) use self::{plan::Plan, sent::Sent};
 use crate::{
     address::Address,
     endpoint::{binding::SendError, pending::Lost},
@@ -165,7 +166,7 @@ where
         let sn = Sn::from(self.plan.id);
         let (mut sent, unsent) = self.plan.begin(Statuses::ALL, true)?;
         if let Some(unsent) = unsent {
-            Box::pin(sent.publish(unsent)).await?;
+            sent.publish(unsent).await?;
         }
         Ok(Pending::new(sent.stub().clone(), sn, sent))
     }
@@ -173,8 +174,7 @@ where
     async fn perform(self) -> Result<T, CallError<E>> {
         let (mut sent, unsent) = self.plan.begin(Statuses::NONE, false)?;
         if let Some(unsent) = unsent {
-            // Boxed: what waiting takes is not in the future of every call.
-            Box::pin(sent.publish(unsent)).await?;
+            sent.publish(unsent).await?;
         }
         answer(sent.outcome().await?, &sent.stub().0.class)
     }

@@ -27,7 +27,8 @@ use crate::{
 
 /// A wire format: gofer's envelope, RackHD's conventions, Cloud Connector, the provisioning agent's lines.
 pub trait Protocol: Send + Sync + Debug + 'static {
-    /// What the dialect is called, in logs and in journals: the same in every process and every version of a program.
+    /// What the dialect is called, in logs and in journals: the same in every process and every version of a program. Without a name of its
+    /// own it is called by its type, which a later compiler may write otherwise.
     fn name(&self) -> &'static str {
         std::any::type_name::<Self>()
     }

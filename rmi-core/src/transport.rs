@@ -4,6 +4,7 @@ mod deliveries;
 mod frame;
 mod links;
 pub mod memory;
+mod receipt;
 mod subscription;
 #[cfg(feature = "tcp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tcp")))]
@@ -17,6 +18,7 @@ pub use self::{
     deliveries::{Acker, Answering, Deliveries, Delivery, Disposition, Interruptions, Settle},
     frame::{Destination, Frame, Properties, SharedProperties},
     links::{Link, LinkChange, LinkId, LinkReporter, Links},
+    receipt::{Attempt, PendingReceipt, Receipt, ReceiptSender},
     subscription::{Purpose, Sharing, Source, Subscription, WhenFull},
 };
 
@@ -41,7 +43,8 @@ pub trait Transport: Send + Sync + Debug + 'static {
     async fn publish(&self, frame: Frame) -> Result<Receipt, TransportError>;
 
     /// Hands a frame to the bus if that takes no waiting, and so no future; if it does, or the transport cannot tell, the frame
-    /// comes back to be [published](Transport::publish). It must not overtake frames that already wait.
+    /// comes back to be [published](Transport::publish). What the bus says of it may come later. It must not overtake frames that
+    /// already wait.
     fn try_publish(&self, frame: Frame) -> Attempt {
         Attempt::Waits(frame)
     }
@@ -175,26 +178,6 @@ impl Default for Capabilities {
     }
 }
 
-/// Who is responsible for a frame now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipt {
-    /// The bus has it and will deliver it.
-    Stored,
-    /// It is on its way; nobody has confirmed it.
-    Handed,
-    /// Nobody is there to receive it; it was not kept.
-    NoRoute,
-}
-
-/// What came of publishing without waiting.
-#[derive(Debug)]
-pub enum Attempt {
-    /// What [`Transport::publish`] would have said.
-    Done(Result<Receipt, TransportError>),
-    /// It takes waiting.
-    Waits(Frame),
-}
-
 /// A transport did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{kind}: {message}")]
@@ -230,14 +213,14 @@ pub enum TransportErrorKind {
     /// The transport was closed, by us.
     #[error("the transport is closed")]
     Closed,
-    /// There is no link, and there was none in time. The frame was not sent.
+    /// There is no link, or one whose other end takes nothing, and that did not change in time. The frame was not sent.
     #[error("not connected")]
     Disconnected,
-    /// A bounded queue stayed full. The frame was not sent.
+    /// A bounded queue stayed full, here or on the bus. The frame was not taken.
     #[error("no room")]
     Full,
     /// It is not known whether the frame arrived.
-    #[error("the link was lost before the frame was confirmed")]
+    #[error("not known to have arrived")]
     Ambiguous,
     /// The transport cannot do this, or not in this way.
     #[error("refused")]

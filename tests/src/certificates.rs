@@ -1,7 +1,24 @@
 //! Certificates for tests: an authority, and those whom it vouches for.
 
+use std::{fs, path::Path};
+
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, SanType};
 use rmi_core::transport::tcp::tls::{ClientTls, ServerTls};
+
+/// Writes the certificate of a new authority, `ca.crt`, and a certificate and its key for each of these names: `NAME.crt` and `NAME.pem`.
+///
+/// # Panics
+///
+/// A name is none, or a file cannot be written.
+pub fn issue(directory: &Path, names: &[&str]) {
+    let authority = Authority::new();
+    fs::write(directory.join("ca.crt"), authority.pem()).expect("a file");
+    for name in names {
+        let Identity { chain, key } = authority.vouch(&[name]);
+        fs::write(directory.join(format!("{name}.crt")), chain).expect("a file");
+        fs::write(directory.join(format!("{name}.pem")), key).expect("a file");
+    }
+}
 
 /// An authority.
 #[derive(Debug)]
@@ -39,7 +56,7 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// Vouches for somebody under these names: DNS names, or what has a `:` in it as a URI.
+    /// Vouches for somebody under these names: IP addresses, DNS names, or what has a `:` in it as a URI.
     ///
     /// # Panics
     ///
@@ -58,11 +75,11 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name = named("its common name");
         for name in names {
-            let name_of_its_kind = (*name).try_into().expect("a name");
-            params.subject_alt_names.push(if name.contains(':') {
-                SanType::URI(name_of_its_kind)
-            } else {
-                SanType::DnsName(name_of_its_kind)
+            let text = || (*name).try_into().expect("a name");
+            params.subject_alt_names.push(match name.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) if name.contains(':') => SanType::URI(text()),
+                Err(_) => SanType::DnsName(text()),
             });
         }
         special(&mut params);

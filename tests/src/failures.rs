@@ -3,7 +3,6 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -20,11 +19,8 @@ use rmi_core::{
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::sleep};
 
-use crate::{
-    crash::{
-        AGENT, Audit, Book, CALLERS, Callers, LedgerClient, LedgerServer, Log, Mix, PATIENCE, Told, Totals, keys, options, trust,
-    },
-    proxy::Proxy,
+use crate::crash::{
+    AGENT, Audit, Book, CALLERS, Callers, LedgerClient, LedgerServer, Log, Mix, PATIENCE, Told, Totals, keys, options, trust,
 };
 
 /// Who hears what is told.
@@ -45,12 +41,6 @@ pub fn run(scene: impl Future<Output = ()>) {
     let shown = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
     let _ = tracing_subscriber::fmt().with_env_filter(shown).with_test_writer().try_init();
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(scene);
-}
-
-/// Whether the long form is wanted.
-#[must_use]
-pub fn is_long() -> bool {
-    std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1")
 }
 
 /// An agent, its callers, and somebody who listens to them, each with a connection of its own.
@@ -339,13 +329,6 @@ async fn hear(mut events: Events<Told>, heard: Arc<Heard>) {
             Err(missed) => panic!("events were missed: {missed}"),
         }
     }
-}
-
-/// A proxy before a broker, and the URL by which it is reached.
-pub async fn before(broker: &str) -> (Proxy, String) {
-    let proxy = Proxy::to(broker.parse::<SocketAddr>().unwrap()).await;
-    let url = format!("amqp://guest:guest@{}/%2f", proxy.at());
-    (proxy, url)
 }
 
 /// As the suites have it, and a publish waits for as long as a broker may be away.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod amqp;
 pub mod certificates;
 pub mod clock;
 pub mod crash;
@@ -10,11 +11,16 @@ pub mod failures;
 pub mod gofer;
 pub mod journal;
 pub mod lines;
+pub mod long;
+pub mod of_links;
 pub mod on_core;
+pub mod played;
 pub mod ports;
 pub mod probe;
+pub mod program;
 pub mod proxy;
 pub mod rabbit;
+pub mod random;
 pub mod raw;
 pub mod routes;
 pub mod scoped;

@@ -9,7 +9,7 @@ use std::{
 
 use rackhd_api::{Dhcp, DhcpServer, ErrorEvent, LEGACY, LEGACY_EVENTS, Lease, LeaseTable, MacAddress, Pinned};
 use rmi_amqp::{
-    Amqp, Options,
+    Options,
     rackhd::{Profile, RackHd},
 };
 use rmi_core::{
@@ -19,7 +19,7 @@ use rmi_core::{
 };
 use serde_json::Value;
 
-use crate::rabbit;
+use crate::amqp;
 
 pub mod peer;
 pub mod services;
@@ -134,10 +134,7 @@ impl World {
     pub async fn seat(&self) -> Arc<dyn Transport> {
         match &self.bus {
             Bus::Memory(bus) => Arc::new(bus.clone()),
-            Bus::Rabbit(_) => {
-                let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
-                Arc::new(Amqp::connect(url).options(self.dialect.options(Options::default())).await.unwrap())
-            }
+            Bus::Rabbit(_) => Arc::new(amqp::connect(self.dialect.options(Options::default())).await),
         }
     }
 

@@ -14,3 +14,14 @@ pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
         Err(_) => panic!("it did not happen: {what}"),
     }
 }
+
+/// Shorter, for what takes no time where nothing is the matter: so that what does not happen is told soon.
+const MOMENT: Duration = Duration::from_secs(10);
+
+/// Waits for what happens at once, also on a busy machine.
+pub async fn shortly<F: Future>(what: &str, future: F) -> F::Output {
+    match timeout(MOMENT, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("it did not happen: {what}"),
+    }
+}

@@ -7,7 +7,8 @@ use std::{thread, time::Instant};
 use rmi_amqp::Queues;
 use rmi_tests::{
     crash::AGENT,
-    failures::{Scene, is_long, patient, run},
+    failures::{Scene, patient, run},
+    long::ordinarily_or_long,
     rabbit::Rabbit,
 };
 use tokio::task::block_in_place;
@@ -31,7 +32,7 @@ fn a_cluster_whose_leader_is_killed_loses_nothing() {
     run(async {
         let options = patient().queues(Queues::default().quorum());
         let scene = Scene::begin("leader killed", &url, &options).await;
-        for _ in 0..if is_long() { 6 } else { 2 } {
+        for _ in 0..ordinarily_or_long(2, 6) {
             scene.meanwhile().await;
             // At first everybody is connected to it as well, and in the second round again.
             let node = block_in_place(|| leader(&cluster, 0));

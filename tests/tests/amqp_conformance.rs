@@ -11,8 +11,8 @@ use rmi_core::{
     transport::{LinkChange, Links, Transport},
 };
 use rmi_tests::{
+    amqp::{self, connect, proxied, url},
     proxy::{Manner, Proxy},
-    rabbit,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -25,7 +25,7 @@ const OF_BOUNDS: &[&str] = &["who_drops_the_oldest_holds_up_nobody", "what_nobod
 const WAIT: Duration = Duration::from_secs(2);
 
 fn options() -> Options {
-    Options::default().wait(WAIT).max_payload(2 << 20).pauses(Duration::from_millis(10), Duration::from_millis(40))
+    amqp::options().wait(WAIT).max_payload(2 << 20)
 }
 
 fn runtime() -> io::Result<Runtime> {
@@ -48,8 +48,7 @@ impl Harness for OnRabbit {
     }
 
     async fn seat(&self) -> Arc<dyn Transport> {
-        let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
-        Arc::new(Amqp::connect(url).options(options()).await.unwrap())
+        Arc::new(connect(options()).await)
     }
 }
 
@@ -69,13 +68,8 @@ struct ByProxy {
 
 impl ByProxy {
     async fn start(manner: Manner) -> Self {
-        let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
-        let (scheme, rest) = url.split_once("//").unwrap();
-        let (credentials, rest) = rest.split_once('@').unwrap();
-        let (at, vhost) = rest.split_once('/').unwrap();
-        let proxy = Proxy::to(tokio::net::lookup_host(at).await.unwrap().next().unwrap()).await;
+        let (proxy, url) = proxied(&url().await).await;
         proxy.behave(manner);
-        let url = format!("{scheme}//{credentials}@{}/{vhost}", proxy.at());
         ByProxy { proxy, url, links: Mutex::default() }
     }
 

@@ -7,45 +7,26 @@
 use std::{
     path::Path,
     thread::sleep,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use rmi_tests::{
     crash::{Audit, Killed, Totals, keys, says, start},
-    failures::is_long,
+    long::ordinarily_or_long,
     rabbit::Pool,
+    random::Random,
 };
 
 /// One broker for each test.
 static BROKERS: Pool = Pool::of(2);
 
 fn kills() -> u32 {
-    if is_long() { 200 } else { 10 }
+    ordinarily_or_long(10, 200)
 }
 
-/// Xorshift: the time of the kill is what is drawn, not something that is waited for; and whom it hits.
-struct Random(u64);
-
-impl Random {
-    fn seeded() -> Self {
-        let seed: u64 = match std::env::var("RMI_TEST_SEED") {
-            Ok(seed) => seed.parse().expect("`RMI_TEST_SEED` is a number"),
-            Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into(),
-        };
-        println!("RMI_TEST_SEED={seed}");
-        Random(seed | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn pause(&mut self) {
-        sleep(Duration::from_millis(20 + self.next() % 400));
-    }
+/// The time of the kill is what is drawn, not something that is waited for.
+fn pause(random: &mut Random) {
+    sleep(Duration::from_millis(20 + random.draw() % 400));
 }
 
 fn agent(home: &Path, url: &str, more: &[&str]) -> Killed {
@@ -87,7 +68,7 @@ fn an_agent_with_its_own_journal_is_killed_and_loses_nothing() {
     drop(agent(home, &url, &["120"]));
     let (mut serving, calling) = (agent(home, &url, &["0"]), callers(home, &url));
     for _ in 0..kills() {
-        random.pause();
+        pause(&mut random);
         serving.kill();
         serving = agent(home, &url, &["0"]);
     }
@@ -106,8 +87,8 @@ fn one_of_two_agents_is_killed_and_the_other_goes_on() {
     let mut two = [agent(home, &url, &["0", "shared"]), agent(home, &url, &["0", "shared"])];
     let calling = callers(home, &url);
     for _ in 0..kills() {
-        random.pause();
-        let one = random.next() as usize % 2;
+        pause(&mut random);
+        let one = random.draw() as usize % 2;
         two[one].kill();
         two[one] = agent(home, &url, &["0", "shared"]);
     }

@@ -9,8 +9,10 @@
 use std::time::{Duration, Instant};
 
 use rmi_tests::{
+    amqp::proxied,
     crash::{AGENT, CALLERS},
-    failures::{Scene, before, is_long, patient, run},
+    failures::{Scene, patient, run},
+    long::ordinarily_or_long,
     rabbit::Pool,
 };
 use tokio::time::sleep;
@@ -20,7 +22,7 @@ static BROKERS: Pool = Pool::of(2);
 
 /// How often, and for how long.
 fn times() -> usize {
-    if is_long() { 10 } else { 1 }
+    ordinarily_or_long(1, 10)
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn a_broker_that_stands_still_is_left_and_found_again() {
             let before = scene.counters();
             broker.signal("STOP");
             println!("noticed after {} ms", scene.lose(before).await.as_millis());
-            sleep(Duration::from_secs(if is_long() { 30 } else { 2 })).await;
+            sleep(Duration::from_secs(ordinarily_or_long(2, 30))).await;
             broker.signal("CONT");
             scene.is_back(Instant::now()).await;
         }
@@ -82,7 +84,7 @@ fn connections_that_the_broker_closes_are_made_again() {
 fn a_connection_that_forwards_nothing_is_left() {
     let broker = BROKERS.take();
     run(async {
-        let (proxy, url) = before(&broker.address()).await;
+        let (proxy, url) = proxied(&broker.url()).await;
         let scene = Scene::begin("connection half open", &url, &patient()).await;
         for _ in 0..times() {
             scene.meanwhile().await;
@@ -102,7 +104,7 @@ fn a_connection_that_forwards_nothing_is_left() {
 fn what_a_stalled_connection_brings_late_does_no_harm() {
     let broker = BROKERS.take();
     run(async {
-        let (proxy, url) = before(&broker.address()).await;
+        let (proxy, url) = proxied(&broker.url()).await;
         let scene = Scene::begin("connection stalled", &url, &patient()).await;
         for _ in 0..times() {
             scene.meanwhile().await;
@@ -170,7 +172,7 @@ fn a_broker_short_of_memory_is_waited_for() {
                 assert!(alarmed.elapsed() < Duration::from_secs(10), "nobody was told of the alarm");
                 sleep(Duration::from_millis(5)).await;
             }
-            sleep(Duration::from_secs(if is_long() { 30 } else { 2 })).await;
+            sleep(Duration::from_secs(ordinarily_or_long(2, 30))).await;
             tokio::task::block_in_place(|| broker.memory_limit(0.4));
             scene.is_back(Instant::now()).await;
             let after = scene.counters()[1];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rmi_amqp::{Amqp, Options};
 use rmi_core::transport::{Deliveries, Delivery, Disposition, LinkChange, Purpose, Source, Subscription, Transport};
-use rmi_tests::{rabbit, soon::soon};
+use rmi_tests::{amqp::url, soon::soon};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -108,7 +108,7 @@ fn nested(depth: usize) -> Vec<u8> {
 /// What is no text where text belongs, headers within headers, and headers that are longer than our frames end no connection: the message comes, once, and so do those behind it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_cannot_be_read_ends_no_connection() {
-    let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
+    let url = url().await;
     let amqp = Amqp::connect(&url).options(Options::default().wait(Duration::from_secs(20))).await.unwrap();
     let mut links = amqp.links();
     let LinkChange::Up(_) = links.next().await.unwrap() else { panic!("it is connected") };

@@ -9,7 +9,9 @@ use std::{
 };
 
 use rmi_tests::{
-    failures::{Scene, before, is_long, patient, run},
+    amqp::proxied,
+    failures::{Scene, patient, run},
+    long::ordinarily_or_long,
     rabbit::{Held, Rabbit},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -26,7 +28,7 @@ const MARGIN: isize = 2 << 20;
 const REMEMBERED: isize = 1 << 10;
 
 fn cuts() -> usize {
-    if is_long() { 100 } else { 10 }
+    ordinarily_or_long(10, 100)
 }
 
 /// What there is of everything that could be forgotten.
@@ -73,7 +75,7 @@ fn held() -> isize {
 fn a_hundred_cuts_leave_nothing_behind() {
     let broker = Rabbit::start();
     run(async {
-        let (proxy, url) = before(&broker.address()).await;
+        let (proxy, url) = proxied(&broker.url()).await;
         let scene = Scene::begin("connections cut", &url, &patient()).await;
         let cut = async |round: usize| {
             let lost = scene.counters();

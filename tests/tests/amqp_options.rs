@@ -4,27 +4,18 @@
 
 use std::{fs, sync::LazyLock, time::Duration};
 
-use rmi_amqp::{Amqp, Options, Sasl, Tls};
+use rmi_amqp::{Amqp, Sasl, Tls};
 use rmi_core::transport::{
-    Deliveries, Delivery, Destination, Disposition, Frame, LinkChange, Purpose, Receipt, Sharing, Source, Subscription,
-    Transport, TransportErrorKind,
+    Destination, Disposition, Frame, LinkChange, Purpose, Receipt, Sharing, Source, Subscription, Transport, TransportErrorKind,
 };
 use rmi_tests::{
+    amqp::{address, next, options, proxied, text, url},
     certificates::{Authority, Identity},
     ports::Port,
-    proxy::Proxy,
-    rabbit::{self, Rabbit},
+    rabbit::Rabbit,
     soon::soon,
 };
 use tempfile::TempDir;
-
-fn options() -> Options {
-    Options::default().pauses(Duration::from_millis(10), Duration::from_millis(40))
-}
-
-async fn url() -> String {
-    tokio::task::spawn_blocking(rabbit::url).await.unwrap()
-}
 
 /// The part of a URL behind the credentials.
 fn at(url: &str) -> &str {
@@ -43,8 +34,7 @@ async fn what_is_wrong_is_told_without_the_password() {
     let url = url().await;
     let told = fails(Amqp::connect(format!("amqp://guest:secret@{}", at(&url)))).await;
     assert!(told.contains("`guest`"), "{told}");
-    let host = at(&url).split('/').next().unwrap();
-    let told = fails(Amqp::connect(format!("amqp://guest:guest@{host}/nowhere")).credentials("guest", "guest")).await;
+    let told = fails(Amqp::connect(format!("amqp://guest:guest@{}/nowhere", address(&url))).credentials("guest", "guest")).await;
     assert!(told.contains("nowhere"), "{told}");
     let told = fails(Amqp::connect("amqp://dog:secret@127.0.0.1:1")).await;
     assert!(told.contains("127.0.0.1:1"), "{told}");
@@ -82,18 +72,13 @@ async fn the_first_broker_that_answers_is_taken() {
 #[tokio::test]
 async fn whoever_is_patient_waits_for_the_broker() {
     let url = url().await;
-    let proxy = Proxy::to(address(&url)).await;
+    let (proxy, through) = proxied(&url).await;
     proxy.refuse(true);
-    let through = format!("amqp://guest:guest@{}/%2f", proxy.at());
     assert!(Amqp::connect(&through).options(options()).await.is_err());
     let amqp = Amqp::connect(&through).options(options()).patiently().await.unwrap();
     let publishing = amqp.publish(frame("options.nobody", "x"));
     proxy.refuse(false);
     assert_eq!(soon("it is connected", publishing).await.unwrap(), Receipt::NoRoute);
-}
-
-fn address(url: &str) -> std::net::SocketAddr {
-    at(url).split('/').next().unwrap().parse().unwrap()
 }
 
 fn alone(address: &str) -> Subscription {
@@ -104,16 +89,6 @@ fn frame(address: &str, payload: &str) -> Frame {
     let mut frame = Frame::new(Destination::Address(address.into()), payload.to_owned());
     (frame.mandatory, frame.persistent, frame.repeatable) = (true, true, true);
     frame
-}
-
-async fn next(inbox: &mut Box<dyn Deliveries>) -> Delivery {
-    let mut taken = Vec::new();
-    soon("a delivery comes", inbox.recv(&mut taken, 1)).await.unwrap();
-    taken.pop().expect("the subscription has not ended")
-}
-
-fn text(delivery: &Delivery) -> String {
-    String::from_utf8_lossy(&delivery.payload).into_owned()
 }
 
 /// The threads of the client library, of which each connection has one.
@@ -127,9 +102,8 @@ fn threads() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_dropped_leaves_nothing() {
     let url = url().await;
-    let proxy = Proxy::to(address(&url)).await;
+    let (proxy, silent) = proxied(&url).await;
     proxy.stall();
-    let silent = format!("amqp://guest:guest@{}/%2f", proxy.at());
     for round in 0..20 {
         if round % 5 == 4 {
             let impatient = options().connect_timeout(Duration::from_millis(50));
@@ -167,8 +141,7 @@ async fn a_connection_that_is_dropped_leaves_nothing() {
 #[tokio::test]
 async fn a_link_that_is_silent_is_lost() {
     let url = url().await;
-    let proxy = Proxy::to(address(&url)).await;
-    let through = format!("amqp://guest:guest@{}/%2f", proxy.at());
+    let (proxy, through) = proxied(&url).await;
     let quick = options().heartbeat(Duration::from_secs(1)).connect_timeout(Duration::from_secs(1));
     let amqp = Amqp::connect(through).options(quick).await.unwrap();
     let agent = Amqp::connect(url).options(options()).await.unwrap();
@@ -304,7 +277,7 @@ async fn a_broker_takes_nothing_for_a_while_is_killed_and_comes_back() {
     assert_eq!(text(&before), "before");
     before.acker.settle(Disposition::Ack);
 
-    blocking(|rabbit| drop(rabbit.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]))).await.unwrap();
+    blocking(|rabbit| rabbit.memory_limit(0.0)).await.unwrap();
     // Who publishes is told, and not before.
     let first = frame("options.kept", "first");
     let mut publishing = Box::pin(amqp.publish(first));
@@ -316,7 +289,7 @@ async fn a_broker_takes_nothing_for_a_while_is_killed_and_comes_back() {
     .await;
     assert_eq!(amqp.counters().blocked, 1);
     let second = amqp.publish(frame("options.kept", "second"));
-    blocking(|rabbit| drop(rabbit.ctl(&["set_vm_memory_high_watermark", "0.6"]))).await.unwrap();
+    blocking(|rabbit| rabbit.memory_limit(0.6)).await.unwrap();
     assert_eq!(soon("it takes messages again", publishing).await.unwrap(), Receipt::Stored);
     assert_eq!(soon("it takes messages again", second).await.unwrap(), Receipt::Stored);
 

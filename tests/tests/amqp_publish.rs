@@ -3,53 +3,23 @@
 
 use std::{
     future::{Future, poll_fn},
-    net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use lapin::{
-    Channel, Connection, ConnectionProperties, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions},
+    ExchangeKind,
+    options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::FieldTable,
 };
-use rmi_amqp::{Amqp, Options};
-use rmi_core::transport::{Destination, Frame, LinkChange, Receipt, Transport, TransportErrorKind};
-use rmi_tests::{proxy::Proxy, rabbit, soon::soon};
-
-async fn url() -> String {
-    tokio::task::spawn_blocking(rabbit::url).await.unwrap()
-}
-
-fn options() -> Options {
-    Options::default().pauses(Duration::from_millis(5), Duration::from_millis(20))
-}
-
-/// A proxy before the broker, and the URL that leads through it.
-async fn proxied() -> (Proxy, String) {
-    let url = url().await;
-    let address: SocketAddr = url.rsplit('@').next().unwrap().split('/').next().unwrap().parse().unwrap();
-    let proxy = Proxy::to(address).await;
-    let through = format!("amqp://guest:guest@{}/%2f", proxy.at());
-    (proxy, through)
-}
-
-/// Somebody else's hand on the broker.
-async fn by_hand() -> (Connection, Channel) {
-    let connection = Connection::connect(&url().await, ConnectionProperties::default()).await.unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    (connection, channel)
-}
-
-fn name(stem: &str) -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("publish.{}.{}.{stem}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
+use rmi_amqp::Amqp;
+use rmi_core::transport::{Attempt, Destination, Frame, LinkChange, Receipt, Transport, TransportErrorKind};
+use rmi_tests::{
+    amqp::{by_hand, connect, name, options, proxied, url},
+    soon::soon,
+};
 
 fn frame(to: &str, payload: impl Into<String>) -> Frame {
     let mut frame = Frame::new(Destination::Address(to.into()), payload.into());
@@ -66,7 +36,7 @@ async fn begun<F: Future + Unpin>(something: &mut F) {
 /// It was confirmed by nobody and sent again, and then its queue had gone: that says nothing of the first time.
 #[tokio::test]
 async fn what_was_sent_again_and_found_nobody_may_have_been_there_before() {
-    let (proxy, through) = proxied().await;
+    let (proxy, through) = proxied(&url().await).await;
     let amqp = Amqp::connect(through).options(options()).await.unwrap();
     let (queue, (_connection, channel)) = (name("gone"), by_hand().await);
     let declared = QueueDeclareOptions::default();
@@ -94,7 +64,7 @@ async fn what_was_sent_again_and_found_nobody_may_have_been_there_before() {
 /// Whoever waits for room when the transport is closed is told so, however long a publish may wait.
 #[tokio::test]
 async fn closing_ends_the_wait_for_room() {
-    let (proxy, through) = proxied().await;
+    let (proxy, through) = proxied(&url().await).await;
     let patient = options().window(1).waiting(1, 1 << 20).wait(Duration::from_secs(600)).linger(Duration::from_secs(600));
     let amqp = Amqp::connect(through).options(patient).await.unwrap();
     let mut links = amqp.links();
@@ -122,7 +92,7 @@ async fn closing_ends_the_wait_for_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_publish_to_an_exchange_look_for_it_once() {
     const MANY: usize = 3000;
-    let amqp = Arc::new(Amqp::connect(url().await).options(options()).await.unwrap());
+    let amqp = Arc::new(connect(options()).await);
     let (exchange, (_connection, channel)) = (name("exchange"), by_hand().await);
     let declare = ExchangeDeclareOptions { auto_delete: false, ..ExchangeDeclareOptions::default() };
     channel.exchange_declare(exchange.as_str().into(), ExchangeKind::Topic, declare, FieldTable::default()).await.unwrap();
@@ -136,14 +106,14 @@ async fn many_who_publish_to_an_exchange_look_for_it_once() {
     for publish in publishing {
         assert_eq!(soon("a publish ends", publish).await.unwrap().unwrap(), Receipt::Handed);
     }
-    channel.exchange_delete(exchange.as_str().into(), lapin::options::ExchangeDeleteOptions::default()).await.unwrap();
+    channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await.unwrap();
 }
 
 /// A publish that was given up is told apart from those that still wait: what was dropped before it was sent is not sent, and what was
 /// dropped on its way does no harm to others.
 #[tokio::test]
 async fn what_is_given_up_before_it_is_sent_is_not_sent() {
-    let (proxy, through) = proxied().await;
+    let (proxy, through) = proxied(&url().await).await;
     let amqp = Amqp::connect(through).options(options()).await.unwrap();
     let (queue, (_connection, channel)) = (name("given-up"), by_hand().await);
     let declared = QueueDeclareOptions::default();
@@ -163,4 +133,42 @@ async fn what_is_given_up_before_it_is_sent_is_not_sent() {
     assert_eq!(soon("a publish ends", kept).await.unwrap(), Receipt::Stored);
     let left = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     assert_eq!(left, 1, "only what was waited for was sent");
+}
+
+/// What takes no waiting takes no future: what is not confirmed is on its way, and of what is the broker has its say later.
+#[tokio::test]
+async fn what_takes_no_waiting_is_given_to_the_broker_at_once() {
+    let (proxy, through) = proxied(&url().await).await;
+    let amqp = Amqp::connect(through).options(options().window(4)).await.unwrap();
+    let (queue, (_connection, channel)) = (name("once"), by_hand().await);
+    channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::default(), FieldTable::default()).await.unwrap();
+    let unconfirmed = |payload: &str| Frame::new(Destination::Address(queue.as_str().into()), payload.to_owned());
+    // There is a link, and soon there is a channel as well.
+    soon("a frame is taken at once", async {
+        while !matches!(amqp.try_publish(unconfirmed("0")), Attempt::Done(Ok(Receipt::Handed))) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let given = |attempt| match attempt {
+        Attempt::Given(receipt) => receipt,
+        other => panic!("{other:?}"),
+    };
+    let (stored, nobody) = (given(amqp.try_publish(frame(&queue, "1"))), given(amqp.try_publish(frame(&name("none"), "2"))));
+    assert_eq!((stored.await.unwrap(), nobody.await.unwrap()), (Receipt::Stored, Receipt::NoRoute));
+    let Attempt::Done(Err(refused)) = amqp.try_publish(frame("", "3")) else { panic!("an address without a name") };
+    assert_eq!(refused.kind, TransportErrorKind::Refused);
+
+    // The broker says nothing: so many are on their way, and no more.
+    proxy.stall();
+    let receipts: Vec<_> = (0..4).map(|n| given(amqp.try_publish(frame(&queue, n.to_string())))).collect();
+    assert!(matches!(amqp.try_publish(unconfirmed("5")), Attempt::Waits(_)), "the window is full");
+    proxy.flow();
+    for receipt in receipts {
+        assert_eq!(receipt.await.unwrap(), Receipt::Stored);
+    }
+    amqp.close().await.unwrap();
+    assert!(matches!(amqp.try_publish(unconfirmed("6")), Attempt::Done(Err(error)) if error.kind == TransportErrorKind::Closed));
+    let held = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    assert_eq!(held, 6, "what is not confirmed came as well");
 }

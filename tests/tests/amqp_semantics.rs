@@ -2,25 +2,19 @@
 //! `RMI_TEST_LONG=1` asks every sentence by the proxy as well, and not only every tenth.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rmi_amqp::{Amqp, Options};
+use rmi_amqp::Amqp;
 use rmi_core::{
     Endpoint, Native,
     endpoint::Builder,
     testing::semantics::{self, Setting},
 };
 use rmi_tests::{
-    failures::is_long,
+    amqp::{name, options, proxied, url},
+    long::ordinarily_or_long,
     proxy::{Manner, Proxy},
-    rabbit,
     scoped::Scoped,
     world::World,
 };
@@ -35,25 +29,19 @@ struct Pair {
 
 impl Pair {
     async fn start(world: World) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let url = tokio::task::spawn_blocking(rabbit::url).await.unwrap();
-        let scope = format!("semantics.{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Pair { world, url, scope, _proxy: None }
+        Pair { world, url: url().await, scope: name("semantics"), _proxy: None }
     }
 
     /// Everything goes by a proxy of its own.
     async fn by_proxy(world: World, manner: Manner) -> Self {
         let pair = Pair::start(world).await;
-        let (credentials, rest) = pair.url.split_once('@').unwrap();
-        let (at, vhost) = rest.split_once('/').unwrap();
-        let proxy = Proxy::to(tokio::net::lookup_host(at).await.unwrap().next().unwrap()).await;
+        let (proxy, url) = proxied(&pair.url).await;
         proxy.behave(manner);
-        Pair { url: format!("{credentials}@{}/{vhost}", proxy.at()), _proxy: Some(proxy), ..pair }
+        Pair { url, _proxy: Some(proxy), ..pair }
     }
 
     async fn endpoint(&self, name: &'static str) -> Builder {
-        let options = Options::default().pauses(Duration::from_millis(10), Duration::from_millis(40));
-        let amqp = Amqp::connect(&self.url).options(options).await.unwrap();
+        let amqp = Amqp::connect(&self.url).options(options()).await.unwrap();
         let scoped = Scoped::new(Arc::new(amqp), &self.scope);
         Endpoint::builder(name).bind(Native::new(), scoped, self.world.trust(name)).clock(self.world.clock.clone())
     }
@@ -105,7 +93,7 @@ impl Setting for Split {
 
 #[test]
 fn what_a_call_means_does_not_depend_on_how_bytes_come() {
-    for sentence in semantics::sentences::<Split>().iter().step_by(if is_long() { 1 } else { 10 }) {
+    for sentence in semantics::sentences::<Split>().iter().step_by(ordinarily_or_long(10, 1)) {
         semantics::run::<Split>(sentence.name);
     }
 }

@@ -1,49 +1,21 @@
 //! What a connection to RabbitMQ declares, what it finds, and what becomes of frames that nobody is there for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use lapin::{
-    Channel, Connection, ConnectionProperties, ExchangeKind,
+    ExchangeKind,
     options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::FieldTable,
 };
-use rmi_amqp::{Amqp, Exchange, Options, Queues};
+use rmi_amqp::{Exchange, Queues};
 use rmi_core::transport::{
-    Deliveries, Delivery, Destination, Disposition, Frame, Purpose, Receipt, Sharing, Source, Subscription, Transport,
-    TransportErrorKind,
+    Destination, Disposition, Frame, Purpose, Receipt, Sharing, Source, Subscription, Transport, TransportErrorKind, WhenFull,
 };
-use rmi_tests::{rabbit, soon::soon};
-
-async fn url() -> String {
-    tokio::task::spawn_blocking(rabbit::url).await.unwrap()
-}
-
-fn options() -> Options {
-    Options::default().pauses(Duration::from_millis(5), Duration::from_millis(20))
-}
-
-async fn amqp(options: Options) -> Amqp {
-    Amqp::connect(url().await).options(options).await.unwrap()
-}
-
-/// Somebody else's hand on the broker.
-async fn by_hand() -> (Connection, Channel) {
-    let connection = Connection::connect(&url().await, ConnectionProperties::default()).await.unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    (connection, channel)
-}
-
-fn name(stem: &str) -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("topology.{}.{}.{stem}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
+use rmi_tests::{
+    amqp::{by_hand, connect, name, next, options, text},
+    soon::soon,
+};
 
 fn requests(address: &str) -> Subscription {
     Subscription::new(Source::Address(address.into()), Purpose::Requests).durable(true)
@@ -55,16 +27,6 @@ fn frame(address: &str, payload: impl Into<String>) -> Frame {
     frame
 }
 
-async fn next(inbox: &mut Box<dyn Deliveries>) -> Delivery {
-    let mut taken = Vec::new();
-    soon("a delivery comes", inbox.recv(&mut taken, 1)).await.unwrap();
-    taken.pop().expect("the subscription has not ended")
-}
-
-fn text(delivery: &Delivery) -> String {
-    String::from_utf8_lossy(&delivery.payload).into_owned()
-}
-
 /// How many messages wait in a queue; declared as it is.
 async fn waiting(queue: &str) -> u32 {
     let (_connection, channel) = by_hand().await;
@@ -74,7 +36,7 @@ async fn waiting(queue: &str) -> u32 {
 
 #[tokio::test]
 async fn a_request_queue_is_as_gofer_declares_it() {
-    let (amqp, address) = (amqp(options()).await, name("dog"));
+    let (amqp, address) = (connect(options()).await, name("dog"));
     let _inbox = amqp.subscribe(requests(&address)).await.unwrap();
     let (_connection, channel) = by_hand().await;
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
@@ -84,15 +46,15 @@ async fn a_request_queue_is_as_gofer_declares_it() {
 #[tokio::test]
 async fn a_queue_with_other_properties_is_refused_with_advice() {
     let address = name("dog");
-    let first = amqp(options()).await;
+    let first = connect(options()).await;
     drop(first.subscribe(requests(&address)).await.unwrap());
-    let quorum = amqp(options().queues(Queues::default().quorum())).await;
+    let quorum = connect(options().queues(Queues::default().quorum())).await;
     let error = quorum.subscribe(requests(&address)).await.unwrap_err();
     assert_eq!(error.kind, TransportErrorKind::Refused);
     for part in [address.as_str(), "x-queue-type", "other properties"] {
         assert!(error.message.contains(part), "`{part}` is missing: {error}");
     }
-    let passive = amqp(options().queues(Queues::default().quorum().passive())).await;
+    let passive = connect(options().queues(Queues::default().quorum().passive())).await;
     passive.subscribe(requests(&address)).await.expect("as it is");
     let error = passive.subscribe(requests(&name("nobody"))).await.unwrap_err();
     assert_eq!(error.kind, TransportErrorKind::Refused, "{error}");
@@ -102,7 +64,7 @@ async fn a_queue_with_other_properties_is_refused_with_advice() {
 async fn what_can_never_be_handled_is_kept_within_bounds() {
     let (address, dead) = (name("dog"), name("dead"));
     let queues = Queues::default().quorum().delivery_limit(2).dead_letters(dead.as_str(), 2);
-    let amqp = amqp(options().queues(queues)).await;
+    let amqp = connect(options().queues(queues)).await;
     let mut inbox = amqp.subscribe(requests(&address)).await.unwrap();
     for number in 0..3 {
         assert_eq!(amqp.publish(frame(&address, number.to_string())).await.unwrap(), Receipt::Stored);
@@ -123,7 +85,7 @@ async fn what_can_never_be_handled_is_kept_within_bounds() {
     })
     .await;
     // The queue is there, and is not this subscription's to declare.
-    let passive = self::amqp(options().queues(Queues::default().passive())).await;
+    let passive = connect(options().queues(Queues::default().passive())).await;
     let mut inbox = passive.subscribe(graves.durable(true)).await.unwrap();
     let mut kept = Vec::new();
     loop {
@@ -141,7 +103,7 @@ async fn what_can_never_be_handled_is_kept_within_bounds() {
 #[tokio::test]
 async fn a_full_queue_says_so() {
     let address = name("dog");
-    let amqp = amqp(options().queues(Queues::default().max_length(2))).await;
+    let amqp = connect(options().queues(Queues::default().max_length(2))).await;
     let _inbox = amqp.subscribe(requests(&address).prefetch(1)).await.unwrap();
     let mut told = Vec::new();
     for number in 0..6 {
@@ -154,7 +116,7 @@ async fn a_full_queue_says_so() {
 
 #[tokio::test]
 async fn a_queue_that_was_deleted_is_declared_again() {
-    let (amqp, address) = (amqp(options()).await, name("dog"));
+    let (amqp, address) = (connect(options()).await, name("dog"));
     let mut inbox = amqp.subscribe(requests(&address)).await.unwrap();
     let (_connection, channel) = by_hand().await;
     channel.queue_delete(address.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
@@ -174,7 +136,7 @@ async fn a_queue_that_was_deleted_is_declared_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn among_many_each_is_told_what_became_of_it() {
     const MANY: usize = 2000;
-    let amqp = Arc::new(amqp(options()).await);
+    let amqp = Arc::new(connect(options()).await);
     let (here, nowhere) = (name("here"), name("nowhere"));
     let mut inbox = amqp.subscribe(requests(&here).prefetch(0)).await.unwrap();
     let publishing: Vec<_> = (0..MANY)
@@ -202,7 +164,7 @@ async fn among_many_each_is_told_what_became_of_it() {
 
 #[tokio::test]
 async fn without_its_exchange_nobody_is_there_and_nobody_else_suffers() {
-    let amqp = Arc::new(amqp(options()).await);
+    let amqp = Arc::new(connect(options()).await);
     let (exchange, here) = (name("exchange"), name("here"));
     let _inbox = amqp.subscribe(requests(&here)).await.unwrap();
     let to = |key: &str| Destination::Topic { exchange: exchange.as_str().into(), key: key.into() };
@@ -247,7 +209,7 @@ async fn an_address_leads_to_an_exchange_only_where_the_options_say_so() {
     let declare = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     channel.exchange_declare(exchange.as_str().into(), ExchangeKind::Direct, declare, FieldTable::default()).await.unwrap();
 
-    let listed = amqp(options().exchange(exchange.as_str(), Exchange::direct().passive())).await;
+    let listed = connect(options().exchange(exchange.as_str(), Exchange::direct().passive())).await;
     let mut inbox = listed.subscribe(requests(&queue)).await.unwrap();
     let (queue_name, bind) = (queue.as_str().into(), QueueBindOptions::default());
     channel.queue_bind(queue_name, exchange.as_str().into(), queue.as_str().into(), bind, FieldTable::default()).await.unwrap();
@@ -255,7 +217,7 @@ async fn an_address_leads_to_an_exchange_only_where_the_options_say_so() {
     assert_eq!(listed.publish(frame(&address, "by the exchange")).await.unwrap(), Receipt::Stored);
     assert_eq!(text(&next(&mut inbox).await), "by the exchange");
 
-    let other = amqp(options()).await;
+    let other = connect(options()).await;
     let error = other.publish(frame(&address, "not")).await.unwrap_err();
     assert_eq!(error.kind, TransportErrorKind::Refused, "{error}");
     let error = other.subscribe(requests(&address)).await.unwrap_err();
@@ -265,7 +227,7 @@ async fn an_address_leads_to_an_exchange_only_where_the_options_say_so() {
 #[tokio::test]
 async fn an_exchange_is_declared_as_the_options_say() {
     let exchange = name("exchange");
-    let amqp = amqp(options().exchange(exchange.as_str(), Exchange::topic().durable(false).auto_delete(true))).await;
+    let amqp = connect(options().exchange(exchange.as_str(), Exchange::topic().durable(false).auto_delete(true))).await;
     let events = Subscription::new(Source::topic(exchange.as_str(), "#"), Purpose::Events).sharing(Sharing::Broadcast);
     let inbox = amqp.subscribe(events).await.unwrap();
     let (_connection, channel) = by_hand().await;
@@ -287,11 +249,11 @@ async fn an_exchange_is_declared_as_the_options_say() {
 
 #[tokio::test]
 async fn one_who_is_too_slow_for_events_loses_the_oldest() {
-    let amqp = amqp(options().events(3)).await;
+    let amqp = connect(options().events(3)).await;
     let (exchange, mut frames) = (name("exchange"), Vec::new());
     let slow = Subscription::new(Source::topic(exchange.as_str(), "#"), Purpose::Events)
         .sharing(Sharing::Broadcast)
-        .when_full(rmi_core::transport::WhenFull::DropOldest)
+        .when_full(WhenFull::DropOldest)
         .prefetch(1);
     let mut inbox = amqp.subscribe(slow).await.unwrap();
     for number in 0..10 {

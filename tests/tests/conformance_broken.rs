@@ -19,7 +19,7 @@ use rmi_core::{
         Sharing, Source, Subscription, Transport, TransportError, TransportErrorKind, WhenFull, memory::Options,
     },
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 /// What is wrong with a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,7 +205,7 @@ impl Harness for BrokenBus {
     const PUBLISH_WAITS: Option<Duration> = Some(Duration::from_secs(1));
 
     fn runtime() -> std::io::Result<Runtime> {
-        Builder::new_current_thread().enable_all().start_paused(true).build()
+        rmi_tests::clock::paused()
     }
 
     async fn start() -> Self {

@@ -9,13 +9,8 @@ use rmi_core::{
     endpoint::Builder,
     testing::semantics::{self, Setting},
 };
-use rmi_tests::{lines::Lines, wires::Listener, world::World};
+use rmi_tests::{clock::paused, lines::Lines, wires::Listener, world::World};
 use tokio::runtime::Runtime;
-
-/// Nothing that is timed takes any time.
-fn paused() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()
-}
 
 macro_rules! native_on_memory {
     ($($name:ident: $world:expr, $not_applicable:expr;)*) => {$(

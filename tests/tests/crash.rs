@@ -7,28 +7,22 @@
 
 use std::{
     thread::sleep,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use rmi_tests::{
     crash::{Audit, keys, says, start},
+    long::ordinarily_or_long,
     ports::Port,
+    random::Random,
 };
 
 fn kills() -> u32 {
-    if std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1") { 200 } else { 20 }
-}
-
-fn seed() -> u64 {
-    match std::env::var("RMI_TEST_SEED") {
-        Ok(seed) => seed.parse().expect("`RMI_TEST_SEED` is a number"),
-        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into(),
-    }
+    ordinarily_or_long(20, 200)
 }
 
 fn run(sealed: bool) {
-    let (kills, seed, began) = (kills(), seed(), Instant::now());
-    println!("RMI_TEST_SEED={seed}");
+    let (kills, mut random, began) = (kills(), Random::seeded(), Instant::now());
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     if sealed {
@@ -45,14 +39,11 @@ fn run(sealed: bool) {
     // Of what was sent within a minute of a journal's beginning nobody can say that it never came: clocks may be as far apart.
     drop(agent(120));
     let (mut serving, mut calling) = (agent(0), callers());
-    let mut random = seed | 1;
     for _ in 0..kills {
-        // Xorshift: the time of the kill is what is drawn, not something that is waited for; and whom it hits.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        sleep(Duration::from_millis(20 + random % 400));
-        let (agents, theirs) = [(true, false), (false, true), (true, true)][(random >> 32) as usize % 3];
+        // The time of the kill is what is drawn, not something that is waited for; and whom it hits.
+        let drawn = random.draw();
+        sleep(Duration::from_millis(20 + drawn % 400));
+        let (agents, theirs) = [(true, false), (false, true), (true, true)][(drawn >> 32) as usize % 3];
         if theirs {
             calling.kill();
         }

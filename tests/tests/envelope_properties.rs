@@ -19,12 +19,8 @@ use rmi_core::{
     text::Text,
     time::Timestamp,
 };
+use rmi_tests::long::ordinarily_or_long;
 use support::envelope::{decode, encode, read};
-
-/// A number of cases for the ordinary run, and one for the long one (`RMI_TEST_LONG=1`).
-fn cases(ordinary: u32, long: u32) -> u32 {
-    if std::env::var("RMI_TEST_LONG").is_ok_and(|v| v == "1") { long } else { ordinary }
-}
 
 fn text() -> impl Strategy<Value = Text> {
     let nasty = prop::sample::select(vec!["", "\"", "\\", "\u{0}", "\n\r\t", "null", "{\"a\":1}", "\u{2028}", "\u{10ffff}", "é"]);
@@ -172,7 +168,7 @@ fn message() -> impl Strategy<Value = Message> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(1_500, 100_000), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ordinarily_or_long(1_500, 100_000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_message_survives_the_wire(message in message()) {
@@ -452,7 +448,7 @@ fn no_bytes_do_harm() {
     let (native, corpus) = (Native::new().reads_version("0.2"), corpus());
     let mut dice = Dice(0x5eed);
     let (mut taken, mut answered, mut silent) = (0_u32, 0_u32, 0_u32);
-    for _ in 0..cases(200_000, 8_000_000) {
+    for _ in 0..ordinarily_or_long(200_000, 8_000_000) {
         let input = mutate(&mut dice, &corpus);
         let _ = within_depth(&input, 64);
         match read(&native, &input) {

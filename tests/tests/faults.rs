@@ -23,6 +23,7 @@ use rmi_core::{
     seal::PrivateKey,
     testing::faults::{Faults, Faulty},
 };
+use rmi_tests::{clock::paused, long::ordinarily_or_long};
 use tokio::{runtime::Handle, time::sleep};
 
 /// Something that is counted each time that it is done.
@@ -88,7 +89,7 @@ enum Agents {
 }
 
 fn calls() -> u64 {
-    if std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1") { 6_500 } else { 650 }
+    ordinarily_or_long(650, 6_500)
 }
 
 fn seeds() -> Vec<u64> {
@@ -241,7 +242,7 @@ fn each(agents: Agents, faults: impl Fn(u64) -> Faults) {
     for seed in seeds() {
         for sealed in [false, true] {
             // One thread and paused time: a seed is a run.
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+            let runtime = paused().unwrap();
             let tally = runtime.block_on(run(seed, sealed, agents, faults(seed)));
             let results = tally.get("result").copied().unwrap_or(0);
             assert!(results * 4 >= calls() * 3, "most calls come to their result in spite of it all: {tally:?}");

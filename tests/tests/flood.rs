@@ -14,6 +14,7 @@ use std::{
 use rmi_core::{Endpoint, Memory, Native, Trust, remote, transport::Transport};
 use rmi_tests::{
     eager::Eager,
+    long::ordinarily_or_long,
     raw::{Mailbox, kind, publish},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -31,7 +32,7 @@ fn in_use() -> usize {
 }
 
 fn requests() -> usize {
-    if std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1") { 100_000 } else { 20_000 }
+    ordinarily_or_long(20_000, 100_000)
 }
 
 #[remote(name = "mill")]

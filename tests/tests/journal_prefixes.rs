@@ -9,6 +9,7 @@ use std::{
 use proptest::prelude::*;
 use rmi_core::journal::{RequestId, Step};
 use rmi_tests::{
+    clock::paused,
     journal::{Paper, crash, durable_with, how, outcome, request},
     probe::Seen,
     raw::Raw,
@@ -129,7 +130,7 @@ proptest! {
         place in any::<prop::sample::Index>(),
         seams in any::<bool>(),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused().unwrap();
         runtime.block_on(crash_somewhere(plans, sealed, concurrency, place, seams));
     }
 }

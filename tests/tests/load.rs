@@ -12,6 +12,7 @@ use std::{
 
 use rmi_core::{CallError, Update, message::RejectionCode};
 use rmi_tests::{
+    long::ordinarily_or_long,
     probe::{ProbeClient, ProbeError, ProbeServer, Seen, Watch},
     world::World,
 };
@@ -20,7 +21,7 @@ use serde_json::Value;
 const TASKS: u64 = 64;
 
 fn calls() -> u64 {
-    if std::env::var("RMI_TEST_LONG").is_ok_and(|long| long == "1") { 200_000 } else { 2_000 }
+    ordinarily_or_long(2_000, 200_000)
 }
 
 /// How often things came to pass.

@@ -15,6 +15,7 @@ use rmi_core::{
     endpoint::Builder,
     testing::semantics::{self, Setting, probe::ProbeClient},
 };
+use rmi_tests::clock::paused;
 use tokio::runtime::Runtime;
 
 type Sentences = &'static [(&'static str, &'static str)];
@@ -30,9 +31,8 @@ macro_rules! on_memory {
             impl Setting for This {
                 const NOT_APPLICABLE: Sentences = NOT_KEPT;
 
-                /// Nothing that is timed takes any time.
                 fn runtime() -> io::Result<Runtime> {
-                    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()
+                    paused()
                 }
 
                 async fn start() -> Self {

@@ -2,32 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rmi_core::{
     protocol::{Action, LinkEvent, Moment, Session},
     text::Text,
-    time::{Clock, Timestamp},
     transport::{Acker, Delivery, Link, LinkId, Purpose},
 };
-use rmi_tests::lines::{Conversation, PING, SILENCE, Seat};
-
-/// A clock that stands still, and identifiers that count.
-#[derive(Debug, Default)]
-struct Counting(AtomicU64);
-
-impl Clock for Counting {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(0)
-    }
-
-    fn id(&self) -> uuid::Uuid {
-        uuid::Uuid::from_u128(self.0.fetch_add(1, Ordering::Relaxed).into())
-    }
-}
+use rmi_tests::{
+    clock::Counting,
+    lines::{Conversation, PING, SILENCE, Seat},
+};
 
 struct Script {
     session: Conversation,

@@ -20,17 +20,13 @@ use rmi_benches::{
     process,
 };
 use tokio::runtime::Runtime;
-use tracing::subscriber::NoSubscriber;
 
 fn main() -> ExitCode {
     options::run(bench)
 }
 
 fn bench(options: &Options) -> Result<(), Error> {
-    // As in `tcp`: whoever switches on the `log` feature of tracing does so for all.
-    tracing::subscriber::set_global_default(NoSubscriber::default())?;
-    let Options { rounds, window, .. } = options;
-    println!("amqp: {rounds} rounds of {} ms; {}", window.as_millis(), process::machine());
+    println!("amqp: {options}; {}", process::machine());
     let broker = Broker::start();
     let python = python(options);
     let runtime = Runtime::new()?;

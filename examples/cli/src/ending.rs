@@ -377,7 +377,7 @@ mod tests {
             (
                 CallError::Transport(TransportError::new(TransportErrorKind::Ambiguous, "cut")),
                 Exit::Transport,
-                r#"{"transport":{"kind":"ambiguous","message":"the request could not be sent: the link was lost before the frame was confirmed: cut","fate":"may_have_run"}}"#,
+                r#"{"transport":{"kind":"ambiguous","message":"the request could not be sent: not known to have arrived: cut","fate":"may_have_run"}}"#,
             ),
             (
                 CallError::ReplyLost,

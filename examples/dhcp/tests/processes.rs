@@ -8,14 +8,13 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
-    sync::OnceLock,
+    sync::LazyLock,
 };
 
 use rackhd_api::DhcpEvent;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rmi_amqp::{Amqp, Options};
 use rmi_core::{Endpoint, Trust, seal::PrivateKey};
-use rmi_tests::rabbit::Rabbit;
+use rmi_tests::{certificates::issue, program::beside, rabbit::Rabbit};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -95,23 +94,10 @@ fn file() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// `rmi`, which stands beside ours when the whole workspace has been built, and is built here when it does not, or is older than its
-/// sources.
+/// The command line, as anybody on the bus.
 fn rmi(arguments: &[&str]) -> Output {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let path = PROGRAM.get_or_init(|| {
-        let program = Path::new(env!("CARGO_BIN_EXE_dhcp")).with_file_name("rmi");
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/src");
-        let age = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let newest = fs::read_dir(sources).unwrap().filter_map(|entry| age(&entry.unwrap().path())).max();
-        if age(&program) < newest {
-            let release = if cfg!(debug_assertions) { None } else { Some("--release") };
-            let built = Command::new(env!("CARGO")).args(["build", "-p", "rmi-cli"]).args(release).status().unwrap();
-            assert!(built.success());
-        }
-        program
-    });
-    program(path.to_str().unwrap(), arguments).output().unwrap()
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| beside(env!("CARGO_BIN_EXE_dhcp"), "rmi", "rmi-cli", "cli"));
+    program(PROGRAM.to_str().unwrap(), arguments).output().unwrap()
 }
 
 #[test]
@@ -298,16 +284,8 @@ fn it_is_called_signed() {
 fn it_is_called_by_tls() {
     let (directory, store) = file();
     let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    fs::write(at("ca.crt"), authority.self_signed(&key).unwrap().pem()).unwrap();
-    let authority = Issuer::new(authority, key);
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    fs::write(at("dhcp.crt"), certificate.pem()).unwrap();
-    fs::write(at("dhcp.pem"), key.serialize_pem()).unwrap();
-    let identity = ["--tls-cert", &at("dhcp.crt"), "--tls-key", &at("dhcp.pem")];
+    issue(directory.path(), &["127.0.0.1"]);
+    let identity = ["--tls-cert", &at("127.0.0.1.crt"), "--tls-key", &at("127.0.0.1.pem")];
     let service = Service::start(&store, &[&["--url", "tls://127.0.0.1:0", "--insecure"], identity.as_slice()].concat());
     let url = service.said.iter().flat_map(|line| line.split_whitespace()).find(|word| word.starts_with("tls://")).unwrap();
     let bound = dhcp(&["lease", "--url", url, "--insecure", "--tls-ca", &at("ca.crt"), "bind", "08:00:27:52:d2:a4"]);
@@ -340,7 +318,6 @@ async fn rackhds_callers_and_native_ones_meet_at_one_broker() {
         let table: rackhd_api::DhcpClient = http.client("dhcp");
         let mac = "08:00:27:52:d2:a4".parse().unwrap();
         assert_eq!(table.lookup_ip_lease([10, 1, 1, 2].into()).await.unwrap(), Some(mac));
-        // The command line, as anybody on the bus.
         let call = |arguments: &[&str]| {
             let output = rmi(&[&["call", "--dialect", generation, &url, "dhcp"], arguments].concat());
             assert!(output.status.success(), "{arguments:?}: {output:?}");

@@ -4,10 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -28,8 +25,8 @@ pub(crate) struct Inbox {
     pub(super) handle: Arc<Handle>,
     pub(super) incoming: mpsc::Receiver<Flow>,
     pub(super) current: Option<Flow>,
-    /// Nothing more is wanted.
-    pub(super) stopped: Arc<AtomicBool>,
+    /// Nothing more is wanted, and what comes all the same is for others: the keeper gives it back.
+    pub(super) stopped: watch::Sender<bool>,
     /// Where everything comes that is not a topic's.
     pub(super) address: Option<Text>,
     pub(super) purpose: Purpose,
@@ -117,13 +114,13 @@ impl Deliveries for Inbox {
     }
 
     fn stop(&mut self) {
-        self.stopped.store(true, Ordering::Release);
+        self.stopped.send_replace(true);
         // One that is newer takes the place of what has ended.
         while let Ok(flow) = self.incoming.try_recv() {
             self.current = Some(flow);
         }
         if let Some(flow) = &self.current {
-            flow.cancel();
+            flow.brake.pull();
         }
     }
 

@@ -5,18 +5,19 @@ use std::{
     time::Duration,
 };
 
+use futures_util::StreamExt;
 use lapin::{
-    Channel,
+    Channel, Consumer,
     options::{BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
-use rmi_core::transport::{TransportError, TransportErrorKind, WhenFull};
+use rmi_core::transport::{Disposition, Settle, TransportError, TransportErrorKind, WhenFull};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{sleep, timeout},
 };
 
-use super::{Flow, Subscribers, backlog::Backlog, is_set};
+use super::{Brake, Flow, Subscribers, backlog::Backlog};
 use crate::{
     error::{disconnected, told},
     link::{Generation, Link, State, jittered, left, up},
@@ -38,7 +39,8 @@ pub(super) struct Keeper {
     pub(super) fleeting: bool,
     pub(super) when_full: WhenFull,
     pub(super) flows: mpsc::Sender<Flow>,
-    pub(super) stopped: Arc<AtomicBool>,
+    /// Nothing more is wanted; what was received can still be settled.
+    pub(super) stopped: watch::Receiver<bool>,
     /// Whoever subscribes waits for this.
     pub(super) first: Option<oneshot::Sender<Result<(), TransportError>>>,
     /// Why it has not come about yet, for whoever waits no longer.
@@ -64,7 +66,7 @@ impl Keeper {
         let mut state = self.link.watch();
         let mut pause = self.link.options.pause;
         while let Some(generation) = self.generation(&mut state).await {
-            if is_set(&self.stopped) {
+            if *self.stopped.borrow() {
                 // What was received can no longer be settled, and nothing more is wanted.
                 self.link.restoring.leaves(self.id);
                 unwanted(&self.flows, &mut self.closing).await;
@@ -82,7 +84,7 @@ impl Keeper {
                 Ok((flow, channel)) => {
                     pause = self.link.options.pause;
                     self.link.restoring.has(self.id, generation.number);
-                    if is_set(&self.stopped) {
+                    if *self.stopped.borrow() {
                         // It was stopped meanwhile: what has come by this one is for others.
                         drop(flow);
                         release(&channel, None).await;
@@ -171,7 +173,9 @@ impl Keeper {
             let Link { options, tally, .. } = &*self.link;
             let settler = self.plan.acknowledged.then(|| Settler::start(channel.clone(), Arc::clone(tally)));
             let backlog = (!self.plan.acknowledged).then(|| Arc::new(Backlog::new(options, self.when_full, tally)));
-            Ok((Flow { consumer, channel: channel.clone(), settler, backlog, ended: Arc::default(), over: false }, channel))
+            let (tag, pulled) = (consumer.tag(), AtomicBool::new(false));
+            let brake = Arc::new(Brake { channel: channel.clone(), consumer: tag, pulled });
+            Ok((Flow { consumer, brake, settler, backlog, ended: Arc::default(), over: false }, channel))
         };
         let queue = &self.plan.queue;
         let late =
@@ -189,6 +193,17 @@ impl Keeper {
                 None => std::future::pending().await,
             }
         };
+        let (consumer, brake, settler) = (flow.consumer.clone(), Arc::clone(&flow.brake), flow.settler.clone());
+        let mut stopped = self.stopped.clone();
+        // One may be stopped that was never taken, and is given only now: nobody else cancels it.
+        let returned = async move {
+            over(&mut stopped).await;
+            brake.pull();
+            if let Some(settler) = settler {
+                give_back(consumer, &settler).await;
+            }
+            std::future::pending::<()>().await;
+        };
         let flows = self.flows.clone();
         let given = async move {
             // One that was not taken before comes first.
@@ -202,6 +217,16 @@ impl Keeper {
             () = overflows => End::Flooded,
             () = ended.notified() => if generation.is_connected() { End::Broker } else { End::Link },
             () = given => End::Unwanted,
+            () = returned => End::Unwanted,
+        }
+    }
+}
+
+/// What comes, and has come and not been received, is for others: now, and not when what was received is done with.
+async fn give_back(mut consumer: Consumer, settler: &Settler) {
+    while let Some(come) = consumer.next().await {
+        if let Ok(delivery) = come {
+            settler.settle(delivery.delivery_tag, Disposition::Release);
         }
     }
 }

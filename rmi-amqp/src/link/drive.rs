@@ -102,7 +102,7 @@ impl Link {
             };
             number += 1;
             let events = connection.events_listener();
-            let generation = Arc::new(Generation { number, connection, kill, blocked: watch::Sender::new(None) });
+            let generation = Arc::new(Generation::new(number, connection, kill));
             self.tally.connected.add();
             self.state.send_replace(State::Up(Arc::clone(&generation)));
             let mut reported = false;
@@ -154,6 +154,10 @@ impl Link {
             biased;
             why = &mut watched => return why,
             _ = timeout(RESTORING, self.restoring.all_have(generation.number)) => {}
+        }
+        if !generation.is_connected() {
+            // The subscriptions were told first, and have what they can have of what has ended.
+            return watched.await;
         }
         self.reporter.up(rmi_core::transport::Link { id: LINK, generation: generation.number, peer: None });
         *reported = true;

@@ -2,8 +2,6 @@
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,33 +9,14 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use super::{
+    handing::{self, Handing, Outcome, Publish},
+    job::Job,
+};
 use futures_util::task::AtomicWaker;
-use lapin::{Confirmation, message::BasicReturnMessage};
 
-use super::job::Job;
-
-/// What came of one frame.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    NotSent,
-    Handed,
-    Ack(Option<Box<BasicReturnMessage>>),
-    Nack(Option<Box<BasicReturnMessage>>),
-    Failed(Box<lapin::Error>),
-}
-
-impl From<lapin::Result<Confirmation>> for Outcome {
-    fn from(told: lapin::Result<Confirmation>) -> Self {
-        match told {
-            Ok(Confirmation::NotRequested) => Outcome::Handed,
-            Ok(Confirmation::Ack(returned)) => Outcome::Ack(returned.map(Box::new)),
-            Ok(Confirmation::Nack(returned)) => Outcome::Nack(returned.map(Box::new)),
-            Err(error) => Outcome::Failed(Box::new(error)),
-        }
-    }
-}
-
-pub(super) type Publishing = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// So many places keep what they need for handing a frame over; more are needed in a burst.
+const KEPT: usize = 64;
 
 /// Which frame on its way. They are ordered as they were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,12 +37,26 @@ pub(super) struct Flight {
 
 struct Place {
     frame: Option<(u64, Job, State)>,
+    handing: Option<Box<dyn Handing>>,
     signal: Arc<Signal>,
     waker: Waker,
 }
 
+impl Place {
+    /// Takes the frame away. Nothing is heard of it any more.
+    fn leave(&mut self, at: usize) -> Option<(u64, Job)> {
+        let (number, job, state) = self.frame.take()?;
+        match &mut self.handing {
+            handing if at >= KEPT => *handing = None,
+            Some(handing) if matches!(state, State::Publishing) => handing.end(),
+            _ => {}
+        }
+        Some((number, job))
+    }
+}
+
 enum State {
-    Publishing(Publishing),
+    Publishing,
     /// It ended when it was begun.
     Ended(Outcome),
     /// What came of it has been told.
@@ -90,16 +83,29 @@ impl Flight {
     }
 
     /// Hands a frame to the library, and watches it from then on.
-    pub(super) fn begin(&mut self, job: Job, mut publishing: Publishing) {
-        let at = self.free.pop().unwrap_or_else(|| {
+    pub(super) fn begin(&mut self, job: Job, publish: Publish) {
+        let at = self.place();
+        let place = &mut self.places[at];
+        let handing = place.handing.get_or_insert_with(handing::handing);
+        let come = handing.begin(publish, &mut Context::from_waker(&place.waker));
+        self.enter(at, job, come);
+    }
+
+    /// A place that is free.
+    fn place(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
             let signal =
                 Arc::new(Signal { place: self.places.len(), raised: AtomicBool::new(false), ready: Arc::clone(&self.ready) });
-            self.places.push(Place { frame: None, waker: Waker::from(Arc::clone(&signal)), signal });
+            self.places.push(Place { frame: None, handing: None, waker: Waker::from(Arc::clone(&signal)), signal });
             self.places.len() - 1
-        });
+        })
+    }
+
+    /// A frame is on its way, or what became of it is known already.
+    fn enter(&mut self, at: usize, job: Job, come: Poll<Outcome>) {
         let place = &mut self.places[at];
-        let state = match publishing.as_mut().poll(&mut Context::from_waker(&place.waker)) {
-            Poll::Pending => State::Publishing(publishing),
+        let state = match come {
+            Poll::Pending => State::Publishing,
             Poll::Ready(outcome) => {
                 place.waker.wake_by_ref();
                 State::Ended(outcome)
@@ -109,28 +115,32 @@ impl Flight {
         self.next += 1;
     }
 
+    /// A frame is on its way that no library has.
+    #[cfg(test)]
+    pub(super) fn pretend(&mut self, job: Job, come: Poll<Outcome>) {
+        let at = self.place();
+        self.enter(at, job, come);
+    }
+
     /// Hears all who have something to say, in the order in which they had it.
     pub(super) fn hear(&mut self, told: &mut Vec<(Id, Outcome)>) {
         let mut taken = std::mem::take(&mut self.taken);
         std::mem::swap(&mut taken, &mut *self.ready.lock());
         for at in taken.drain(..) {
-            let Some(Place { frame, signal, waker }) = self.places.get_mut(at) else { continue };
+            let Some(Place { frame, handing, signal, waker }) = self.places.get_mut(at) else { continue };
             // Before it is asked: what it has to say after that raises it again.
             signal.raised.store(false, Ordering::SeqCst);
             let Some((number, _, state)) = frame else { continue };
-            let outcome = match state {
-                State::Publishing(publishing) => match publishing.as_mut().poll(&mut Context::from_waker(waker)) {
-                    Poll::Pending => continue,
-                    Poll::Ready(outcome) => {
-                        *state = State::Told;
-                        outcome
+            let outcome = match (std::mem::replace(state, State::Told), handing) {
+                (State::Publishing, Some(handing)) => match handing.poll(&mut Context::from_waker(waker)) {
+                    Poll::Ready(outcome) => outcome,
+                    Poll::Pending => {
+                        *state = State::Publishing;
+                        continue;
                     }
                 },
-                State::Ended(_) => match std::mem::replace(state, State::Told) {
-                    State::Ended(outcome) => outcome,
-                    State::Publishing(_) | State::Told => continue,
-                },
-                State::Told => continue,
+                (State::Ended(outcome), _) => outcome,
+                (State::Publishing | State::Told, _) => continue,
             };
             told.push((Id { number: *number, place: at }, outcome));
         }
@@ -147,9 +157,9 @@ impl Flight {
 
     pub(super) fn remove(&mut self, id: Id) -> Option<Job> {
         self.get(id)?;
-        let (_, job, _) = self.places.get_mut(id.place)?.frame.take()?;
+        let job = self.places.get_mut(id.place)?.leave(id.place)?;
         self.free.push(id.place);
-        Some(job)
+        Some(job.1)
     }
 
     /// All of them, in no order.
@@ -164,10 +174,10 @@ impl Flight {
 
     /// Takes all of them, as they were sent. Nothing is heard of them any more.
     pub(super) fn end(&mut self) -> Vec<Job> {
-        let mut all: Vec<_> = self.places.iter_mut().filter_map(|place| place.frame.take()).collect();
-        all.sort_unstable_by_key(|(number, ..)| *number);
+        let mut all: Vec<_> = self.places.iter_mut().enumerate().filter_map(|(at, place)| place.leave(at)).collect();
+        all.sort_unstable_by_key(|(number, _)| *number);
         self.free = (0..self.places.len()).collect();
-        all.into_iter().map(|(_, job, _)| job).collect()
+        all.into_iter().map(|(_, job)| job).collect()
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn keep(shared: &Shared) -> bool {
             went_on = over(shared, &generation, &mut look, until) => went_on,
             () = left(&mut state, generation.number) => true,
         };
-        shared.lock().interrupted(&generation);
+        shared.lock().interrupted(generation.is_connected());
         if !went_on {
             break;
         }
@@ -112,11 +112,15 @@ async fn over(
             opened = some(&mut opening), if opening.is_some() => {
                 opening = None;
                 match opened {
-                    Ok(channels) => shared.lock().channels = Some(channels),
+                    Ok(channels) => {
+                        let mut sending = shared.lock();
+                        (sending.channels, sending.trouble) = (Some(channels), None);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "nothing can be published; it is tried again");
                         let pause = jittered(shared.link.options.max_pause.min(RETRIAL));
                         opening = Some(Box::pin(Channels::open(generation, within, pause)));
+                        shared.lock().trouble = Some(error.message);
                     }
                 }
             }

@@ -1,21 +1,25 @@
 //! What waits and what is on its way: whoever publishes, and the two tasks, do with it what they find to be done.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use lapin::{message::BasicReturnMessage, options::BasicPublishOptions};
+use lapin::message::BasicReturnMessage;
 use rmi_core::transport::{Receipt, TransportError};
 use tokio::time::Instant;
 
 use super::{
     channels::Channels,
-    flight::{Flight, Id, Outcome, Ready},
+    flight::{Flight, Id, Ready},
+    handing::{Outcome, Publish},
     job::Job,
     returned::Undecided,
 };
 use crate::{
     convert::{self, Route},
     error::{ambiguous, closed, disconnected, full, is_of_channel, refused, said, soft},
-    link::{Generation, Link},
+    link::Link,
 };
 
 /// How often a frame is sent again that was on its way when the broker closed the channel over one that it did not name.
@@ -32,6 +36,8 @@ pub(super) struct Sending {
     decided: Vec<(Id, bool)>,
     /// By which frames go, while there is a link.
     pub(super) channels: Option<Channels>,
+    /// Why there are none, though there is a link.
+    pub(super) trouble: Option<String>,
     /// The broker takes nothing.
     pub(super) blocked: bool,
     /// Nothing more is given.
@@ -55,6 +61,7 @@ impl Sending {
             outcomes: Vec::new(),
             decided: Vec::new(),
             channels: None,
+            trouble: None,
             blocked: false,
             closed: false,
             broken: None,
@@ -76,6 +83,12 @@ impl Sending {
     /// Whether there is something to do for the keeper.
     pub(super) fn wants_keeper(&self) -> bool {
         self.broken.is_some() || self.unsent || self.nacked || if self.is_empty() { self.closed } else { self.rests }
+    }
+
+    /// Whether a frame would be sent at once.
+    pub(super) fn has_way(&self) -> bool {
+        let open = self.channels.is_some() && !self.blocked && !self.closed;
+        open && self.waiting.is_empty() && self.flight.len() < self.link.options.window
     }
 
     /// Sends a frame, after those that wait.
@@ -121,17 +134,14 @@ impl Sending {
             if job.is_abandoned() {
                 continue;
             }
-            let mut ttl = job.frame.ttl;
-            if job.late
-                && let Some(whole) = ttl
-            {
-                ttl = whole.checked_sub(job.given.elapsed()).filter(|rest| !rest.is_zero());
-                if ttl.is_none() {
+            let ttl = match job.ttl() {
+                Ok(ttl) => ttl,
+                Err(whole) => {
                     self.link.tally.given_up.add();
                     job.answer(Err(disconnected(format!("its time to live, {whole:?}, passed before it could be sent"))));
                     continue;
                 }
-            }
+            };
             let options = &self.link.options;
             let route = Route::of(&job.frame.to, options).and_then(Route::strings);
             let ((exchange, key), properties) = match (route, convert::properties(&job.frame, ttl, options)) {
@@ -144,18 +154,11 @@ impl Sending {
             let channel = Arc::clone(if job.confirmed { confirmed } else { plain });
             let (payload, mandatory) = (job.frame.payload.clone(), job.frame.mandatory);
             self.link.tally.published.add();
-            let publishing = async move {
-                if !channel.status().connected() {
-                    return Outcome::NotSent;
-                }
-                let options = BasicPublishOptions { mandatory, immediate: false };
-                match channel.basic_publish(exchange, key, options, &payload, properties).await {
-                    Ok(confirm) => Outcome::from(confirm.await),
-                    Err(error) => Outcome::Failed(Box::new(error)),
-                }
-            };
-            self.flight.begin(job, Box::pin(publishing));
+            let publish = Publish { channel, exchange, key, mandatory, payload, properties };
+            self.flight.begin(job, publish);
         }
+        // There is no room for them until the broker says something.
+        self.late();
     }
 
     fn told(&mut self, frame: Id, outcome: Outcome) {
@@ -228,7 +231,7 @@ impl Sending {
             && let Some(mut job) = self.waiting.pop_front()
         {
             self.link.tally.given_up.add();
-            job.answer(Err(self.link.away(wait)));
+            job.answer(Err(self.away(wait)));
         }
         for job in self.flight.jobs_mut().filter(|job| job.answer.is_some() && now.duration_since(job.given) >= wait) {
             self.link.tally.ambiguous.add();
@@ -237,15 +240,24 @@ impl Sending {
         now + (wait / 16).clamp(Duration::from_millis(5), Duration::from_secs(1))
     }
 
-    /// The connection or a channel has gone: what was on its way waits again where that does no harm.
-    pub(super) fn interrupted(&mut self, generation: &Generation) {
+    /// Nothing was sent for so long, and why.
+    pub(super) fn away(&self, waited: Duration) -> TransportError {
+        match &self.trouble {
+            Some(why) => disconnected(format!("it was not sent in {waited:?}: {why}")),
+            None => self.link.away(waited),
+        }
+    }
+
+    /// The connection or a channel has gone, and the library takes the connection for there or not: what was on its way waits again
+    /// where that does no harm.
+    pub(super) fn interrupted(&mut self, connected: bool) {
         self.gather();
         self.undecided.clear();
-        self.channels = None;
+        (self.channels, self.trouble) = (None, None);
         (self.blocked, self.unsent, self.nacked) = (false, false, false);
         let why = self.broken.take();
         // The library may hear of the connection's end later than of what it comes from, which is nobody's fault.
-        let closed = why.as_ref().filter(|error| is_of_channel(error) && generation.is_connected());
+        let closed = why.as_ref().filter(|error| is_of_channel(error) && connected);
         if let Some(error) = closed {
             self.link.tally.channels_lost.add();
             self.link.exchanges.forget();
@@ -273,7 +285,7 @@ impl Sending {
                 again.push_back(job);
                 continue;
             }
-            if !job.is_abandoned() {
+            if !job.is_abandoned() && !job.handed {
                 self.link.tally.ambiguous.add();
             }
             let why = why.as_ref().map_or_else(|| "the connection was left".to_owned(), said);
@@ -303,44 +315,5 @@ impl Sending {
             job.answer(Err(ambiguous("it was on its way, and not confirmed, when the transport was closed")));
         }
         flushed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rmi_core::transport::{Destination, Frame};
-    use tokio::sync::{Semaphore, oneshot};
-
-    use super::*;
-    use crate::{
-        options::{Credentials, Options},
-        socket::Target,
-    };
-
-    #[tokio::test]
-    async fn who_does_not_wait_any_more_leaves_his_room() {
-        let target = Target { hosts: Vec::new(), vhost: "/".to_owned(), credentials: Credentials::default(), tls: None };
-        let mut sending = Sending::new(Link::new(target, Options::default()).0, Arc::default());
-        let (frames, bytes) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(2)));
-        let mut waits = Vec::new();
-        for _ in 0..2 {
-            let (answer, told) = oneshot::channel();
-            waits.push(told);
-            let room = (Arc::clone(&frames).try_acquire_owned().unwrap(), Arc::clone(&bytes).try_acquire_owned().unwrap());
-            sending.waiting.push_back(Job {
-                frame: Frame::new(Destination::Queue("dog".into()), "x"),
-                confirmed: true,
-                given: Instant::now(),
-                late: true,
-                unsent: false,
-                suspected: 0,
-                repeated: false,
-                answer: Some(answer),
-                _room: room,
-            });
-        }
-        waits.pop();
-        sending.expire();
-        assert_eq!((sending.waiting.len(), frames.available_permits()), (1, 1));
     }
 }

@@ -1,30 +1,24 @@
 //! A call without the types of its answer: how it is sent, and how it waits.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::time::Duration;
 
+use super::sent::{Sent, Step, Unsent};
 use crate::{
     address::Address,
     call::Stub,
     contract::Method,
     endpoint::{
-        binding::{Binding, Route},
+        binding::Route,
         dispatch::Core,
-        links::{Stop, replies_at},
-        pending::{Heard, Key, Lost, Times, Waiting},
+        pending::{Key, Times, Waiting},
     },
     error::{CallError, Phase},
     json::{Json, JsonError},
-    message::{Arguments, Body, Head, Message, Outcome, ReplyPath, Request, Sn, Statuses},
-    protocol::{Replies, Role, Serials},
+    message::{Arguments, Body, Head, Message, ReplyPath, Request, Sn, Statuses},
+    protocol::{Replies, Serials},
     text::Text,
     trace,
-    transport::{Answering, Attempt, Frame, LinkId, Receipt, TransportError, TransportErrorKind},
+    transport::{Answering, Attempt, Receipt, TransportError, TransportErrorKind},
 };
 
 /// A call without the types of its answer.
@@ -148,21 +142,26 @@ impl Plan {
 
     /// Enters the call among those that wait, and publishes the request if that takes no waiting. If it does, the request comes
     /// back to be [published](Sent::publish).
-    pub(crate) fn begin<E>(self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Box<Unsent>>), CallError<E>> {
+    pub(crate) fn begin<E>(self, wants: Statuses, watched: bool) -> Result<(Sent, Option<Unsent>), CallError<E>> {
         let (sent, message) = self.enter(wants, watched)?;
         if message.head.reply.is_none() || sent.binding().features.replies == Replies::PerCall {
-            return Ok((sent, Some(Box::new(Unsent::new(message)))));
+            return Ok((sent, Some(Unsent::new(message))));
         }
-        let Some(frame) = sent.write(&message)? else { return Ok((sent, Some(Box::new(Unsent::new(message))))) };
+        let Some(frame) = sent.write(&message)? else { return Ok((sent, Some(Unsent::new(message)))) };
         let link = frame.link;
-        match sent.binding().try_publish(frame) {
+        let unsent = match sent.binding().try_publish(frame) {
             // Whether there is a next link to wait for is asked where waiting can be done.
             Attempt::Done(Err(error)) if link.is_some() && error.kind == TransportErrorKind::Disconnected => {
-                Ok((sent, Some(Box::new(Unsent { message, frame: None, failed: link }))))
+                Unsent::waits(message, Step::Failed(link))
             }
-            Attempt::Done(receipt) => sent.published(&message, receipt).map(|()| (sent, None)),
-            Attempt::Waits(frame) => Ok((sent, Some(Box::new(Unsent { message, frame: Some(frame), failed: None })))),
-        }
+            Attempt::Done(receipt) => {
+                return sent.published(&message.head.to, message.head.reply.as_ref(), receipt).map(|()| (sent, None));
+            }
+            Attempt::Given(receipt) if link.is_none() => Unsent::Given(message.head.to, message.head.reply, receipt),
+            Attempt::Given(receipt) => Unsent::waits(message, Step::Given(link, receipt)),
+            Attempt::Waits(frame) => Unsent::waits(message, Step::Written(frame)),
+        };
+        Ok((sent, Some(unsent)))
     }
 
     /// Enters the call among those that wait.
@@ -208,168 +207,6 @@ fn open<E>(core: &Core) -> Result<(), CallError<E>> {
     Ok(())
 }
 
-fn unsayable<E>() -> CallError<E> {
+pub(super) fn unsayable<E>() -> CallError<E> {
     CallError::Encode("the binding's protocol has no requests".to_owned())
-}
-
-/// Waits for a step of sending, or until the call has ended without it: its time has run out, or its link is lost.
-async fn or_ended<F: Future + ?Sized>(waiting: &Waiting, mut step: Pin<&mut F>) -> Option<F::Output> {
-    poll_fn(|cx| match step.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => waiting.poll_ended(cx).map(|()| None),
-    })
-    .await
-}
-
-/// A call that waits. Made before the request is sent, so that no reply comes too early.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(super) waiting: Waiting,
-    /// Receives the replies to this call alone, where the protocol has an address for each call.
-    pub(super) replies: Option<Stop>,
-}
-
-/// A request that the bus has not taken yet.
-#[derive(Debug)]
-pub(crate) struct Unsent {
-    message: Message,
-    /// Not written yet where it has to wait for its reply address.
-    frame: Option<Frame>,
-    /// The link that did not take it.
-    failed: Option<LinkId>,
-}
-
-impl Unsent {
-    pub(crate) fn new(message: Message) -> Self {
-        Unsent { message, frame: None, failed: None }
-    }
-}
-
-impl Sent {
-    pub(crate) fn stub(&self) -> &Stub {
-        self.waiting.stub()
-    }
-
-    fn binding(&self) -> &Arc<Binding> {
-        self.stub().binding()
-    }
-
-    /// Publishes the request: until the bus has it, the time for that runs out, or the outcome is there already.
-    pub(crate) async fn publish<E>(&mut self, unsent: Box<Unsent>) -> Result<(), CallError<E>> {
-        let Unsent { mut message, mut frame, mut failed } = *unsent;
-        if frame.is_none() && !self.await_address(&mut message).await? {
-            return Ok(());
-        }
-        loop {
-            if failed.is_some() {
-                let next = or_ended(&self.waiting, pin!(self.binding().has_next(failed))).await;
-                match next {
-                    Some(true) => {}
-                    Some(false) => {
-                        let error = TransportError::new(TransportErrorKind::Disconnected, "the link is down");
-                        return Err(CallError::Transport(error));
-                    }
-                    None => return Ok(()),
-                }
-            }
-            let frame = match frame.take() {
-                Some(frame) => frame,
-                None => {
-                    // While the dialler is away.
-                    if or_ended(&self.waiting, pin!(self.binding().way_to(&message.head.to))).await.is_none() {
-                        return Ok(());
-                    }
-                    let Some(frame) = self.write(&message)? else { continue };
-                    frame
-                }
-            };
-            let link = frame.link;
-            let mut publishing = self.binding().publish(frame);
-            match or_ended(&self.waiting, publishing.as_mut()).await {
-                Some(Err(error)) if link.is_some() && error.kind == TransportErrorKind::Disconnected => {
-                    if !self.binding().one_peer {
-                        return Err(CallError::Transport(error));
-                    }
-                    failed = link;
-                }
-                Some(receipt) => return self.published(&message, receipt),
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// Makes sure that there is an address that the replies come to. False when the call has ended before.
-    async fn await_address<E>(&mut self, message: &mut Message) -> Result<bool, CallError<E>> {
-        if message.head.reply.is_none() && !self.connected(message).await {
-            return Ok(false);
-        }
-        let Sent { waiting, replies } = self;
-        let (core, binding) = (&waiting.stub().0.core, waiting.stub().binding());
-        if binding.features.replies == Replies::PerCall
-            && let (Some(path), Body::Request(request)) = (&message.head.reply, &message.body)
-        {
-            let role = Role::Call { address: &path.to, request };
-            let (table, key) = (Arc::clone(&binding.pending), Key::Address(path.to.clone()));
-            let lost = move || table.end(&key, Lost::Reply);
-            match or_ended(waiting, pin!(replies_at(core, binding, &role, &path.to, lost))).await {
-                Some(stop) => *replies = Some(stop.map_err(CallError::Transport)?),
-                None => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Writes the request, for the link that it takes. `None` while there is none, and will be.
-    fn write<E>(&self, message: &Message) -> Result<Option<Frame>, CallError<E>> {
-        let link = match self.binding().link_to(&message.head.to) {
-            Route::Any => None,
-            Route::By(link) => Some(link),
-            Route::Later => return Ok(None),
-            Route::Nowhere => return Err(CallError::NoAgent(message.head.to.clone())),
-        };
-        if let Some(link) = link {
-            self.waiting.takes(link);
-        }
-        self.binding().write(message, link)?.ok_or_else(unsayable).map(Some)
-    }
-
-    /// The bus has said what it does with the request.
-    fn published<E>(&self, message: &Message, receipt: Result<Receipt, TransportError>) -> Result<(), CallError<E>> {
-        match receipt {
-            Err(error) => Err(CallError::Transport(error)),
-            Ok(Receipt::NoRoute) => Err(CallError::NoAgent(message.head.to.clone())),
-            Ok(Receipt::Stored | Receipt::Handed) => {
-                self.waiting.sent();
-                // The link may have been lost while the request waited to be sent, and its reply address with it.
-                let lost = |path: &ReplyPath| !self.binding().awaits_replies_at(&path.to);
-                if self.binding().features.replies == Replies::Shared && message.head.reply.as_ref().is_some_and(lost) {
-                    self.waiting.lose();
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Waits until there is a reply address: while the link is down there is none. False when the call has ended before.
-    async fn connected(&self, message: &mut Message) -> bool {
-        loop {
-            let mut made = pin!(self.binding().reply_to_made.notified());
-            made.as_mut().enable();
-            message.head.reply = self.binding().reply_to().map(ReplyPath::to);
-            if message.head.reply.is_some() {
-                return true;
-            }
-            if or_ended(&self.waiting, made).await.is_none() {
-                return false;
-            }
-        }
-    }
-
-    pub(crate) async fn outcome<E>(&self) -> Result<Outcome, CallError<E>> {
-        Ok(poll_fn(|cx| self.waiting.poll_outcome(cx)).await?)
-    }
-
-    pub(crate) async fn next(&self) -> Heard {
-        poll_fn(|cx| self.waiting.poll_next(cx)).await
-    }
 }

@@ -6,7 +6,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    call::{Call, Plan, answer, answered, plan::Unsent},
+    call::{Call, Plan, answer, answered, sent::Unsent},
     error::{CallError, Fate, RemoteError, Retried},
     json::Json,
     message::{Exception, Message, Outcome, Sn, Statuses},
@@ -237,7 +237,7 @@ async fn attempt<E>(plan: &mut Plan, before: &mut Option<Message>, using: &impl 
     };
     // Without a reply address it is not yet the text that will be sent.
     *before = message.head.reply.is_some().then(|| message.clone());
-    sent.publish(Box::new(Unsent::new(message))).await?;
+    sent.publish(Unsent::new(message)).await?;
     sent.outcome().await
 }
 

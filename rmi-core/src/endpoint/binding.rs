@@ -293,6 +293,7 @@ impl Binding {
         let Some(frame) = self.write(message, link)? else { return Ok(None) };
         Ok(Some(match self.try_publish(frame) {
             Attempt::Done(receipt) => Sending::Done(ready(receipt)),
+            Attempt::Given(receipt) => Sending::Given(receipt),
             Attempt::Waits(frame) => Sending::Waits(self.publish(frame)),
         }))
     }

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use rmi_amqp::{Amqp, Queues};
+use rmi_amqp::Queues;
 use rmi_core::{Endpoint, Native, Trust};
 use rmi_tests::{
+    amqp::connect,
     gofer::came,
     probe::{ProbeServer, Watch},
     raw::kind,
 };
 use serde_json::{Value, json};
 
-use super::stage::{None, PlacesServer, SECOND, client, depth, kennel, keys, options, ours, probe, serving, unique, url};
+use super::stage::{None, PlacesServer, SECOND, client, depth, kennel, keys, options, ours, probe, serving, unique};
 
 #[tokio::test]
 async fn our_answers_are_gofers_to_the_letter() {
@@ -337,7 +338,7 @@ async fn a_queue_that_expires_is_taken_over_from_gofer() {
     client.ask(json!({"do": "declare", "queue": address, "expiration": 60})).await;
     client.call(&address, "probe.note", json!(["waited"]), json!({"wait": 0})).await;
     let queues = Queues::default().expires(Duration::from_secs(60)).auto_delete();
-    let amqp = Amqp::connect(url().await).options(options().queues(queues)).await.unwrap();
+    let amqp = connect(options().queues(queues)).await;
     let (probing, mut watch) = Watch::new();
     let builder = Endpoint::builder(address.clone()).bind(Native::default(), amqp, Trust::insecure());
     let agent = builder.serve(ProbeServer::new(probing)).start().await.unwrap();

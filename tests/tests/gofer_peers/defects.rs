@@ -17,7 +17,7 @@
 //! | 13 | keeps every serial number it has heard of; loses a result that cannot be sent | `gofer_peers/defects.rs::nothing_is_kept_of_calls_that_have_ended`, `gofer_peers/durable.rs::a_result_that_cannot_be_sent_is_sent_later`, `journal_recovery.rs::an_outcome_that_the_bus_refuses_is_sent_again` |
 //! | 14 | says `accepted` before the request is on disk | `gofer_peers/durable.rs::what_is_accepted_is_on_paper`, `journal_recovery.rs::what_is_accepted_is_written_down_before_the_bus_forgets_it` |
 
-use std::{net::SocketAddr, path::Path, sync::mpsc, time::Duration};
+use std::{path::Path, sync::mpsc, time::Duration};
 
 use kennel::DogClient;
 use rmi_amqp::Amqp;
@@ -29,15 +29,15 @@ use rmi_core::{
     transport::{LinkChange, Transport},
 };
 use rmi_tests::{
+    amqp::{proxied, url},
     gofer::came,
     probe::{ProbeServer, Watch},
-    proxy::Proxy,
     raw::kind,
     soon::soon,
 };
 use serde_json::{Value, json};
 
-use super::stage::{SECOND, agent, amqp, caller, client, depth, options, ours, probe, unique, url};
+use super::stage::{SECOND, agent, amqp, caller, client, depth, options, ours, probe, unique};
 
 #[test]
 fn every_test_of_the_table_is_there() {
@@ -55,17 +55,9 @@ fn every_test_of_the_table_is_there() {
     assert!(rows == 14 && named >= 14, "{rows} rows, {named} tests");
 }
 
-pub(crate) async fn behind_a_proxy() -> (Proxy, String) {
-    let url = url().await;
-    let broker: SocketAddr = url.split_once('@').unwrap().1.split('/').next().unwrap().parse().unwrap();
-    let proxy = Proxy::to(broker).await;
-    let through = format!("amqp://guest:guest@{}/%2f", proxy.at());
-    (proxy, through)
-}
-
 #[tokio::test]
 async fn a_cut_before_the_acknowledgement_runs_nothing_twice() {
-    let (proxy, through) = behind_a_proxy().await;
+    let (proxy, through) = proxied(&url().await).await;
     let (address, queue) = (unique("probe"), unique("replies"));
     let amqp = Amqp::connect(through).options(options()).await.unwrap();
     let mut links = amqp.links();
@@ -124,7 +116,7 @@ async fn a_request_without_serial_number_runs_once() {
 /// Nobody says that the cable is out: an agent of gofer's would wait for ever.
 #[tokio::test]
 async fn a_silent_connection_is_noticed() {
-    let (proxy, through) = behind_a_proxy().await;
+    let (proxy, through) = proxied(&url().await).await;
     let address = unique("probe");
     let amqp = Amqp::connect(through).options(options().heartbeat(SECOND)).await.unwrap();
     let (probing, _watch) = Watch::new();

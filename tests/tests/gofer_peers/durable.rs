@@ -11,6 +11,7 @@ use rmi_core::{
     transport::{LinkChange, Transport},
 };
 use rmi_tests::{
+    amqp::{proxied, url},
     gofer::Peer,
     journal::{Paper, started},
     probe::{ProbeServer, Watch},
@@ -20,10 +21,7 @@ use rmi_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    defects::behind_a_proxy,
-    stage::{SECOND, client, depth, options, ours, unique},
-};
+use super::stage::{SECOND, client, depth, options, ours, unique};
 
 /// A client of gofer's that hears what is said at a queue.
 async fn hearing(queue: &str) -> Peer {
@@ -43,7 +41,7 @@ async fn said(client: &mut Peer) -> String {
 
 /// An agent of ours with a journal, whose link can be cut.
 async fn agent(address: &str, special: impl FnOnce(Builder) -> Builder) -> (Endpoint, Watch, Proxy) {
-    let (proxy, through) = behind_a_proxy().await;
+    let (proxy, through) = proxied(&url().await).await;
     let amqp = Amqp::connect(through).options(options()).await.unwrap();
     let (probing, watch) = Watch::new();
     let builder = Endpoint::builder(address.to_owned()).bind(Native::default(), amqp, Trust::insecure()).queue_of_its_own();
@@ -136,7 +134,7 @@ async fn a_call_has_its_time_to_the_millisecond_with_a_broker_or_without() {
         timed(&caller, &silent, Duration::from_millis(time)).await;
     }
     // There is no broker.
-    let (proxy, through) = behind_a_proxy().await;
+    let (proxy, through) = proxied(&url().await).await;
     let amqp = Amqp::connect(through).options(options()).await.unwrap();
     let mut links = amqp.links();
     let builder = Endpoint::builder(unique("caller")).bind(Native::gofer(), amqp, Trust::insecure());

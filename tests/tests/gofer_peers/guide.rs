@@ -26,7 +26,7 @@ fn every_block_of_the_guide_is_quoted() {
 
 #[tokio::test]
 async fn an_agent_takes_the_place_of_gofers() -> Result<(), Box<dyn Error>> {
-    let url = stage::url().await;
+    let url = rmi_tests::amqp::url().await;
     let url = url.as_str();
     let agent = Endpoint::builder("dog")
         .bind(Native::default(), Amqp::connect(url).await?, Trust::insecure())

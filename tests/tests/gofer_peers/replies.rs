@@ -1,21 +1,21 @@
 //! An agent of gofer's cannot be asked for an outcome again: replies wait for us at the bus.
 
-use std::{future::IntoFuture, net::SocketAddr};
+use std::future::IntoFuture;
 
 use kennel::DogClient;
 use rmi_amqp::Amqp;
 use rmi_core::{Endpoint, Native, Trust, Update};
-use rmi_tests::{proxy::Proxy, soon::soon};
+use rmi_tests::{
+    amqp::{proxied, url},
+    soon::soon,
+};
 use serde_json::{Value, json};
 
-use super::stage::{agent, client, depth, options, unique, url};
+use super::stage::{agent, client, depth, options, unique};
 
 #[tokio::test]
 async fn a_reply_that_comes_while_we_are_away_is_not_lost() {
-    let url = url().await;
-    let broker: SocketAddr = url.split_once('@').unwrap().1.split('/').next().unwrap().parse().unwrap();
-    let proxy = Proxy::to(broker).await;
-    let through = format!("amqp://guest:guest@{}/%2f", proxy.at());
+    let (proxy, through) = proxied(&url().await).await;
     let dog = unique("dog");
     let (mut peer, client) = (agent(&dog, json!({})).await, client(Value::Null).await);
     let amqp = Amqp::connect(through).options(options()).await.unwrap();

@@ -12,9 +12,9 @@ use rmi_core::{
     seal::{AuthError, DigestAuthenticator, Principal},
 };
 use rmi_tests::{
+    amqp::{self, url},
     gofer::Peer,
     probe::{ProbeServer, Watch},
-    rabbit,
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -44,22 +44,17 @@ impl Places for None {
     }
 }
 
-pub(crate) async fn url() -> String {
-    tokio::task::spawn_blocking(rabbit::url).await.unwrap()
-}
-
 /// A name that nobody else has on the broker.
 pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{}", uuid::Uuid::new_v4().simple())
 }
 
 pub(crate) fn options() -> Options {
-    let quick = Options::default().pauses(Duration::from_millis(10), Duration::from_millis(40));
-    quick.exchange("amq.direct", Exchange::direct())
+    amqp::options().exchange("amq.direct", Exchange::direct())
 }
 
 pub(crate) async fn amqp() -> Amqp {
-    Amqp::connect(url().await).options(options()).await.unwrap()
+    amqp::connect(options()).await
 }
 
 /// An agent of ours to be, by this address.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -11,25 +10,12 @@ use rmi_core::{
     message::{Body, Head, Message, Outcome, ReplyPath, Status},
     protocol::{Action, JsonLines, LinkEvent, Moment, Protocol, Role, Session},
     text::Text,
-    time::{Clock, Timestamp},
+    time::Clock,
     transport::{Acker, Delivery, Frame, Link, LinkId, Purpose},
 };
+use rmi_tests::clock::Counting;
 
 use crate::provisioning;
-
-/// A clock that stands still, and identifiers that count.
-#[derive(Debug, Default)]
-struct Counting(AtomicU64);
-
-impl Clock for Counting {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(0)
-    }
-
-    fn id(&self) -> uuid::Uuid {
-        uuid::Uuid::from_u128(self.0.fetch_add(1, Ordering::Relaxed).into())
-    }
-}
 
 /// One end of a link.
 #[derive(Debug)]

@@ -10,14 +10,14 @@ use rmi_core::{
     protocol::{JsonLines, json_lines::Profile},
     text::Text,
 };
+use rmi_tests::long::ordinarily_or_long;
 
 use crate::desk::Desk;
 
 const PROFILES: [Profile; 2] = [Profile::Deployed, Profile::Documented];
 
 fn cases() -> ProptestConfig {
-    let cases = if std::env::var("RMI_TEST_LONG").is_ok_and(|v| v == "1") { 5_000 } else { 400 };
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: ordinarily_or_long(400, 5_000), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn text() -> impl Strategy<Value = String> {

@@ -9,13 +9,8 @@ use rmi_core::{
     protocol::{JsonLines, json_lines::Profile},
     testing::semantics::{self, Setting},
 };
-use rmi_tests::wires::Listener;
+use rmi_tests::{clock::paused, wires::Listener};
 use tokio::runtime::Runtime;
-
-/// Nothing that is timed takes any time.
-fn paused() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()
-}
 
 fn bound(listener: &Listener, name: &'static str, profile: Profile) -> Builder {
     let builder = Endpoint::builder(name);

@@ -1,13 +1,13 @@
 //! `kennel agent`, as a process.
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    sync::OnceLock,
+    sync::LazyLock,
 };
 
+use rmi_tests::program::beside;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// An agent that listens at a port of its own, until this is dropped.
@@ -87,20 +87,8 @@ impl Drop for Agent {
     }
 }
 
-/// The kennel's program, which stands beside ours when the whole workspace has been built, and is built here when it does not or is old.
+/// The kennel's program.
 fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let program = Path::new(env!("CARGO_BIN_EXE_rmi")).with_file_name("kennel");
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kennel/src");
-        let age = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let files = fs::read_dir(sources).unwrap().map(|entry| entry.unwrap().path());
-        let newest = files.filter_map(|file| age(&file)).max();
-        if age(&program) < newest {
-            let release = if cfg!(debug_assertions) { None } else { Some("--release") };
-            let built = Command::new(env!("CARGO")).args(["build", "-p", "kennel"]).args(release).status().unwrap();
-            assert!(built.success());
-        }
-        program
-    })
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| beside(env!("CARGO_BIN_EXE_rmi"), "kennel", "kennel", "kennel"));
+    &PROGRAM
 }

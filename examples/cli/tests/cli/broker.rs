@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
+    thread,
 };
 
 use rmi_tests::{
@@ -55,8 +56,8 @@ fn an_address_may_lead_through_an_exchange() {
     assert_eq!(ask(&url, "call {} no-such-exchange/rover Dog.bark hello --timeout 5s").stdout, "");
 }
 
-/// A subscriber, which ends with this.
-struct Subscriber(Child, BufReader<ChildStdout>);
+/// Kills a subscriber that has not heard anything, whatever becomes of the test.
+struct Subscriber(Child);
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
@@ -65,24 +66,31 @@ impl Drop for Subscriber {
     }
 }
 
+/// The first line that a subscriber prints, while this is published again and again: it says nothing until it has heard something.
+fn heard(subscribe: &[&str], publish: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rmi"));
+    let mut subscriber = Subscriber(command.args(subscribe).stdout(Stdio::piped()).spawn().unwrap());
+    let mut stdout = BufReader::new(subscriber.0.stdout.take().unwrap());
+    thread::scope(|scope| {
+        let hearing = scope.spawn(|| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).map(|_| line)
+        });
+        while !hearing.is_finished() {
+            let ended = rmi(publish.iter().copied());
+            assert_eq!(ended.status, 0, "{ended:?}");
+        }
+        hearing.join().unwrap().unwrap()
+    })
+}
+
 #[test]
 fn events_are_published_and_heard_at_a_broker() {
     let url = rabbit::url();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rmi"));
-    command.args(["subscribe", &url, "dog.barked.*", "--insecure", "--json"]);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut subscriber = Subscriber(child, stdout);
-    let mut heard = String::new();
-    std::thread::scope(|scope| {
-        let hearing = scope.spawn(|| subscriber.1.read_line(&mut heard));
-        // It says nothing until it has heard something.
-        while !hearing.is_finished() {
-            let ended = rmi(["publish", &url, "dog.barked.rex", r#"{"words":"woof"}"#, "--insecure"]);
-            assert_eq!(ended.status, 0, "{ended:?}");
-        }
-        hearing.join().unwrap().unwrap();
-    });
+    let heard = heard(
+        &["subscribe", &url, "dog.barked.*", "--insecure", "--json"],
+        &["publish", &url, "dog.barked.rex", r#"{"words":"woof"}"#, "--insecure"],
+    );
     let heard: serde_json::Value = serde_json::from_str(&heard).unwrap();
     assert_eq!(heard["event"]["key"], json!("dog.barked.rex"), "{heard}");
 }
@@ -116,20 +124,10 @@ fn services_of_rackhd_are_called_in_their_words() {
     assert!(ended.status == 2 && ended.stderr.contains("RabbitMQ"), "{ended:?}");
 
     let key = "graph.finished.4f2f";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rmi"));
-    command.args(["subscribe", "--dialect", "rackhd", &url, "graph.#", "--json"]);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut subscriber = Subscriber(child, stdout);
-    let mut heard = String::new();
-    std::thread::scope(|scope| {
-        let hearing = scope.spawn(|| subscriber.1.read_line(&mut heard));
-        while !hearing.is_finished() {
-            let ended = rmi(["publish", "--dialect", "rackhd", &url, key, r#"{"status":"succeeded"}"#]);
-            assert_eq!(ended.status, 0, "{ended:?}");
-        }
-        hearing.join().unwrap().unwrap();
-    });
+    let heard = heard(
+        &["subscribe", "--dialect", "rackhd", &url, "graph.#", "--json"],
+        &["publish", "--dialect", "rackhd", &url, key, r#"{"status":"succeeded"}"#],
+    );
     assert!(heard.contains(key) && heard.contains("succeeded"), "{heard}");
 }
 

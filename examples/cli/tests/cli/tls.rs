@@ -3,11 +3,11 @@
 use std::{fs, sync::mpsc, thread};
 
 use kennel::{DogModuleServer, Module};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rmi_core::{
     Endpoint, Native, Trust,
     transport::tcp::{Tcp, tls::ServerTls},
 };
+use rmi_tests::certificates::issue;
 use tempfile::{TempDir, tempdir};
 
 use crate::{
@@ -18,17 +18,7 @@ use crate::{
 /// An authority, and a certificate for each of these names: `NAME.crt` and `NAME.pem` beside `ca.crt`.
 fn certificates(names: &[&str]) -> TempDir {
     let here = tempdir().unwrap();
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    fs::write(here.path().join("ca.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
-    let authority = Issuer::new(params, key);
-    for name in names {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([(*name).to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-        fs::write(here.path().join(format!("{name}.crt")), certificate.pem()).unwrap();
-        fs::write(here.path().join(format!("{name}.pem")), key.serialize_pem()).unwrap();
-    }
+    issue(here.path(), names);
     here
 }
 

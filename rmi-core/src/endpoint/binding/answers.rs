@@ -91,7 +91,7 @@ impl Binding {
                 Ok(receipt) => Ok(self.received(request, receipt)),
                 Err(error) => Err(Unsent::Failed(Box::new(message), SendError::Transport(error))),
             },
-            Ok(Some(Sending::Waits(publishing))) => Err(Unsent::Waits(Box::new(message), publishing)),
+            Ok(Some(publishing)) => Err(Unsent::Waits(Box::new(message), publishing)),
             Err(error) => Err(Unsent::Failed(Box::new(message), error)),
         }
     }
@@ -105,7 +105,8 @@ impl Binding {
                 Err(error) => (message, SendError::Transport(error)),
             },
         };
-        self.outcome_again(request, message, error).await
+        // Boxed: that is rare.
+        Box::pin(self.outcome_again(request, message, error)).await
     }
 
     async fn outcome_again(&self, request: &Answered, mut message: Box<Message>, mut error: SendError) -> bool {

@@ -11,7 +11,7 @@ use crate::{
     protocol::ProtocolError,
     seal::AuthError,
     service::BoxFuture,
-    transport::{Receipt, TransportError, TransportErrorKind},
+    transport::{PendingReceipt, Receipt, TransportError, TransportErrorKind},
 };
 
 /// A message could not be sent.
@@ -46,6 +46,7 @@ impl SendError {
 /// A message that is published, or on its way.
 pub(crate) enum Sending<'a> {
     Done(Ready<Result<Receipt, TransportError>>),
+    Given(PendingReceipt),
     Waits(BoxFuture<'a, Result<Receipt, TransportError>>),
 }
 
@@ -55,6 +56,7 @@ impl Future for Sending<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Sending::Done(receipt) => Pin::new(receipt).poll(cx),
+            Sending::Given(receipt) => Pin::new(receipt).poll(cx),
             Sending::Waits(publishing) => publishing.as_mut().poll(cx),
         }
     }
@@ -62,7 +64,7 @@ impl Future for Sending<'_> {
 
 /// An outcome that was not sent at once.
 pub(crate) enum Unsent<'a> {
-    Waits(Box<Message>, BoxFuture<'a, Result<Receipt, TransportError>>),
+    Waits(Box<Message>, Sending<'a>),
     Failed(Box<Message>, SendError),
 }
 

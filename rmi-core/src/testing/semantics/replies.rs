@@ -192,7 +192,9 @@ pub(super) async fn a_full_reply_address_holds_up_nobody_else<S: Setting>(settin
         }
     })
     .await;
-    assert_eq!(agent.tap.count(held), MANY, "each was tried");
+    // Once one of them has waited in vain, those that come after it are not tried.
+    let tried = agent.tap.count(held);
+    assert!(tried > MAY_WAIT && tried <= MANY, "{tried}");
     agent.tap.release();
     let mut answered = 0;
     for call in waiting {

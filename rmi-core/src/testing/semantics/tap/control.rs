@@ -133,10 +133,14 @@ impl Tap {
         *lock(&self.0.unsubscribable) = None;
     }
 
-    /// Loses its links for so long.
+    /// Loses its links for so long. One that is still on its way back from an earlier loss is waited for.
     pub(in super::super) async fn lose(&self, time: Duration) {
-        let up = self.up();
-        assert!(!up.is_empty(), "there is a link to be lost");
+        let mut up = self.up();
+        if up.is_empty() {
+            let mut links = self.transport().links();
+            soon("there is a link to be lost", links.next()).await;
+            up = self.up();
+        }
         for link in up {
             self.transport().pause(link, Some(time)).await.expect("a link of its own can be lost");
         }
