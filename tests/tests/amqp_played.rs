@@ -455,3 +455,23 @@ async fn a_subscription_that_is_stopped_before_it_is_there_again_is_left() {
     peer.until("that it leaves", |said| *said == Said::ChannelClose(channel)).await;
     drop(inbox);
 }
+
+/// What needs no confirmation is on its way at once while there is a link, and waits for one while there is none: from the moment on at
+/// which the loss is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_on_its_way_by_a_link_that_is_told_to_be_lost() {
+    let (played, amqp, mut peer) = publishing(options()).await;
+    let mut links = amqp.links();
+    for round in 2..40 {
+        // Publishing has its channels by now.
+        drop(peer);
+        goes_down(&mut links).await;
+        let mut unconfirmed = frame("x");
+        unconfirmed.mandatory = false;
+        let mut publishing = Box::pin(amqp.publish(unconfirmed));
+        begun(&mut publishing).await;
+        peer = played.welcomed().await;
+        let (told, published) = tokio::join!(publishing, peer.published());
+        assert_eq!((told.unwrap(), body(&published)), (Receipt::Handed, "x"), "{round}");
+    }
+}

@@ -88,6 +88,7 @@ const NOT_KEPT: Sentences = &[
     ("an_unknown_exception_arrives_raw", NO_MODULE),
     ("a_late_outcome_is_asked_for_again_and_not_run_again", NO_NUMBER),
     ("a_request_is_acknowledged_after_its_outcome", NO_NUMBER),
+    ("an_outcome_that_cannot_be_sent_is_told_when_its_request_comes_again", NO_NUMBER),
     ("layers_are_asked_once_for_each_request", NO_NUMBER),
     ("a_handler_publishes", NO_PUBLISHER),
     ("a_subscriber_may_choose_its_publishers", NO_PUBLISHER),

@@ -87,7 +87,9 @@ impl Sending {
 
     /// Whether a frame would be sent at once.
     pub(super) fn has_way(&self) -> bool {
-        let open = self.channels.is_some() && !self.blocked && !self.closed;
+        // Whose end the library knows of is no way, though the keeper may still have to hear of it.
+        let open =
+            self.channels.as_ref().is_some_and(|channels| channels.plain.status().connected()) && !self.blocked && !self.closed;
         open && self.waiting.is_empty() && self.flight.len() < self.link.options.window
     }
 

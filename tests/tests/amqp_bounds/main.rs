@@ -5,6 +5,7 @@ mod blocked;
 mod floods;
 mod interruptions;
 mod log;
+mod moved;
 mod slow;
 
 use std::sync::LazyLock;

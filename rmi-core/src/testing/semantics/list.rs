@@ -18,6 +18,7 @@ macro_rules! __rmi_semantics_each {
             once::a_reused_serial_number_is_told_by_its_text [GlobalSerials Rejections]
             once::a_request_without_serial_number_is_served [GlobalSerials Rejections]
             once::a_request_is_acknowledged_after_its_outcome [Redelivery]
+            once::an_outcome_that_cannot_be_sent_is_told_when_its_request_comes_again [Redelivery]
             once::a_redelivered_request_is_not_said_never_to_have_run [Redelivery Rejections]
             fresh::a_request_is_fresh_within_its_age_and_the_skew [Sealed Rejections]
             fresh::what_is_remembered_is_answered_however_old [Sealed Rejections]

@@ -198,6 +198,22 @@ pub(super) async fn a_request_is_acknowledged_after_its_outcome<S: Setting>(sett
     assert!(matches!(first, Some(Passed::Published(..))), "{first:?}");
 }
 
+pub(super) async fn an_outcome_that_cannot_be_sent_is_told_when_its_request_comes_again<S: Setting>(setting: &S) {
+    let (mut agent, caller) = (agent(setting).await, calling(setting, "caller").await);
+    let call = caller.probe.hold("it").send().await.unwrap();
+    let sn = call.sn().clone();
+    assert_eq!(agent.watch.began().await, "it");
+    agent.tap.break_with(Some(TransportErrorKind::Disconnected));
+    agent.watch.open(1);
+    // As often as it is tried.
+    let refused = |passed: &Passed| matches!(passed, Passed::Refused(message) if message.head.sn.as_ref() == Some(&sn));
+    agent.tap.until(6, "the bus refuses it", refused).await;
+    agent.tap.break_with(None);
+    agent.tap.until(2, "the request comes again", delivered(numbered(&sn))).await;
+    assert_eq!(soon("it ends", call).await.unwrap(), "it");
+    assert_eq!(agent.watch.ran(), 1);
+}
+
 pub(super) async fn a_redelivered_request_is_not_said_never_to_have_run<S: Setting>(setting: &S) {
     let (mut first, caller) = (agent(setting).await, calling(setting, "caller").await);
     let one = caller.probe.hold_again("one").send().await.unwrap();

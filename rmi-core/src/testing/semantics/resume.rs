@@ -109,24 +109,32 @@ pub(super) async fn statuses_follow_a_call_to_its_new_address<S: Setting>(settin
 }
 
 pub(super) async fn a_request_that_still_waits_on_the_bus_is_found<S: Setting>(setting: &S) {
-    let mut agent = agent_with(setting, |builder| builder.concurrency(1)).await;
-    let caller = calling(setting, "caller").await;
-    let mut holding = Vec::new();
-    for _ in 0..64 {
-        holding.push(caller.probe.hold_again("held").send().await.unwrap());
+    // One that could say what never came, and may not before it has looked at what was sent to its own address.
+    for own in [false, true] {
+        let clock = ManualClock::default();
+        let special = |builder: Builder| if own { builder.queue_of_its_own() } else { builder };
+        let mut agent = agent_with(setting, |builder| special(builder).concurrency(1).clock(clock.clone())).await;
+        let caller = calling_with(setting, "caller", |builder| builder.clock(clock.clone())).await;
+        clock.advance(LATER);
+        let mut holding = Vec::new();
+        for _ in 0..64 {
+            holding.push(caller.probe.hold_again("held").send().await.unwrap());
+        }
+        agent.watch.began().await;
+        agent.tap.until(64, "the agent takes no more", delivered(calls("hold_again"))).await;
+        let behind = caller.probe.echo("behind").send().await.unwrap();
+        caller.tap.lose(OUTAGE).await;
+        // In the lane it is not known; then it is asked for behind it.
+        caller.tap.until(2, "it asks twice", published(calls("resume"))).await;
+        agent.watch.open(64);
+        assert_eq!(soon("it ends", behind).await.unwrap(), "behind");
+        for held in holding {
+            assert_eq!(soon("it ends", held).await.unwrap(), "held");
+        }
+        assert_eq!(agent.watch.ran(), 65, "each of them once");
+        let _ = caller.endpoint.shutdown(Duration::ZERO).await.unwrap();
+        let _ = agent.endpoint.shutdown(Duration::ZERO).await.unwrap();
     }
-    agent.watch.began().await;
-    agent.tap.until(64, "the agent takes no more", delivered(calls("hold_again"))).await;
-    let behind = caller.probe.echo("behind").send().await.unwrap();
-    caller.tap.lose(OUTAGE).await;
-    // In the lane it is not known; then it is asked for behind it.
-    caller.tap.until(2, "it asks twice", published(calls("resume"))).await;
-    agent.watch.open(64);
-    assert_eq!(soon("it ends", behind).await.unwrap(), "behind");
-    for held in holding {
-        assert_eq!(soon("it ends", held).await.unwrap(), "held");
-    }
-    assert_eq!(agent.watch.ran(), 65, "each of them once");
 }
 
 pub(super) async fn what_never_arrived_is_safe_to_repeat<S: Setting>(setting: &S) {
