@@ -117,6 +117,13 @@ impl RackHd {
         self.with(|table| table.add_events(routes))
     }
 
+    /// Further exchanges by their plain names, of which no route says anything: they are among its [exchanges](Self::exchanges), and declared
+    /// as those are when somebody uses them.
+    #[must_use]
+    pub fn knows(self, exchanges: &[&'static str]) -> Self {
+        self.with(|table| table.add_exchanges(exchanges))
+    }
+
     /// The names of a contract's parameters and errors, which are not on the wire: for calls that are made without it, for methods
     /// that have parameters in their key and one in their body, and for errors that are classes of another language.
     #[must_use]
@@ -145,7 +152,7 @@ impl RackHd {
         &self.profile
     }
 
-    /// The exchanges that messages of the routes, events and contracts go by, as the profile declares them.
+    /// The exchanges that messages of the routes, events and contracts go by, and [further ones](Self::knows), as the profile declares them.
     #[must_use]
     pub fn exchanges(&self) -> Vec<(Text, Exchange)> {
         let Profile { durable, auto_delete, passive, .. } = self.profile;

@@ -42,7 +42,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub(crate) struct Call {
     #[command(flatten)]
     connection: Connection,
-    /// The agent's address
+    /// The agent's address; at a broker also EXCHANGE/QUEUE, of an exchange that is there
     address: String,
     /// What to call
     #[arg(value_name = "CLASS.METHOD")]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
-use rmi_amqp::{Amqp, rackhd::RackHd};
+use rmi_amqp::{Amqp, Exchange, rackhd::RackHd};
 use rmi_core::{
     Endpoint, Native, Trust,
     endpoint::{BuildError, Builder},
@@ -89,7 +89,11 @@ impl Connection {
         if self.dialect.rackhd().is_some() && !self.url.is_brokers() {
             return Err(Ending::usage("RackHD's conventions are spoken on RabbitMQ").try_this("amqp://HOST in place of the URL"));
         }
-        let transport = self.transport().await?;
+        if self.dialect.rackhd().is_some() && matches!(callee, Some((_, "Admin"))) {
+            let no = "RackHD's conventions have no `Admin`: nobody says in their words what is served, and nothing is cancelled";
+            return Err(Ending::usage(no).try_this("--dialect native, where the service speaks that as well"));
+        }
+        let transport = self.transport(callee).await?;
         self.bind(builder, transport, trust, &name, callee).start().await.map_err(|error| match error {
             BuildError::Transport(error) => Ending::transport("the transport refused", &error),
             error => Ending::file(&error),
@@ -102,10 +106,10 @@ impl Connection {
     }
 
     /// The one place where a scheme becomes a transport.
-    async fn transport(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
+    async fn transport(&self, callee: Callee<'_>) -> Result<Arc<dyn Transport>, Box<Ending>> {
         let at = self.url.authority();
         if self.url.is_brokers() {
-            return self.broker().await;
+            return self.broker(callee).await;
         }
         let opened = if self.listen {
             self.tls.check([Way::Listens(&self.url)])?;
@@ -129,7 +133,7 @@ impl Connection {
         }
     }
 
-    async fn broker(&self) -> Result<Arc<dyn Transport>, Box<Ending>> {
+    async fn broker(&self, callee: Callee<'_>) -> Result<Arc<dyn Transport>, Box<Ending>> {
         if self.listen {
             return Err(
                 Ending::usage("nobody listens at a broker: agents and callers both dial it").try_this("it without --listen")
@@ -139,6 +143,10 @@ impl Connection {
         let mut options = rmi_amqp::Options::default().name(name);
         if let Some(rackhd) = self.dialect.rackhd() {
             options = rackhd.options(options);
+        }
+        // An address may lead through an exchange, as gofer's: whoever names it says that it is there.
+        if let Some(exchange) = callee.and_then(|(address, _)| address.split_once('/')).map(|(exchange, _)| exchange.to_owned()) {
+            options = options.exchange(exchange, Exchange::direct().passive());
         }
         self.tls.check([Way::Dials(&self.url)])?;
         let mut connect = Amqp::connect(self.url.authority()).options(options);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use rmi_amqp::Amqp;
+use rmi_amqp::{Amqp, Exchange, Options};
 use rmi_core::{
     Endpoint, Native,
     journal::Durable,
@@ -38,7 +38,7 @@ pub struct Agent {
     /// Several agents may have one address, and share its requests; one with --journal has to be the only one.
     #[arg(long, value_name = "URL", value_parser = broker, conflicts_with = "listen")]
     pub url: Option<Url>,
-    /// The agent's address, which callers name
+    /// The agent's address, which callers name; at a broker also EXCHANGE/QUEUE, of an exchange that is there
     #[arg(long, default_value = "dog")]
     pub address: String,
     /// How messages are written
@@ -134,7 +134,12 @@ impl Agent {
     /// How the agent is reached, and where that is.
     async fn reached(&self) -> Result<(Arc<dyn Transport>, String), Box<dyn Error>> {
         if let Some(url) = &self.url {
-            let connect = Amqp::connect(url.authority());
+            let mut options = Options::default();
+            // As with gofer's: the queue is bound to an exchange that is there.
+            if let Some((exchange, _)) = self.address.split_once('/') {
+                options = options.exchange(exchange.to_owned(), Exchange::direct().passive());
+            }
+            let connect = Amqp::connect(url.authority()).options(options);
             let connect = match self.tls.broker(url)? {
                 Some(tls) => connect.tls(tls),
                 None => connect,

@@ -128,6 +128,7 @@ pub fn dialect(profile: Profile) -> RackHd {
         .contract(TaskGraphRunnerClient::CONTRACT)
         .contract(SchedulerClient::CONTRACT)
         .contract(TaskClient::CONTRACT)
+        .knows(&EXCHANGES)
         .routes(LEGACY)
         .routes(ROUTES)
         .events(EVENTS)

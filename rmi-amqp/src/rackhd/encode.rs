@@ -137,7 +137,7 @@ fn take<'a>(arguments: &mut Vec<Named<'a>>, name: &str, route: &Found<'_>) -> Re
 #[derive(serde::Deserialize)]
 struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
 
-const UNNAMED: &str = "the arguments have no names: give them as an object, or tell `RackHd::contract`";
+const UNNAMED: &str = "its body says them by name, and they have none: give them by name, or tell `RackHd::contract`";
 
 /// The body of a request: the arguments that are not in its key.
 fn request_body(route: &Found<'_>, arguments: Vec<Named<'_>>) -> Result<Content, ProtocolError> {

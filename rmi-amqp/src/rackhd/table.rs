@@ -22,6 +22,7 @@ pub(super) struct Table {
     routes: Vec<Route>,
     events: Vec<EventRoute>,
     contracts: Vec<&'static Contract>,
+    exchanges: Vec<&'static str>,
     narrowed: Vec<Narrowed>,
 }
 
@@ -82,6 +83,10 @@ impl Table {
 
     pub(super) fn add_events(&mut self, events: &[EventRoute]) {
         self.events.extend_from_slice(events);
+    }
+
+    pub(super) fn add_exchanges(&mut self, exchanges: &[&'static str]) {
+        self.exchanges.extend_from_slice(exchanges);
     }
 
     pub(super) fn add_contract(&mut self, contract: &'static Contract) {
@@ -216,7 +221,7 @@ impl Table {
             contract.methods.iter().any(|method| unrouted(method.name)).then_some(contract.name)
         });
         let events = self.events.iter().map(|event| event.exchange).chain([EVENTS]);
-        let mut all: Vec<&str> = routes.chain(contracts).chain(events).collect();
+        let mut all: Vec<&str> = routes.chain(contracts).chain(events).chain(self.exchanges.iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
         all

@@ -44,6 +44,18 @@ fn an_agent_at_a_broker_is_called_and_described() {
     assert_eq!(agent.signal(Signal::TERM), "drained\n");
 }
 
+#[test]
+fn an_address_may_lead_through_an_exchange() {
+    let url = rabbit::url();
+    let _agent = Agent::by_broker(&url, &["--address", "amq.direct/rover", "--insecure"]);
+    for address in ["amq.direct/rover", "rover"] {
+        let ended = ask(&url, &format!("call {{}} {address} Dog.bark hello"));
+        assert!(ended.status == 0 && ended.stdout.contains("hello"), "{address}: {ended:?}");
+    }
+    assert_eq!(ask(&url, "call {} amq.direct/nobody Dog.bark hello").status, 4, "nobody there is told at once");
+    assert_eq!(ask(&url, "call {} no-such-exchange/rover Dog.bark hello --timeout 5s").stdout, "");
+}
+
 /// Kills a subscriber that has not heard anything, whatever becomes of the test.
 struct Subscriber(Child);
 
@@ -103,6 +115,10 @@ fn services_of_rackhd_are_called_in_their_words() {
         let ended = rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.lookupIpLease", "::1"]);
         assert!(ended.status == 2 && ended.stderr.contains("IPv4"), "{ended:?}");
         assert_eq!(rmi(["call", "--dialect", dialect, &url, "dhcp", "dhcp.nosuch"]).status, 4);
+    }
+    for command in [&["describe", &url, "dhcp"][..], &["cancel", &url, "dhcp", "7"], &["call", &url, "dhcp", "Admin.hello"]] {
+        let ended = rmi(command.iter().copied().chain(["--dialect", "rackhd"]));
+        assert!(ended.status == 2 && ended.stderr.contains("no `Admin`"), "{ended:?}");
     }
     let ended = rmi(["call", "--dialect", "rackhd", "tcp://127.0.0.1:1", "dhcp", "dhcp.peekLeaseTable"]);
     assert!(ended.status == 2 && ended.stderr.contains("RabbitMQ"), "{ended:?}");
