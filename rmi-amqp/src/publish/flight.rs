@@ -91,6 +91,15 @@ impl Flight {
         self.enter(at, job, come);
     }
 
+    /// A frame is on its way that somebody else has handed over. Returns what has it asked.
+    #[cfg(test)]
+    pub(super) fn pretend_by(&mut self, job: Job, handing: Box<dyn Handing>) -> Waker {
+        let at = self.place();
+        self.places[at].handing = Some(handing);
+        self.enter(at, job, Poll::Pending);
+        self.places[at].waker.clone()
+    }
+
     /// A place that is free.
     fn place(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
@@ -122,10 +131,11 @@ impl Flight {
         self.enter(at, job, come);
     }
 
-    /// Hears all who have something to say, in the order in which they had it.
-    pub(super) fn hear(&mut self, told: &mut Vec<(Id, Outcome)>) {
+    /// Hears all who have something to say, in the order in which they had it; `false` when nobody has.
+    pub(super) fn hear(&mut self, told: &mut Vec<(Id, Outcome)>) -> bool {
         let mut taken = std::mem::take(&mut self.taken);
         std::mem::swap(&mut taken, &mut *self.ready.lock());
+        let some = !taken.is_empty();
         for at in taken.drain(..) {
             let Some(Place { frame, handing, signal, waker }) = self.places.get_mut(at) else { continue };
             // Before it is asked: what it has to say after that raises it again.
@@ -145,6 +155,7 @@ impl Flight {
             told.push((Id { number: *number, place: at }, outcome));
         }
         self.taken = taken;
+        some
     }
 
     pub(super) fn get(&self, id: Id) -> Option<&Job> {

@@ -110,9 +110,11 @@ impl Sending {
     /// Hears everything that has come, and says what is certain then.
     pub(super) fn gather(&mut self) {
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.flight.hear(&mut outcomes);
-        for (frame, outcome) in outcomes.drain(..) {
-            self.told(frame, outcome);
+        // Who is asked may know already what was said after somebody else spoke up, who was not asked yet: he may say that it was returned.
+        while self.flight.hear(&mut outcomes) {
+            for (frame, outcome) in outcomes.drain(..) {
+                self.told(frame, outcome);
+            }
         }
         self.outcomes = outcomes;
         let mut decided = std::mem::take(&mut self.decided);

@@ -1,13 +1,14 @@
 //! What becomes of frames when the link, or the channel, goes: without a broker, by what the library would say.
 
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use lapin::message::Delivery;
 use rmi_core::transport::{Destination, Frame, PendingReceipt, TransportErrorKind};
 use tokio::sync::Semaphore;
 
-use super::*;
+use super::{super::handing::Handing, *};
 use crate::{
     options::{Credentials, Options},
     socket::Target,
@@ -191,4 +192,40 @@ async fn what_was_handed_over_is_sent_again_as_well() {
     assert_eq!(sending.waiting(), [b"again"]);
     sending.expire();
     assert_eq!((sending.waiting.len(), sending.link.tally.read().ambiguous), (1, 0), "it waits, though nobody waits for it");
+}
+
+/// Says what became of a frame, and before that has somebody else speak up.
+struct Says(Option<Outcome>, Waker);
+
+impl Handing for Says {
+    fn begin(&mut self, _: Publish, _: &mut Context<'_>) -> Poll<Outcome> {
+        Poll::Pending
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<Outcome> {
+        self.1.wake_by_ref();
+        self.0.take().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn end(&mut self) {}
+}
+
+/// The library resolves the acknowledgements that come together one after the other, and hangs a return to the first of them. Who is asked
+/// for another reason in the middle of that knows of his own before the one is heard that carries his return.
+#[tokio::test]
+async fn a_return_is_found_whoever_is_heard_first() {
+    let mut sending = sending();
+    let mandatory = |payload| {
+        let mut frame = frame(payload, true);
+        frame.mandatory = true;
+        job(frame)
+    };
+    let (delivery, reply_text) = (Delivery::mock(0, "".into(), "dog".into(), false, b"nobody".to_vec()), "NO_ROUTE".into());
+    let returned = Box::new(BasicReturnMessage { delivery, reply_code: 312, reply_text });
+    let ((carries, mut stored), (nobody, mut not_there)) = (mandatory("somebody"), mandatory("nobody"));
+    let first = sending.flight.pretend_by(carries, Box::new(Says(Some(Outcome::Ack(Some(returned))), Waker::noop().clone())));
+    sending.flight.pretend_by(nobody, Box::new(Says(Some(Outcome::Ack(None)), first))).wake();
+    sending.gather();
+    assert_eq!((&mut stored).now_or_never().unwrap().unwrap(), Receipt::Stored);
+    assert_eq!((&mut not_there).now_or_never().unwrap().unwrap(), Receipt::NoRoute);
 }
