@@ -8,6 +8,7 @@ use std::{fmt::Write as _, time::Duration};
 use lapin::{
     Channel,
     options::{QueueBindOptions, QueueDeclareOptions},
+    protocol::AMQPSoftError,
     types::{FieldTable, ShortString},
 };
 use rmi_core::{
@@ -24,7 +25,7 @@ use self::{
 };
 use crate::{
     convert::{self, short},
-    error::{refused, told},
+    error::{disconnected, refused, said, soft, told},
     options::Options,
 };
 
@@ -147,7 +148,14 @@ impl Plan {
         for pattern in patterns {
             let options = QueueBindOptions::default();
             let bound = channel.queue_bind(self.queue.clone(), short(exchange)?, pattern.clone(), options, FieldTable::default());
-            bound.await.map_err(|error| told(&format!("`{pattern}` of the exchange `{exchange}` cannot be bound"), error))?;
+            bound.await.map_err(|error| {
+                let what = format!("`{pattern}` of the exchange `{exchange}` cannot be bound");
+                match soft(&error) {
+                    // One that goes with its last queue may have gone since it was declared: it is declared again.
+                    Some((AMQPSoftError::NOTFOUND, _)) if declare.is_some() => disconnected(format!("{what}: {}", said(&error))),
+                    _ => told(&what, error),
+                }
+            })?;
         }
         Ok(())
     }

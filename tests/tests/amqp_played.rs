@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rmi_amqp::{Amqp, Options};
+use rmi_amqp::{Amqp, Exchange, Options};
 use rmi_core::transport::{
     Destination, Disposition, Frame, LinkChange, LinkId, Links, Purpose, Receipt, Sharing, Source, Subscription, Transport,
     TransportErrorKind,
@@ -474,4 +474,20 @@ async fn nothing_is_on_its_way_by_a_link_that_is_told_to_be_lost() {
         let (told, published) = tokio::join!(publishing, peer.published());
         assert_eq!((told.unwrap(), body(&published)), (Receipt::Handed, "x"), "{round}");
     }
+}
+
+/// An exchange that goes with its last queue may go between its declaration and the binding: somebody else has just left.
+#[tokio::test]
+async fn an_exchange_that_goes_before_it_is_bound_is_declared_again() {
+    let (_played, amqp, mut peer) = connected(options().exchange("kennel", Exchange::topic().auto_delete(true))).await;
+    let heard = Subscription::new(Source::topic("kennel", "#"), Purpose::Events).sharing(Sharing::Broadcast).acknowledged(false);
+    let (inbox, ()) = tokio::join!(amqp.subscribe(heard), async {
+        let bind = peer.until("bind", |said| matches!(said, Said::Other(_, (50, 20)))).await;
+        let Said::Other(channel, _) = bind else { panic!("{bind:?}") };
+        peer.close_channel(channel, 404, "NOT_FOUND - no exchange 'kennel' in vhost '/'").await;
+        let declare = peer.until("declare again", |said| matches!(said, Said::Other(_, (40, 10)))).await;
+        peer.answer(&declare).await;
+        subscribed(&mut peer).await;
+    });
+    inbox.unwrap();
 }
