@@ -63,3 +63,58 @@ impl Drop for Place<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::SeqCst},
+        },
+        task::Poll,
+    };
+
+    use tokio::{sync::Notify, time::sleep};
+
+    use super::*;
+
+    /// Each is tried as long as none has waited in vain; after that one more is not, until one gets through.
+    #[tokio::test(start_paused = true)]
+    async fn each_is_tried_until_one_has_waited_in_vain() {
+        const MANY: usize = SHARE + 36;
+        let (crowd, tried, taken) = (Arc::new(Crowd::default()), Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let to = Address::from("full");
+        let wait = || {
+            let (crowd, tried, taken, to) = (Arc::clone(&crowd), Arc::clone(&tried), Arc::clone(&taken), to.clone());
+            tokio::spawn(async move {
+                let answering = async {
+                    tried.fetch_add(1, SeqCst);
+                    taken.notified().await;
+                };
+                crowd.wait(&to, answering).await
+            })
+        };
+        let first: Vec<_> = (0..SHARE).map(|_| wait()).collect();
+        sleep(Duration::ZERO).await;
+        let more: Vec<_> = (SHARE..MANY).map(|_| wait()).collect();
+        sleep(PATIENCE / 2).await;
+        assert_eq!(tried.load(SeqCst), MANY, "each was tried");
+        for waiting in more {
+            assert!(waiting.await.unwrap().is_none(), "given up");
+        }
+        assert!(wait().await.unwrap().is_none());
+        assert_eq!(tried.load(SeqCst), MANY, "one has waited in vain");
+        // Another address is not that one.
+        let elsewhere = crowd.wait(&Address::from("other"), poll_fn(|_| Poll::Ready(()))).await;
+        assert!(elsewhere.is_some());
+        taken.notify_one();
+        sleep(PATIENCE / 2).await;
+        assert_eq!(first.iter().filter(|waiting| waiting.is_finished()).count(), 1);
+        let again = wait();
+        sleep(PATIENCE / 2).await;
+        assert_eq!(tried.load(SeqCst), MANY + 1, "one has got through");
+        taken.notify_waiters();
+        assert!(again.await.unwrap().is_some());
+    }
+}
