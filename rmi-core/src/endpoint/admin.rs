@@ -221,7 +221,16 @@ impl std::fmt::Debug for Admin {
 
 /// Whether Python takes it for something.
 fn is_given(argument: &Json) -> bool {
-    !matches!(argument.as_str(), "null" | "false" | "0" | "\"\"" | "[]" | "{}")
+    use serde_json::Value;
+    match argument.decode() {
+        Ok(Value::Null | Value::Bool(false)) => false,
+        Ok(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Ok(Value::String(text)) => !text.is_empty(),
+        Ok(Value::Array(items)) => !items.is_empty(),
+        Ok(Value::Object(members)) => !members.is_empty(),
+        // What is too large, or too deep, to be looked at is refused as what it was given for.
+        Ok(Value::Bool(true)) | Err(_) => true,
+    }
 }
 
 /// A serial number as it is kept: of a number, which some peers count their requests by, its digits.
@@ -267,5 +276,31 @@ impl Service for Admin {
 
     fn dispatch(&self, call: Invocation) -> BoxFuture<'_, Outcome> {
         Box::pin(async move { self.run(&call).await.unwrap_or_else(|outcome| outcome) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Text;
+
+    #[test]
+    fn what_python_takes_for_nothing_is_not_given() {
+        for (text, given) in [
+            ("null", false),
+            ("false", false),
+            ("0", false),
+            ("-0.0", false),
+            ("\"\"", false),
+            ("[ ]", false),
+            ("{ }", false),
+            ("true", true),
+            ("1", true),
+            ("\"0\"", true),
+            ("[null]", true),
+            ("{\"eq\": null}", true),
+        ] {
+            assert_eq!(is_given(&Json::parse(Text::from(text)).unwrap()), given, "{text}");
+        }
     }
 }
